@@ -1,0 +1,3 @@
+//! Placeholder.
+#![recursion_limit = "256"]
+fn main() {}
