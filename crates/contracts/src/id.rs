@@ -77,7 +77,7 @@ impl Kind {
 }
 
 /// A trip of the graph: a template of the timetable on one service day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct TripKey {
     /// The template's key.
     pub template: Uuid,
@@ -132,6 +132,21 @@ impl TripKey {
     /// Reads a `seat_...` id.
     pub fn decode_seat(text: &str) -> Result<(Self, u16), IdError> {
         Self::decode_part("seat", text)
+    }
+
+    /// `car_...`: the coach with this index in the trip's layout.
+    pub fn car_id(self, car_no: u16) -> String {
+        self.encode_part("car", car_no)
+    }
+
+    /// `fare_...`: the fare of a class of the trip's layout between two stops.
+    pub fn fare_id(self, from: u16, to: u16, class_no: u16) -> String {
+        let mut bytes = [0; 24];
+        bytes[..18].copy_from_slice(&self.bytes());
+        for (at, number) in [(18, from), (20, to), (22, class_no)] {
+            bytes[at..at + 2].copy_from_slice(&number.to_be_bytes());
+        }
+        encode("fare", &bytes)
     }
 
     /// `stop_...`: the call with this index in the trip's stops.
