@@ -1,1 +1,51 @@
-//! Placeholder.
+//! The tables of Berth, one `Migrator` per service. A service's migrations stand in its own module, oldest first;
+//! a migration that was released is never changed.
+
+pub mod booking;
+pub mod inventory;
+pub mod payment;
+mod shared;
+pub mod user;
+
+pub use shared::Shared;
+
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+/// Tables of user.
+pub struct UserMigrator;
+/// Tables of inventory.
+pub struct InventoryMigrator;
+/// Tables of booking.
+pub struct BookingMigrator;
+/// Tables of payment.
+pub struct PaymentMigrator;
+
+fn with_shared(own: Vec<Box<dyn MigrationTrait>>) -> Vec<Box<dyn MigrationTrait>> {
+    std::iter::once(Box::new(Shared) as Box<dyn MigrationTrait>)
+        .chain(own)
+        .collect()
+}
+
+impl MigratorTrait for UserMigrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        with_shared(user::migrations())
+    }
+}
+
+impl MigratorTrait for InventoryMigrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        with_shared(inventory::migrations())
+    }
+}
+
+impl MigratorTrait for BookingMigrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        with_shared(booking::migrations())
+    }
+}
+
+impl MigratorTrait for PaymentMigrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        with_shared(payment::migrations())
+    }
+}

@@ -1,1 +1,80 @@
-//! Placeholder.
+//! What every service of Berth stands on. One deep crate, so that the services hold only what they are about.
+//!
+//! * [`db`]: SQLite or PostgreSQL; on SQLite one writer with group commit
+//! * [`outbox`], [`bus`]: events in the transaction of their change, delivered at least once
+//! * [`idempotency`]: the same key, the same answer
+//! * [`auth`]: access tokens and the viewer; [`seal`]: encryption at rest and keyed hashes
+//! * [`graphql`]: shared types, refusals, paging, SDL; [`server`]: the door of a subgraph
+//! * [`mail`]: letters queued in a transaction, sent by SMTP or caught
+//! * [`clock`], [`random`]: the only sources of time and randomness; [`jobs`], [`metrics`]
+
+pub mod auth;
+pub mod bus;
+pub mod clock;
+pub mod db;
+pub mod graphql;
+pub mod idempotency;
+pub mod jobs;
+pub mod mail;
+pub mod metrics;
+pub mod outbox;
+pub mod random;
+pub mod seal;
+pub mod server;
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+/// What every service gets.
+#[derive(Clone)]
+pub struct Deps {
+    /// The service's own database, migrated.
+    pub db: db::Db,
+    /// The clock.
+    pub clock: clock::Clock,
+    /// Where events go.
+    pub bus: bus::Bus,
+    /// The service's outbox; its relay is started by who wires the service.
+    pub outbox: outbox::Outbox,
+    /// The service's letters.
+    pub post: mail::Post,
+    /// Encrypts personal data at rest.
+    pub sealer: seal::Sealer,
+    /// Ends background work.
+    pub cancel: CancellationToken,
+}
+
+impl Deps {
+    /// Deps over a database; outbox and letters are made for it.
+    pub fn new(
+        db: db::Db,
+        clock: clock::Clock,
+        bus: bus::Bus,
+        mail: Arc<mail::Mail>,
+        sealer: seal::Sealer,
+        cancel: CancellationToken,
+    ) -> Self {
+        let outbox = outbox::Outbox::new(clock.clone());
+        let post = mail::Post::new(mail, clock.clone());
+        Self {
+            db,
+            clock,
+            bus,
+            outbox,
+            post,
+            sealer,
+            cancel,
+        }
+    }
+
+    /// Starts the outbox's relay and the post. Inside a Tokio runtime.
+    pub fn start(&self) {
+        tokio::spawn(
+            self.outbox
+                .clone()
+                .relay(self.db.clone(), self.bus.clone(), self.cancel.clone()),
+        );
+        tokio::spawn(self.post.clone().run(self.db.clone(), self.cancel.clone()));
+    }
+}

@@ -1,0 +1,319 @@
+//! Who asks: signing and verifying access tokens (EdDSA JWT, RFC 9068 `at+jwt`), and the [`Viewer`] made of one.
+
+use std::{fs, io, path::Path, sync::Arc};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, TimeDelta, Utc};
+use ed25519_dalek::{
+    Signer, SigningKey,
+    pkcs8::{DecodePrivateKey, EncodePrivateKey, spki::der::pem::LineEnding},
+};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::{clock::Clock, random};
+use berth_contracts::Kind;
+
+/// `iss` of every access token.
+pub const ISSUER: &str = "berth";
+/// `aud` of every access token.
+pub const AUDIENCE: &str = "berth-graph";
+/// `typ` in the header of an access token.
+pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+/// Life of an access token.
+pub const ACCESS_TTL: TimeDelta = TimeDelta::minutes(10);
+
+/// An Ed25519 key with its public name.
+#[derive(Clone)]
+pub struct SignKey {
+    key: Arc<SigningKey>,
+    kid: String,
+}
+
+impl SignKey {
+    /// A fresh key.
+    pub fn generate() -> Self {
+        Self::from_key(SigningKey::from_bytes(&random::bytes()))
+    }
+
+    /// Reads a key from a PEM file (PKCS #8), or makes one and writes it, readable by the owner only.
+    pub fn load_or_create(path: &Path) -> io::Result<Self> {
+        match fs::read_to_string(path) {
+            Ok(pem) => SigningKey::from_pkcs8_pem(&pem)
+                .map(Self::from_key)
+                .map_err(io::Error::other),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let made = Self::generate();
+                let pem = made.key.to_pkcs8_pem(LineEnding::LF).map_err(io::Error::other)?;
+                write_private(path, pem.as_bytes())?;
+                Ok(made)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn from_key(key: SigningKey) -> Self {
+        let digest = Sha256::digest(key.verifying_key().as_bytes());
+        Self {
+            kid: URL_SAFE_NO_PAD.encode(&digest[..9]),
+            key: Arc::new(key),
+        }
+    }
+
+    /// The key's name in a JWKS.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// Signs bytes (tickets).
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.key.sign(message).to_bytes()
+    }
+
+    /// The public half, base64url without padding.
+    pub fn public(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.key.verifying_key().as_bytes())
+    }
+
+    /// The public half as a JWK. `purpose` goes into `use`: `sig`.
+    pub fn jwk(&self) -> serde_json::Value {
+        serde_json::json!({ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": self.kid, "x": self.public() })
+    }
+}
+
+/// Writes a file that only its owner reads; refuses to overwrite.
+pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+/// The claims of an access token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Claims {
+    /// Issuer.
+    pub iss: String,
+    /// Audience.
+    pub aud: String,
+    /// The user's public id.
+    pub sub: String,
+    /// The session (refresh-token family).
+    pub sid: Uuid,
+    /// Seconds since 1970: issued.
+    pub iat: i64,
+    /// Seconds since 1970: end of life.
+    pub exp: i64,
+    /// Unique name of the token.
+    pub jti: Uuid,
+    /// Roles, space-separated scopes of the graph.
+    pub roles: Vec<String>,
+}
+
+/// Makes access tokens.
+#[derive(Clone)]
+pub struct TokenSigner {
+    key: SignKey,
+    clock: Clock,
+}
+
+impl TokenSigner {
+    /// A signer with this key.
+    pub fn new(key: SignKey, clock: Clock) -> Self {
+        Self { key, clock }
+    }
+
+    /// An access token for a user's session, and when it ends.
+    pub fn sign(
+        &self,
+        user_id: Uuid,
+        session_id: Uuid,
+        roles: &[String],
+    ) -> Result<(String, DateTime<Utc>), jsonwebtoken::errors::Error> {
+        let now = self.clock.now();
+        let ends = now + ACCESS_TTL;
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: Kind::User.encode(user_id),
+            sid: session_id,
+            iat: now.timestamp(),
+            exp: ends.timestamp(),
+            jti: self.clock.new_key(),
+            roles: roles.to_vec(),
+        };
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some(ACCESS_TOKEN_TYPE.to_owned());
+        header.kid = Some(self.key.kid.clone());
+        let der = self
+            .key
+            .key
+            .to_pkcs8_der()
+            .map_err(|_| jsonwebtoken::errors::ErrorKind::InvalidEddsaKey)?;
+        let token = jsonwebtoken::encode(&header, &claims, &EncodingKey::from_ed_der(der.as_bytes()))?;
+        Ok((token, ends))
+    }
+}
+
+/// Why a token is no proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Its life is over: refresh the session.
+    #[error("the access token has expired")]
+    Expired,
+    /// Anything else: wrong signature, algorithm, type, issuer or audience.
+    #[error("the access token is not valid")]
+    Invalid,
+}
+
+impl TokenError {
+    /// The code clients see.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Expired => "TOKEN_EXPIRED",
+            Self::Invalid => "TOKEN_INVALID",
+        }
+    }
+}
+
+/// Checks access tokens against the known keys.
+#[derive(Clone)]
+pub struct TokenVerifier {
+    keys: Arc<Vec<(String, DecodingKey)>>,
+    clock: Clock,
+}
+
+impl TokenVerifier {
+    /// A verifier that knows these keys.
+    pub fn new(keys: &[SignKey], clock: Clock) -> Self {
+        let known = keys.iter().filter_map(|key| {
+            Some((
+                key.kid.clone(),
+                DecodingKey::from_ed_components(&key.public()).ok()?,
+            ))
+        });
+        Self {
+            keys: Arc::new(known.collect()),
+            clock,
+        }
+    }
+
+    /// The viewer a token stands for.
+    pub fn verify(&self, token: &str) -> Result<Viewer, TokenError> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
+        if header.alg != Algorithm::EdDSA || header.typ.as_deref() != Some(ACCESS_TOKEN_TYPE) {
+            return Err(TokenError::Invalid);
+        }
+        let kid = header.kid.ok_or(TokenError::Invalid)?;
+        let (_, key) = self
+            .keys
+            .iter()
+            .find(|(known, _)| *known == kid)
+            .ok_or(TokenError::Invalid)?;
+        let mut rules = Validation::new(Algorithm::EdDSA);
+        rules.set_issuer(&[ISSUER]);
+        rules.set_audience(&[AUDIENCE]);
+        rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        // The clock is ours, so that moved clocks count.
+        rules.validate_exp = false;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &rules)
+            .map_err(|_| TokenError::Invalid)?
+            .claims;
+        let expires_at = DateTime::from_timestamp(claims.exp, 0).ok_or(TokenError::Invalid)?;
+        if expires_at <= self.clock.now() {
+            return Err(TokenError::Expired);
+        }
+        let user_id = Kind::User.decode(&claims.sub).map_err(|_| TokenError::Invalid)?;
+        Ok(Viewer(Some(SignedIn {
+            user_id,
+            session_id: claims.sid,
+            roles: claims.roles,
+            expires_at,
+        })))
+    }
+
+    /// The viewer of an `Authorization` header (or its absence).
+    pub fn viewer(&self, authorization: Option<&str>) -> Result<Viewer, TokenError> {
+        match authorization.map(str::trim) {
+            None | Some("") => Ok(Viewer(None)),
+            Some(text) => match text.split_once(' ') {
+                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => self.verify(token.trim()),
+                _ => Err(TokenError::Invalid),
+            },
+        }
+    }
+}
+
+/// Who asks: somebody signed in, or nobody.
+#[derive(Debug, Clone, Default)]
+pub struct Viewer(pub Option<SignedIn>);
+
+/// A signed-in person.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// The user.
+    pub user_id: Uuid,
+    /// The session.
+    pub session_id: Uuid,
+    /// The roles.
+    pub roles: Vec<String>,
+    /// When the token ends.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl Viewer {
+    /// The user, if signed in.
+    pub fn user_id(&self) -> Option<Uuid> {
+        self.0.as_ref().map(|person| person.user_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn world() -> (TokenSigner, TokenVerifier, Clock) {
+        let (clock, key) = (Clock::system(), SignKey::generate());
+        (
+            TokenSigner::new(key.clone(), clock.clone()),
+            TokenVerifier::new(&[key], clock.clone()),
+            clock,
+        )
+    }
+
+    #[test]
+    fn a_token_lives_ten_minutes() {
+        let (signer, verifier, clock) = world();
+        let user_id = clock.new_key();
+        let (token, _) = signer
+            .sign(user_id, clock.new_key(), &["USER".to_owned()])
+            .expect("signs");
+        assert_eq!(verifier.verify(&token).expect("valid").user_id(), Some(user_id));
+        clock.advance(TimeDelta::minutes(10));
+        assert_eq!(verifier.verify(&token).err(), Some(TokenError::Expired));
+    }
+
+    #[test]
+    fn foreign_keys_and_other_algorithms_are_refused() {
+        let (signer, _, clock) = world();
+        let (_, other, _) = world();
+        let (token, _) = signer.sign(clock.new_key(), clock.new_key(), &[]).expect("signs");
+        assert_eq!(other.verify(&token).err(), Some(TokenError::Invalid));
+        let claims =
+            serde_json::json!({ "sub": "user_x", "iss": ISSUER, "aud": AUDIENCE, "exp": 4_000_000_000_i64 });
+        let hs256 = jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(b"x"))
+            .expect("encodes");
+        assert_eq!(other.verify(&hs256).err(), Some(TokenError::Invalid));
+        assert_eq!(other.viewer(Some("Basic abc")).err(), Some(TokenError::Invalid));
+        assert!(other.viewer(None).expect("anonymous").user_id().is_none());
+    }
+}

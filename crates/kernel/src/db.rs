@@ -1,0 +1,329 @@
+//! One service's database: SQLite (one file) or PostgreSQL.
+//!
+//! On SQLite there is one writer. It takes every write that waits, runs each in a savepoint of its own inside one
+//! transaction, and answers all of them after the one commit: one disk flush serves many writes (group commit).
+//! A write runs to its end even when its caller goes away. On PostgreSQL each write is a transaction of its own.
+
+use std::{future::Future, panic::AssertUnwindSafe, path::Path, pin::Pin, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction,
+    DbErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
+};
+use sea_orm_migration::MigratorTrait;
+use tokio::sync::{mpsc, oneshot};
+
+/// The handle a write works on.
+pub type Tx = DatabaseTransaction;
+/// What a write returns.
+pub type Work<'c, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>>;
+
+const READERS: u32 = 4;
+const MAX_BATCH: usize = 256;
+const QUEUE: usize = 8192;
+/// SQLite before this version can corrupt a WAL database when it is reset.
+const SQLITE_AT_LEAST: [u32; 3] = [3, 51, 3];
+
+/// A service's database. Cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    read: DatabaseConnection,
+    writer: Writer,
+}
+
+#[derive(Clone)]
+enum Writer {
+    /// Queue of the one writer.
+    Queue(mpsc::Sender<Box<dyn Job>>),
+    /// PostgreSQL writes concurrently.
+    Pool(DatabaseConnection),
+}
+
+impl Db {
+    /// Opens a SQLite file, creating it when absent. Must be called inside a Tokio runtime: the writer lives there.
+    pub async fn open_sqlite(path: &Path) -> Result<Self, DbErr> {
+        let write = Database::connect(sqlite_options(path, 1)).await?;
+        refuse_old_sqlite(&write).await?;
+        let read = Database::connect(sqlite_options(path, READERS)).await?;
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        tokio::spawn(run_writer(write, receiver));
+        Ok(Self {
+            read,
+            writer: Writer::Queue(sender),
+        })
+    }
+
+    /// Opens a PostgreSQL database by URL; `schema` is the service's own schema, created when absent.
+    pub async fn open_postgres(url: &str, schema: &str, max_connections: u32) -> Result<Self, DbErr> {
+        let mut options = ConnectOptions::new(url);
+        options
+            .max_connections(max_connections)
+            .sqlx_logging(false)
+            .acquire_timeout(Duration::from_secs(5));
+        options.set_schema_search_path(schema.to_owned());
+        let pool = Database::connect(options).await?;
+        pool.execute_unprepared(&format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\""))
+            .await?;
+        Ok(Self {
+            read: pool.clone(),
+            writer: Writer::Pool(pool),
+        })
+    }
+
+    /// Brings the tables to the newest version.
+    pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), DbErr> {
+        M::up(&self.read, None).await
+    }
+
+    /// The connection for reads outside a transaction. On SQLite a read sees what was committed before it began.
+    pub fn read(&self) -> &DatabaseConnection {
+        &self.read
+    }
+
+    /// Which SQL dialect is spoken.
+    pub fn backend(&self) -> DatabaseBackend {
+        self.read.get_database_backend()
+    }
+
+    /// Runs `work` in a transaction: `Ok` commits, `Err` rolls all of it back. When this returns `Ok`, the change is on disk.
+    ///
+    /// ```ignore
+    /// db.write(move |tx| Box::pin(async move { store::hold::insert(tx, &hold).await })).await
+    /// ```
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'c> FnOnce(&'c Tx) -> Work<'c, T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DbErr> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job: Box<dyn Job> = Box::new(Task { work, answer });
+        match &self.writer {
+            Writer::Queue(queue) => queue.send(job).await.map_err(|_| stopped())?,
+            Writer::Pool(pool) => {
+                let pool = pool.clone();
+                tokio::spawn(async move { run_alone(&pool, TransactionOptions::default(), job).await });
+            }
+        }
+        answered.await.map_err(|_| stopped())?
+    }
+}
+
+fn stopped() -> DbErr {
+    DbErr::Custom("the writer stopped before it answered".to_owned())
+}
+
+fn sqlite_options(path: &Path, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", path.display()));
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .sqlx_logging(false)
+        .test_before_acquire(false);
+    options
+        .acquire_timeout(Duration::from_secs(10))
+        .map_sqlx_sqlite_opts(|sqlite| {
+            sqlite
+                .pragma("journal_mode", "WAL")
+                .pragma("synchronous", "FULL")
+                .pragma("cache_size", "-65536")
+                .pragma("mmap_size", "268435456")
+                .pragma("wal_autocheckpoint", "4000")
+                .foreign_keys(true)
+                .busy_timeout(Duration::from_secs(5))
+                .statement_cache_capacity(512)
+        });
+    options
+}
+
+async fn refuse_old_sqlite(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    let statement = Statement::from_string(DatabaseBackend::Sqlite, "SELECT sqlite_version() AS version");
+    let row = connection.query_one_raw(statement).await?;
+    let version: String = row.map_or_else(|| Ok(String::new()), |row| row.try_get("", "version"))?;
+    let parts: Vec<u32> = version.split('.').filter_map(|part| part.parse().ok()).collect();
+    if parts.as_slice() >= SQLITE_AT_LEAST.as_slice() {
+        return Ok(());
+    }
+    Err(DbErr::Custom(format!(
+        "SQLite {version} is too old: 3.51.3 or newer is needed"
+    )))
+}
+
+/// A write that waits, with the way to answer it.
+trait Job: Send {
+    fn run<'c>(self: Box<Self>, tx: &'c Tx) -> Pin<Box<dyn Future<Output = Finished> + Send + 'c>>;
+    fn fail(self: Box<Self>, error: DbErr);
+}
+
+/// A write that ran: whether it wants to be kept, and what to tell its caller once the commit's outcome is known.
+struct Finished {
+    keep: bool,
+    answer: Box<dyn FnOnce(Result<(), DbErr>) + Send>,
+}
+
+struct Task<T, E, F> {
+    work: F,
+    answer: oneshot::Sender<Result<T, E>>,
+}
+
+impl<T, E, F> Job for Task<T, E, F>
+where
+    F: for<'c> FnOnce(&'c Tx) -> Work<'c, T, E> + Send + 'static,
+    T: Send + 'static,
+    E: From<DbErr> + Send + 'static,
+{
+    fn run<'c>(self: Box<Self>, tx: &'c Tx) -> Pin<Box<dyn Future<Output = Finished> + Send + 'c>> {
+        Box::pin(async move {
+            let Self { work, answer } = *self;
+            let panicked = || Err(E::from(DbErr::Custom("a write panicked".to_owned())));
+            let result = AssertUnwindSafe(work(tx))
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| panicked());
+            let keep = result.is_ok();
+            let deliver = move |commit: Result<(), DbErr>| {
+                // The caller may have gone; the change stands either way.
+                let _gone = answer.send(commit.map_err(E::from).and(result));
+            };
+            Finished {
+                keep,
+                answer: Box::new(deliver),
+            }
+        })
+    }
+
+    fn fail(self: Box<Self>, error: DbErr) {
+        let _gone = self.answer.send(Err(error.into()));
+    }
+}
+
+async fn run_writer(connection: DatabaseConnection, mut queue: mpsc::Receiver<Box<dyn Job>>) {
+    let mut batch = Vec::with_capacity(MAX_BATCH);
+    while queue.recv_many(&mut batch, MAX_BATCH).await > 0 {
+        let mut jobs = std::mem::take(&mut batch);
+        match jobs.pop() {
+            Some(only) if jobs.is_empty() => run_alone(&connection, immediate(), only).await,
+            Some(last) => {
+                jobs.push(last);
+                run_batch(&connection, jobs).await;
+            }
+            None => {}
+        }
+    }
+}
+
+fn immediate() -> TransactionOptions {
+    TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..Default::default()
+    }
+}
+
+async fn run_alone(connection: &DatabaseConnection, options: TransactionOptions, job: Box<dyn Job>) {
+    let tx = match connection.begin_with_options(options).await {
+        Ok(tx) => tx,
+        Err(error) => return job.fail(error),
+    };
+    let Finished { keep, answer } = job.run(&tx).await;
+    let end = if keep {
+        tx.commit().await
+    } else {
+        tx.rollback().await
+    };
+    answer(if keep { end } else { Ok(()) });
+}
+
+async fn run_batch(connection: &DatabaseConnection, jobs: Vec<Box<dyn Job>>) {
+    let tx = match connection.begin_with_options(immediate()).await {
+        Ok(tx) => tx,
+        Err(error) => return fail_all(jobs, &error),
+    };
+    let mut finished = Vec::with_capacity(jobs.len());
+    let mut broken = None;
+    for job in jobs {
+        match &broken {
+            None => match run_in_savepoint(&tx, job).await {
+                Ok(done) => finished.push(done),
+                Err((done, error)) => {
+                    finished.extend(done);
+                    broken = Some(error);
+                }
+            },
+            Some(error) => job.fail(copy_of(error)),
+        }
+    }
+    let end = match broken {
+        None => tx.commit().await,
+        Some(error) => {
+            let _already_failing = tx.rollback().await;
+            Err(error)
+        }
+    };
+    let end = end.map_err(Arc::new);
+    for Finished { keep, answer } in finished {
+        answer(if keep {
+            end.clone().map_err(|error| copy_of(&error))
+        } else {
+            Ok(())
+        });
+    }
+}
+
+/// Runs one write so that it can be undone alone. An error here means that the whole transaction is unusable.
+async fn run_in_savepoint(tx: &Tx, job: Box<dyn Job>) -> Result<Finished, (Option<Finished>, DbErr)> {
+    let savepoint = match tx.begin().await {
+        Ok(savepoint) => savepoint,
+        Err(error) => {
+            job.fail(copy_of(&error));
+            return Err((None, error));
+        }
+    };
+    let finished = job.run(&savepoint).await;
+    let end = if finished.keep {
+        savepoint.commit().await
+    } else {
+        savepoint.rollback().await
+    };
+    match end {
+        Ok(()) => Ok(finished),
+        Err(error) => Err((Some(finished), error)),
+    }
+}
+
+fn fail_all(jobs: Vec<Box<dyn Job>>, error: &DbErr) {
+    for job in jobs {
+        job.fail(copy_of(error));
+    }
+}
+
+/// `DbErr` can't be cloned; each waiting caller gets the text.
+fn copy_of(error: &DbErr) -> DbErr {
+    DbErr::Custom(error.to_string())
+}
+
+/// A statement with `$1`-style placeholders, which both dialects read.
+pub fn sql(
+    connection: &impl ConnectionTrait,
+    text: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Statement {
+    Statement::from_sql_and_values(connection.get_database_backend(), text, values)
+}
+
+/// Placeholders for a multi-row insert: `($1,$2),($3,$4)` for two rows of two columns, counting on from `first`.
+pub fn rows_placeholder(rows: usize, columns: usize, first: usize) -> String {
+    let mut text = String::with_capacity(rows * (columns * 5 + 2));
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { ",(" });
+        for column in 0..columns {
+            if column > 0 {
+                text.push(',');
+            }
+            text.push('$');
+            text.push_str(&(first + row * columns + column).to_string());
+        }
+        text.push(')');
+    }
+    text
+}

@@ -1,0 +1,29 @@
+//! GraphQL types that all subgraphs share (value types of the federated graph), error answers, paging and the SDL.
+
+mod page;
+mod refusal;
+mod scalar;
+mod sdl;
+
+pub use page::{Page, PageError, Total, connection, page};
+pub use refusal::{
+    IdempotencyConflictError, IdempotencyInProgressError, InvalidInputError, InvalidTransitionError,
+    NotFoundError, RateLimitedError, RefusalText, internal, refuse, unauthenticated,
+};
+pub use scalar::{BigInt, Date, DateTime, Decimal, LocalDateTime, Money, TimeZone, in_utc};
+pub use sdl::{authenticated, federation_sdl};
+
+use async_graphql::Context;
+
+use crate::auth::{SignedIn, Viewer};
+
+/// Who asks. Every request carries one.
+pub fn viewer<'a>(ctx: &Context<'a>) -> &'a Viewer {
+    static NOBODY: Viewer = Viewer(None);
+    ctx.data_opt::<Viewer>().unwrap_or(&NOBODY)
+}
+
+/// The signed-in person, or the error with code `UNAUTHENTICATED`.
+pub fn signed_in<'a>(ctx: &Context<'a>) -> async_graphql::Result<&'a SignedIn> {
+    viewer(ctx).0.as_ref().ok_or_else(unauthenticated)
+}

@@ -1,0 +1,101 @@
+//! Idempotency of mutations that move a seat or money. The key, the input's fingerprint and the answer are one row,
+//! written in the transaction of the effect: a repeat finds the answer, a racing repeat waits for the first.
+
+use chrono::TimeDelta;
+use sea_orm::{ConnectionTrait, DbErr};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::{
+    clock::Clock,
+    db::{Tx, sql},
+};
+
+/// Longest accepted key, in characters; the shortest is 1.
+pub const MAX_KEY_CHARS: usize = 128;
+
+/// Whose call it is, and which.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The user.
+    pub user_id: Uuid,
+    /// Name of the mutation.
+    pub mutation: &'static str,
+    /// The key the client chose.
+    pub key: String,
+    /// SHA-256 of the canonical input.
+    pub fingerprint: String,
+    /// How long a repeat is recognised.
+    pub keep: TimeDelta,
+}
+
+/// What is known of a call.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Not seen before: the effect may happen, in this transaction.
+    First,
+    /// Seen with the same input: here is the answer that was stored.
+    Repeat(String),
+    /// The key was used with another input.
+    Conflict,
+}
+
+/// SHA-256, in hex, of the input's JSON. The fields' order is that of the type, so it is canonical.
+pub fn fingerprint(input: &impl Serialize) -> String {
+    let bytes = serde_json::to_vec(input).unwrap_or_default();
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            text.push_str(&format!("{byte:02x}"));
+            text
+        })
+}
+
+/// Records the call and its answer, unless it was seen before. The row vanishes with the transaction when the effect
+/// is refused, so a refused call may be repeated.
+pub async fn record(tx: &Tx, clock: &Clock, call: &Call, answer: &str) -> Result<Seen, DbErr> {
+    let now_ms = clock.now().timestamp_millis();
+    let text = "INSERT INTO idempotency (user_id, mutation, key, fingerprint, answer, expires_at_ms) VALUES ($1,$2,$3,$4,$5,$6) \
+                ON CONFLICT (user_id, mutation, key) DO UPDATE SET fingerprint = excluded.fingerprint, answer = excluded.answer, \
+                expires_at_ms = excluded.expires_at_ms WHERE idempotency.expires_at_ms <= $7";
+    let values = [
+        call.user_id.into(),
+        call.mutation.into(),
+        call.key.clone().into(),
+        call.fingerprint.clone().into(),
+        answer.into(),
+        (now_ms + call.keep.num_milliseconds()).into(),
+        now_ms.into(),
+    ];
+    if tx.execute_raw(sql(tx, text, values)).await?.rows_affected() == 1 {
+        return Ok(Seen::First);
+    }
+    find(tx, call).await.map(|seen| seen.unwrap_or(Seen::Conflict))
+}
+
+/// What is known of the call, without recording it. `None`: nothing.
+pub async fn find(connection: &impl ConnectionTrait, call: &Call) -> Result<Option<Seen>, DbErr> {
+    let text =
+        "SELECT fingerprint, answer FROM idempotency WHERE user_id = $1 AND mutation = $2 AND key = $3";
+    let values = [call.user_id.into(), call.mutation.into(), call.key.clone().into()];
+    let Some(row) = connection.query_one_raw(sql(connection, text, values)).await? else {
+        return Ok(None);
+    };
+    let fingerprint: String = row.try_get("", "fingerprint")?;
+    let same = fingerprint == call.fingerprint;
+    Ok(Some(if same {
+        Seen::Repeat(row.try_get("", "answer")?)
+    } else {
+        Seen::Conflict
+    }))
+}
+
+/// Forgets rows past their time; run it now and then.
+pub async fn forget_expired(tx: &Tx, clock: &Clock) -> Result<u64, DbErr> {
+    let text = "DELETE FROM idempotency WHERE expires_at_ms <= $1";
+    let done = tx
+        .execute_raw(sql(tx, text, [clock.now().timestamp_millis().into()]))
+        .await?;
+    Ok(done.rows_affected())
+}

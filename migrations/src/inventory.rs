@@ -1,0 +1,10 @@
+//! Tables of the inventory service.
+
+mod catalogue;
+
+use sea_orm_migration::MigrationTrait;
+
+/// Its migrations, oldest first.
+pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+    vec![Box::new(catalogue::Catalogue)]
+}

@@ -1,0 +1,8 @@
+//! Tables of the user service.
+
+use sea_orm_migration::MigrationTrait;
+
+/// Its migrations, oldest first.
+pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+    vec![]
+}
