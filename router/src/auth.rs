@@ -1,0 +1,145 @@
+//! Access tokens. Only Ed25519 signatures of our own keys count; everything else is refused before
+//! the operation runs, because an embedded router that takes a bad token for an anonymous caller
+//! would turn an expired session into a silently different answer.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use http::StatusCode;
+use jsonwebtoken::{
+    Algorithm, DecodingKey, Validation, decode, decode_header,
+    errors::ErrorKind,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet},
+};
+use ntex::http::{HeaderMap, header};
+use serde::Deserialize;
+
+use crate::{config::RouterError, refusal::Refusal};
+
+/// Tokens remembered as verified, so that a busy client pays for one signature check, not thousands.
+const REMEMBERED: u64 = 20_000;
+
+/// A caller whose token was verified.
+#[derive(Debug, Clone)]
+pub(crate) struct Viewer {
+    /// The token as sent on to the subgraphs.
+    pub token: Arc<str>,
+    /// Seconds since 1970 at which it ends.
+    pub expires_at: u64,
+}
+
+impl Viewer {
+    /// Time until the token ends.
+    pub(crate) fn remaining(&self) -> Duration {
+        Duration::from_secs(self.expires_at).saturating_sub(now())
+    }
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    exp: u64,
+}
+
+/// Verifies access tokens.
+pub(crate) struct TokenVerifier {
+    keys: Vec<(Option<String>, DecodingKey)>,
+    validation: Validation,
+    verified: moka::sync::Cache<Arc<str>, u64>,
+}
+
+impl TokenVerifier {
+    pub(crate) fn new(jwks_json: &str, issuer: &str, audience: &str) -> Result<Self, RouterError> {
+        let set: JwkSet = serde_json::from_str(jwks_json).map_err(|error| RouterError::Keys(error.to_string()))?;
+        let keys: Vec<_> = set.keys.iter().filter_map(ed25519).collect();
+        if keys.is_empty() {
+            return Err(RouterError::Keys("it holds no Ed25519 key".to_owned()));
+        }
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.leeway = 0;
+        validation.validate_nbf = true;
+        validation.set_issuer(&[issuer]);
+        validation.set_audience(&[audience]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        let verified = moka::sync::Cache::builder()
+            .max_capacity(REMEMBERED)
+            .time_to_live(Duration::from_secs(600))
+            .build();
+        Ok(Self { keys, validation, verified })
+    }
+
+    /// The caller of an HTTP request; `None` without a token.
+    pub(crate) fn viewer(&self, headers: &HeaderMap) -> Result<Option<Viewer>, Refusal> {
+        let mut values = headers.get_all(header::AUTHORIZATION);
+        let Some(value) = values.next() else { return Ok(None) };
+        if values.next().is_some() {
+            return Err(invalid());
+        }
+        let value = value.to_str().map_err(|_| invalid())?;
+        self.verify_header(value).map(Some)
+    }
+
+    /// Verifies the value of an Authorization header.
+    pub(crate) fn verify_header(&self, value: &str) -> Result<Viewer, Refusal> {
+        let (scheme, token) = value.trim().split_once(' ').ok_or_else(invalid)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(invalid());
+        }
+        self.verify(token.trim())
+    }
+
+    fn verify(&self, token: &str) -> Result<Viewer, Refusal> {
+        let token: Arc<str> = token.into();
+        let expires_at = match self.verified.get(&token) {
+            Some(expires_at) => expires_at,
+            None => self.check(&token)?,
+        };
+        if expires_at <= now().as_secs() {
+            return Err(expired());
+        }
+        self.verified.insert(token.clone(), expires_at);
+        Ok(Viewer { token, expires_at })
+    }
+
+    fn check(&self, token: &str) -> Result<u64, Refusal> {
+        let head = decode_header(token).map_err(|_| invalid())?;
+        let kind = head.typ.as_deref().unwrap_or_default();
+        if head.alg != Algorithm::EdDSA || !kind.eq_ignore_ascii_case("at+jwt") {
+            return Err(invalid());
+        }
+        let mut refusal = invalid();
+        for (id, key) in &self.keys {
+            if head.kid.is_some() && id.is_some() && head.kid != *id {
+                continue;
+            }
+            match decode::<Claims>(token, key, &self.validation) {
+                Ok(data) => return Ok(data.claims.exp),
+                Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => refusal = expired(),
+                Err(_) => {}
+            }
+        }
+        Err(refusal)
+    }
+}
+
+fn ed25519(key: &Jwk) -> Option<(Option<String>, DecodingKey)> {
+    match &key.algorithm {
+        AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
+            Some((key.common.key_id.clone(), DecodingKey::from_jwk(key).ok()?))
+        }
+        _ => None,
+    }
+}
+
+pub(crate) fn expired() -> Refusal {
+    Refusal::new(StatusCode::UNAUTHORIZED, "TOKEN_EXPIRED", "The access token has expired. Refresh the session.")
+}
+
+fn invalid() -> Refusal {
+    Refusal::new(StatusCode::UNAUTHORIZED, "TOKEN_INVALID", "The access token is not valid. Sign in again.")
+}

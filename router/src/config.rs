@@ -1,0 +1,131 @@
+//! What the app tells the front door.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+/// Everything the front door needs to know before it starts.
+pub struct RouterConfig {
+    /// Public address; port 0 takes a free port, reported once bound.
+    pub listen: SocketAddr,
+    /// The composed supergraph, with its `@join__` directives.
+    pub supergraph_sdl: String,
+    /// Where each subgraph of the supergraph is.
+    pub subgraphs: Vec<Subgraph>,
+    /// JSON Web Key Set with the Ed25519 public keys that sign access tokens; other key types are ignored.
+    pub jwks_json: String,
+    /// Required `iss` of an access token.
+    pub jwt_issuer: String,
+    /// Required `aud` of an access token.
+    pub jwt_audience: String,
+    /// Sent to every subgraph as `x-berth-service`: as an HTTP header, and in the payload of
+    /// `connection_init` on a subgraph's WebSocket (the embedded router sends no upgrade headers).
+    pub service_secret: String,
+    /// Serves the bundled explorer at `/graphiql`, and to browsers at `/graphql`.
+    pub graphiql: bool,
+    /// Answers `__schema` and `__type`.
+    pub introspection: bool,
+    /// Bounds of one request.
+    pub limits: Limits,
+    /// Number of ntex worker threads; as many as there are cores when absent.
+    pub workers: Option<usize>,
+    /// Origins that browsers may call from, such as `https://shop.example`. Empty: same origin only.
+    /// Credentials (cookies) are never allowed: the graph reads only the Authorization header.
+    pub allowed_origins: Vec<String>,
+}
+
+/// One subgraph of the supergraph.
+pub struct Subgraph {
+    /// Its name in the supergraph, such as `inventory`.
+    pub name: String,
+    /// Its GraphQL endpoint, such as `http://127.0.0.1:4101/graphql`. Subscriptions use a WebSocket on the same path.
+    pub url: String,
+    /// Runs queries and mutations in this process instead of over HTTP.
+    pub executor: Option<Arc<dyn InProcess>>,
+}
+
+/// A subgraph that lives in this process.
+#[async_trait]
+pub trait InProcess: Send + Sync {
+    /// Runs one request. `body` is byte for byte the JSON that a network subgraph would get, and the
+    /// answer is the JSON that it would send back.
+    async fn execute(&self, headers: http::HeaderMap, body: Bytes) -> Bytes;
+}
+
+/// Everything on the public port that is not GraphQL: webhooks, tickets, keys, health, pages.
+#[async_trait]
+pub trait PublicRoutes: Send + Sync {
+    /// Answers one request. The peer's `std::net::SocketAddr` is in the request's extensions.
+    async fn call(&self, request: http::Request<Bytes>) -> http::Response<Bytes>;
+}
+
+/// Bounds of one public request; more is refused with a typed error.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of a request body.
+    pub body_bytes: usize,
+    /// Bytes of the query document.
+    pub query_bytes: usize,
+    /// Lexical tokens of the query document.
+    pub tokens: usize,
+    /// Nested selections.
+    pub depth: usize,
+    /// Aliases of one operation.
+    pub aliases: usize,
+    /// Fields at the root of one operation.
+    pub root_fields: usize,
+    /// Directives of one operation.
+    pub directives: usize,
+    /// Bytes of all request headers together.
+    pub header_bytes: usize,
+    /// Time until a query or mutation is answered.
+    pub execution: Duration,
+    /// Open WebSockets and open HTTP streams, each.
+    pub live_clients: usize,
+    /// Operations running at once on one WebSocket.
+    pub operations_per_socket: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 256 * 1024,
+            query_bytes: 16 * 1024,
+            tokens: 2_000,
+            depth: 12,
+            aliases: 30,
+            root_fields: 15,
+            directives: 20,
+            header_bytes: 32 * 1024,
+            execution: Duration::from_secs(10),
+            live_clients: 20_000,
+            operations_per_socket: 20,
+        }
+    }
+}
+
+/// Why the front door could not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum RouterError {
+    /// The public address cannot be used.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The key set is not usable.
+    #[error("the key set of the access tokens is unusable: {0}")]
+    Keys(String),
+    /// The embedded router refused its configuration or the supergraph.
+    #[error("the embedded router did not start: {0}")]
+    Engine(String),
+    /// A file or thread could not be made.
+    #[error("the operating system refused a resource")]
+    System(#[from] std::io::Error),
+    /// The thread of the front door ended without an answer.
+    #[error("the front door ended unexpectedly")]
+    Ended,
+}

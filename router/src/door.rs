@@ -1,0 +1,146 @@
+//! Which part answers a request, and what every answer carries.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
+
+use hive_router::background_tasks::CancellationToken;
+use http::{Method, StatusCode};
+use ntex::{
+    http::{
+        Response,
+        header::{self, HeaderName, HeaderValue},
+    },
+    web::{self, DefaultError, HttpRequest, WebRequest, WebResponse},
+};
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+use crate::{
+    auth::TokenVerifier,
+    config::{Limits, PublicRoutes},
+    engine::Engine,
+    graphiql, http_graphql,
+    live::Feeds,
+    public, websocket,
+};
+
+/// What all workers share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub engine: Engine,
+    pub tokens: Arc<TokenVerifier>,
+    pub routes: Arc<dyn PublicRoutes>,
+    pub runtime: Handle,
+    pub limits: Arc<Limits>,
+    pub graphiql: bool,
+    pub allowed_origins: Arc<[String]>,
+    /// Cancelled when the service stops: sockets close.
+    pub stopping: CancellationToken,
+}
+
+/// One worker's front door.
+pub(crate) struct Door {
+    shared: Shared,
+    /// Feeds that this worker passes on to its clients.
+    pub feeds: RefCell<Feeds>,
+    /// Open WebSockets of this worker.
+    pub sockets: Cell<usize>,
+}
+
+impl std::ops::Deref for Door {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+impl Door {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self { shared, feeds: RefCell::default(), sockets: Cell::new(0) }
+    }
+
+    /// Answers any request on the public port.
+    pub(crate) async fn answer(self: Rc<Self>, request: WebRequest<DefaultError>) -> Result<WebResponse, web::Error> {
+        let request_id = request_id(&request);
+        let origin = self.allowed_origin(&request);
+        let (request, mut response) = match request.path() {
+            "/graphql" if is_socket(&request) => return self.socket(request, request_id).await,
+            "/graphql" if is_preflight(&request) => plain(request, Response::new(StatusCode::NO_CONTENT)),
+            "/graphql" => http_graphql::answer(&self, request, &request_id).await,
+            path if graphiql::serves(path) => {
+                let response = if self.graphiql { graphiql::asset(path) } else { Response::new(StatusCode::NOT_FOUND) };
+                plain(request, response)
+            }
+            _ => public::answer(&self, request, &request_id).await,
+        };
+        sign(&mut response, &request_id, origin);
+        Ok(WebResponse::new(response, request))
+    }
+
+    async fn socket(self: Rc<Self>, request: WebRequest<DefaultError>, request_id: String) -> Result<WebResponse, web::Error> {
+        let client = http_graphql::client(&request);
+        let (request, _) = request.into_parts();
+        let response = websocket::accept(self, request.clone(), client, request_id).await?;
+        Ok(WebResponse::new(response, request))
+    }
+
+    /// The request's origin, when pages of it may read our answers.
+    fn allowed_origin(&self, request: &WebRequest<DefaultError>) -> Option<HeaderValue> {
+        let origin = request.headers().get(header::ORIGIN)?;
+        let name = origin.to_str().ok()?;
+        self.allowed_origins.iter().any(|allowed| allowed == name).then(|| origin.clone())
+    }
+}
+
+fn plain(request: WebRequest<DefaultError>, response: Response) -> (HttpRequest, Response) {
+    (request.into_parts().0, response)
+}
+
+fn is_socket(request: &WebRequest<DefaultError>) -> bool {
+    request
+        .headers()
+        .get(header::UPGRADE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+}
+
+fn is_preflight(request: &WebRequest<DefaultError>) -> bool {
+    *request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// The client's own request id when it is a plain word, else a new one.
+fn request_id(request: &WebRequest<DefaultError>) -> String {
+    request
+        .headers()
+        .get("x-request-id")
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| !id.is_empty() && id.len() <= 128 && id.bytes().all(is_plain))
+        .map_or_else(|| Uuid::now_v7().simple().to_string(), str::to_owned)
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
+}
+
+/// Puts the headers on an answer that each of them has.
+fn sign(response: &mut Response, request_id: &str, origin: Option<HeaderValue>) {
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::try_from(request_id) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let Some(origin) = origin else { return };
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.append(header::VARY, HeaderValue::from_static("origin"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("authorization, content-type, accept, x-request-id"),
+    );
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id"));
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+}

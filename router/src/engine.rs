@@ -1,0 +1,234 @@
+//! The embedded router: its configuration, its start, and one call into it.
+
+use std::{collections::HashMap, io::Write, sync::Arc};
+
+use hive_router::{
+    PluginRegistry, RouterSharedState, SchemaState,
+    background_tasks::BackgroundTasksManager,
+    config::HiveRouterConfig,
+    configure_app_from_config,
+    executor::{
+        executors::common::SubgraphExecutor,
+        headers::response::ResponseHeaderSink,
+        hooks::on_graphql_params::GraphQLParams,
+        plugin_context::PluginContext,
+        plugin_trait::RouterPluginBoxed,
+        request_context::{RequestContextExt, SharedRequestContext},
+        response::graphql_error::GraphQLError,
+    },
+    invoke_shutdown_hooks,
+    pipeline::{
+        error::handle_pipeline_error, graphql_request_handler, header::ResponseMode,
+        long_lived_client_limit::try_reserve_long_lived_client, timeout::handle_timeout,
+    },
+    telemetry::{
+        TelemetryContext,
+        traces::{set_tracing_enabled, spans::http_request::HttpServerRequestSpan},
+    },
+};
+use ntex::{
+    http::Payload,
+    web::{self, HttpRequest, HttpResponse},
+};
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+
+use crate::{
+    config::{RouterConfig, RouterError, Subgraph},
+    executor::LocalSubgraph,
+    plugin::{self, Caller, FrontDoor, Public},
+    rules,
+};
+
+/// The embedded router, shared by all workers.
+#[derive(Clone)]
+pub(crate) struct Engine {
+    shared: Arc<RouterSharedState>,
+    schema: Arc<SchemaState>,
+}
+
+/// What one call gave.
+pub(crate) struct Answer {
+    pub response: HttpResponse,
+    /// The answer is the same for everybody.
+    pub public: bool,
+}
+
+impl Engine {
+    /// Starts the embedded router. Must run on an ntex system.
+    pub(crate) async fn start(
+        config: &RouterConfig,
+        runtime: &Handle,
+    ) -> Result<(Self, BackgroundTasksManager), RouterError> {
+        set_tracing_enabled(false);
+        let files = tempfile::tempdir()?;
+        let supergraph = files.path().join("supergraph.graphql");
+        let keys = files.path().join("jwks.json");
+        std::fs::File::create(&supergraph)?.write_all(config.supergraph_sdl.as_bytes())?;
+        std::fs::File::create(&keys)?.write_all(config.jwks_json.as_bytes())?;
+        let settings = settings(config, &supergraph.to_string_lossy(), &keys.to_string_lossy());
+        let hive: HiveRouterConfig = serde_json::from_value(settings).map_err(engine_error)?;
+        let hive = hive.into_static();
+        let telemetry = TelemetryContext::from_propagation_config(&hive.telemetry.tracing.propagation, &hive.log);
+        let mut tasks = BackgroundTasksManager::new();
+        let (mut shared, schema) =
+            configure_app_from_config(hive, telemetry, &mut tasks, PluginRegistry::new()).await.map_err(engine_error)?;
+        let state = Arc::get_mut(&mut shared).ok_or_else(|| RouterError::Engine("its state is already shared".to_owned()))?;
+        state.plugins = Some(Arc::new(vec![hooks(&config.subgraphs, runtime)?]));
+        let mut plan = state.validation_plan.as_ref().clone();
+        plan.add_rule(Box::new(rules::MaxRootFields(config.limits.root_fields)));
+        plan.add_rule(Box::new(rules::IntrospectionDepth));
+        state.validation_plan = Arc::new(plan);
+        Ok((Self { shared, schema }, tasks))
+    }
+
+    /// Settings of the embedded router.
+    pub(crate) fn hive_config(&self) -> &'static HiveRouterConfig {
+        self.shared.router_config
+    }
+
+    /// Runs one operation. The request's method, path, Accept and headers count; its body does not.
+    pub(crate) async fn run(&self, request: &mut HttpRequest, params: GraphQLParams, caller: Caller) -> Answer {
+        let context = Arc::new(plugin::context(params, caller));
+        request.extensions_mut().insert(context.clone());
+        request.write_request_context(SharedRequestContext::default());
+        let response = self.call(request).await;
+        Answer { response, public: is_public(&context) }
+    }
+
+    async fn call(&self, request: &mut HttpRequest) -> HttpResponse {
+        let span = HttpServerRequestSpan::from_request(request, &None);
+        let mut mode = ResponseMode::default();
+        let handled = graphql_request_handler(
+            request,
+            web::types::Payload(Payload::None),
+            &self.shared,
+            &self.schema,
+            &span,
+            &mut mode,
+            ResponseHeaderSink::default(),
+        );
+        match handle_timeout(handled, &self.shared).await {
+            Ok(response) => response,
+            Err(error) => handle_pipeline_error(error, request, &self.shared, &mode),
+        }
+    }
+
+    /// Takes one of the places for HTTP streams; `None` when all are taken.
+    pub(crate) fn reserve_stream(&self) -> Option<impl Send + 'static> {
+        try_reserve_long_lived_client(&self.shared).ok()
+    }
+
+    /// Ends every stream, so that clients reconnect elsewhere.
+    pub(crate) fn close_streams(&self) {
+        self.shared.active_subscriptions.close_all_with_error(vec![GraphQLError::from_message_and_code(
+            "The service is restarting. Subscribe again.",
+            "SERVICE_RESTARTING",
+        )]);
+    }
+
+    /// Lets the embedded router end its own tasks.
+    pub(crate) async fn stop(&self, mut tasks: BackgroundTasksManager) {
+        tasks.graceful_shutdown().await;
+        invoke_shutdown_hooks(&self.shared).await;
+    }
+}
+
+fn is_public(context: &PluginContext) -> bool {
+    context.contains::<Public>()
+}
+
+fn engine_error(error: impl std::fmt::Display) -> RouterError {
+    RouterError::Engine(error.to_string())
+}
+
+fn hooks(subgraphs: &[Subgraph], runtime: &Handle) -> Result<RouterPluginBoxed, RouterError> {
+    let mut executors = HashMap::new();
+    for subgraph in subgraphs {
+        let endpoint: http::Uri = subgraph.url.parse().map_err(engine_error)?;
+        if let Some(local) = &subgraph.executor {
+            let local = LocalSubgraph::new(subgraph.name.clone(), endpoint, local.clone(), runtime.clone());
+            executors.insert(subgraph.name.clone(), local.to_boxed_arc());
+        }
+    }
+    Ok(Box::new(FrontDoor { executors }))
+}
+
+fn settings(config: &RouterConfig, supergraph: &str, keys: &str) -> Value {
+    let limits = &config.limits;
+    json!({
+        "supergraph": { "source": "file", "path": supergraph },
+        "http": { "graphql_endpoint": "/graphql" },
+        "laboratory": { "enabled": false },
+        "introspection": config.introspection,
+        "jwt": {
+            "enabled": true,
+            "jwks_providers": [{ "source": "file", "path": keys }],
+            "issuers": [config.jwt_issuer],
+            "audiences": [config.jwt_audience],
+            "allowed_algorithms": ["EdDSA"],
+            "require_authentication": false,
+            "scopes_claim": "roles",
+            "lookup_locations": [{ "source": "header", "name": "authorization", "prefix": "Bearer" }],
+        },
+        "headers": { "all": { "request": [
+            { "propagate": { "named": ["authorization", "x-request-id", "x-berth-client"] } },
+            { "insert": { "name": "x-berth-service", "value": config.service_secret } },
+        ] } },
+        "override_subgraph_urls": { "subgraphs": urls(&config.subgraphs) },
+        "traffic_shaping": traffic(config),
+        "subscriptions": {
+            "enabled": true,
+            "broadcast_capacity": 256,
+            "subgraph_buffer_capacity": 1024,
+            "websocket": { "subgraphs": socket_paths(&config.subgraphs) },
+        },
+        "limits": {
+            "max_depth": { "n": limits.depth, "ignore_introspection": true, "flatten_fragments": true },
+            "max_directives": { "n": limits.directives },
+            "max_tokens": { "n": limits.tokens },
+            "max_aliases": { "n": limits.aliases },
+            "max_request_body_size": format!("{}B", limits.body_bytes),
+            "max_request_header_size": format!("{}B", limits.header_bytes * 2),
+        },
+        // Subgraphs mask their own faults; what they say is meant for the client.
+        "error_masking": { "enabled": false },
+        "authorization": { "directives": { "enabled": true, "unauthorized": { "mode": "filter" } } },
+    })
+}
+
+fn traffic(config: &RouterConfig) -> Value {
+    let limits = &config.limits;
+    let execution = format!("{}ms", limits.execution.as_millis());
+    json!({
+        "max_connections_per_host": 512,
+        "all": {
+            "request_timeout": execution,
+            "dedupe_enabled": false,
+            // A pooled socket is keyed by the headers that deduplication looks at: none. Reused, it
+            // would run one person's subscription with another person's token.
+            "websocket": { "reuse_connections": false, "execute_mode": "http" },
+            "compression": { "response": { "accept_encoding": { "publish": false } } },
+        },
+        "router": {
+            "request_timeout": execution,
+            "max_long_lived_clients": limits.live_clients,
+            "dedupe": { "enabled": true, "headers": "none" },
+        },
+    })
+}
+
+fn urls(subgraphs: &[Subgraph]) -> Value {
+    subgraphs.iter().map(|subgraph| (subgraph.name.clone(), json!({ "url": subgraph.url }))).collect()
+}
+
+/// Subscriptions go by WebSocket to the same path as queries.
+fn socket_paths(subgraphs: &[Subgraph]) -> Value {
+    subgraphs
+        .iter()
+        .map(|subgraph| {
+            let path = subgraph.url.parse::<http::Uri>().map_or_else(|_| "/graphql".to_owned(), |url| url.path().to_owned());
+            (subgraph.name.clone(), json!({ "path": path }))
+        })
+        .collect()
+}

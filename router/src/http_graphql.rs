@@ -1,0 +1,142 @@
+//! GraphQL over HTTP: GET and POST, answered as JSON or as a stream (SSE, multipart).
+
+use std::rc::Rc;
+
+use http::{Method, StatusCode};
+use ntex::{
+    http::{
+        Payload, Response,
+        header::{self, HeaderName, HeaderValue},
+    },
+    util::{Bytes, BytesMut},
+    web::{DefaultError, HttpRequest, HttpResponse, WebRequest},
+};
+
+use hive_router::executor::plugins::hooks::on_graphql_params::GraphQLParams;
+
+use crate::{
+    config::Limits,
+    document,
+    door::Door,
+    graphiql, live,
+    negotiation::{Wanted, negotiate},
+    params,
+    plugin::Caller,
+    refusal::{Json, Refusal},
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const CLIENT: HeaderName = HeaderName::from_static("x-berth-client");
+
+/// Answers `/graphql`.
+pub(crate) async fn answer(door: &Rc<Door>, mut request: WebRequest<DefaultError>, request_id: &str) -> (HttpRequest, HttpResponse) {
+    let wanted = match negotiate(request.method(), request.headers()) {
+        Ok(wanted) => wanted,
+        Err(refusal) => return refused(request, &refusal, Json::Plain, request_id),
+    };
+    let json = match wanted {
+        Wanted::Page if door.graphiql => return finish(request, graphiql::page()),
+        Wanted::Page => Json::Plain,
+        Wanted::Answer(json) => json,
+    };
+    let caller = match prepare(door, &mut request, request_id) {
+        Ok(caller) => caller,
+        Err(refusal) => return refused(request, &refusal, json, request_id),
+    };
+    let (mut request, payload) = request.into_parts();
+    let response = match read(door, &request, payload).await {
+        Ok(params) => run(door, &mut request, params, caller).await,
+        Err(refusal) => refusal.response(json, request_id),
+    };
+    (request, response)
+}
+
+async fn run(door: &Rc<Door>, request: &mut HttpRequest, params: GraphQLParams, caller: Caller) -> HttpResponse {
+    if params.query.as_deref().is_some_and(document::may_subscribe)
+        && let Some(response) = live::over_http(door, request, &params, &caller).await
+    {
+        return response;
+    }
+    door.engine.run(request, params, caller).await.response
+}
+
+/// Checks everything that the head of the request tells, and sets the headers that go on inside.
+fn prepare(door: &Door, request: &mut WebRequest<DefaultError>, request_id: &str) -> Result<Caller, Refusal> {
+    check_head(request, &door.limits)?;
+    let viewer = door.tokens.viewer(request.headers())?;
+    let client = client(request);
+    let headers = request.headers_mut();
+    if let Some(viewer) = &viewer {
+        set(headers, header::AUTHORIZATION, &format!("Bearer {}", viewer.token));
+    }
+    set(headers, REQUEST_ID, request_id);
+    set(headers, CLIENT, &client);
+    Ok(Caller { viewer, request_id: request_id.to_owned(), client })
+}
+
+/// The peer's address, as throttles of the subgraphs see it.
+pub(crate) fn client(request: &WebRequest<DefaultError>) -> String {
+    request.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default()
+}
+
+fn set(headers: &mut ntex::http::HeaderMap, name: HeaderName, value: &str) {
+    headers.remove(&name);
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(name, value);
+    }
+}
+
+fn check_head(request: &WebRequest<DefaultError>, limits: &Limits) -> Result<(), Refusal> {
+    if !matches!(*request.method(), Method::GET | Method::POST) {
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Use POST, or GET for queries."));
+    }
+    let size: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if size > limits.header_bytes {
+        let message = format!("The headers are longer than {} bytes.", limits.header_bytes);
+        return Err(Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "HEADERS_TOO_LARGE", message));
+    }
+    if *request.method() == Method::POST {
+        params::check_content_type(request.headers())?;
+    }
+    Ok(())
+}
+
+async fn read(door: &Door, request: &HttpRequest, payload: Payload) -> Result<GraphQLParams, Refusal> {
+    if *request.method() == Method::GET {
+        return params::from_address(request.query_string(), &door.limits);
+    }
+    let body = body(payload, door.limits.body_bytes).await?;
+    params::from_json(&body, &door.limits)
+}
+
+/// Reads a body of limited length.
+pub(crate) async fn body(mut payload: Payload, limit: usize) -> Result<Bytes, Refusal> {
+    let mut body = BytesMut::new();
+    let mut first: Option<Bytes> = None;
+    while let Some(chunk) = payload.recv().await {
+        let chunk = chunk.map_err(|_| Refusal::bad_request("The body ended early."))?;
+        let read = first.as_ref().map_or(body.len(), |first| first.len());
+        if read + chunk.len() > limit {
+            let message = format!("The body is longer than {limit} bytes.");
+            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", message));
+        }
+        match first.take() {
+            // most bodies come in one chunk, which needs no copy
+            None if body.is_empty() => first = Some(chunk),
+            None => body.extend_from_slice(&chunk),
+            Some(start) => {
+                body.extend_from_slice(&start);
+                body.extend_from_slice(&chunk);
+            }
+        }
+    }
+    Ok(first.unwrap_or_else(|| body.freeze()))
+}
+
+fn refused(request: WebRequest<DefaultError>, refusal: &Refusal, json: Json, request_id: &str) -> (HttpRequest, Response) {
+    finish(request, refusal.response(json, request_id))
+}
+
+fn finish(request: WebRequest<DefaultError>, response: Response) -> (HttpRequest, Response) {
+    (request.into_parts().0, response)
+}

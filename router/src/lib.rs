@@ -1,0 +1,60 @@
+//! The front door of Berth: the only process part that the public talks to.
+//!
+//! It embeds `hive-router` as a library and adds what a public endpoint needs around it:
+//!
+//! | file | what it decides |
+//! | --- | --- |
+//! | [`config`](RouterConfig) | addresses, keys, limits, how a subgraph is reached |
+//! | `server` | the listener, workers, start and graceful stop |
+//! | `door` | which part answers a request: GraphQL, GraphiQL, WebSocket, or the routes of the app |
+//! | `http_graphql` | GraphQL over HTTP: negotiation, body, status codes |
+//! | `websocket`, `protocol` | GraphQL over WebSocket (`graphql-transport-ws`) |
+//! | `live` | one upstream per live feed, however many people watch it |
+//! | `auth` | access tokens: `EdDSA` only, refused before anything runs |
+//! | `document`, `rules` | limits on the operation itself |
+//! | `engine`, `plugin`, `executor` | the embedded router, its hooks, and the way into a subgraph of this process |
+//! | `graphiql`, `public` | the bundled explorer; the bridge to [`PublicRoutes`] |
+//!
+//! # How to start it
+//!
+//! ntex workers are single-threaded runtimes of their own; sockets and database pools belong to the
+//! tokio runtime that opened them. So the front door lives on its own threads and every subgraph
+//! call and public route is spawned on the `runtime` handle that the app passes in:
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # async fn run(config: berth_router::RouterConfig, routes: Arc<dyn berth_router::PublicRoutes>)
+//! # -> Result<(), berth_router::RouterError> {
+//! // inside a multi-thread tokio runtime
+//! let router = berth_router::start(config, routes, tokio::runtime::Handle::current()).await?;
+//! let address = router.address();
+//! // ... wait for a signal ...
+//! router.stop().await
+//! # }
+//! ```
+//!
+//! The embedded router never installs a tracing subscriber here: only its own entry point does, and
+//! that is not used. The app owns the subscriber; everything below logs through `tracing`.
+#![recursion_limit = "256"]
+
+mod auth;
+mod config;
+mod document;
+mod door;
+mod engine;
+mod executor;
+mod graphiql;
+mod http_graphql;
+mod live;
+mod negotiation;
+mod params;
+mod plugin;
+mod protocol;
+mod public;
+mod refusal;
+mod rules;
+mod server;
+mod websocket;
+
+pub use config::{InProcess, Limits, PublicRoutes, RouterConfig, RouterError, Subgraph};
+pub use server::{RunningRouter, serve, start};

@@ -1,0 +1,299 @@
+//! One upstream per live feed and worker, however many people watch it.
+//!
+//! `seatAvailability` is the same for everybody, so its watchers share one upstream subscription and
+//! the bytes of each event. The embedded router can share streams too, but whoever joins late then
+//! misses the snapshot that the contract promises first. Here each watcher starts with an event of its
+//! own (the snapshot, or the changes since a version) and continues with the shared events that are
+//! newer. A watcher that lags behind starts over with a snapshot instead of missing changes silently.
+
+use std::{collections::BTreeMap, collections::HashMap, rc::Rc};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use hive_router::{
+    executor::plugins::hooks::on_graphql_params::GraphQLParams,
+    graphql_tools::{
+        parser::parse_query,
+        static_graphql::query::{Document, Field, OperationDefinition, Selection},
+    },
+    pipeline::{
+        header::{RequestAccepts, StreamContentType},
+        multipart_subscribe::{
+            APOLLO_MULTIPART_HTTP_CONTENT_TYPE, INCREMENTAL_DELIVERY_CONTENT_TYPE,
+            create_apollo_multipart_http_stream, create_incremental_delivery_stream,
+        },
+        sse,
+    },
+    sonic_rs::{self, JsonValueTrait},
+};
+use ntex::{
+    http::{
+        Response,
+        body::{Body, ResponseBody},
+        header,
+    },
+    rt,
+    web::{HttpRequest, HttpResponse},
+};
+use tokio::sync::{broadcast, mpsc};
+
+use crate::{door::Door, params, plugin::Caller, rules, websocket::synthetic};
+
+/// The JSON of one event.
+pub(crate) type Event = Bytes;
+
+/// Events a watcher may be behind before it starts over.
+const LAG: usize = 256;
+/// Events on their way to one client.
+const IN_FLIGHT: usize = 16;
+/// The field whose feed is shared.
+const SHARED_FIELD: &str = "seatAvailability";
+const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// The shared upstreams of one worker.
+#[derive(Default)]
+pub(crate) struct Feeds(HashMap<Rc<str>, broadcast::Sender<Event>>);
+
+/// An operation whose events may be shared, and where its version stands in them.
+struct Shareable {
+    key: Rc<str>,
+    root: String,
+    version: String,
+}
+
+impl Shareable {
+    fn read(params: &GraphQLParams) -> Option<Self> {
+        let document = parse_query::<String>(params.query.as_deref()?).ok()?.into_static();
+        let field = shared_field(&document)?;
+        let version = field.selection_set.items.iter().find_map(|selection| match selection {
+            Selection::Field(field) if field.name == "version" && field.directives.is_empty() => Some(response_key(field)),
+            _ => None,
+        })?;
+        let variables: BTreeMap<_, _> = params.variables.iter().collect();
+        let variables = sonic_rs::to_string(&variables).ok()?;
+        let key = format!("{}\0{variables}\0{}", params.operation_name.as_deref().unwrap_or_default(), params.query.as_deref()?);
+        Some(Self { key: key.into(), root: response_key(field), version })
+    }
+
+    /// The version of an event; `None` when it carries none, such as an error.
+    fn version_of(&self, event: &[u8]) -> Option<u64> {
+        let path = ["data", self.root.as_str(), self.version.as_str()];
+        let value = sonic_rs::get(event, path).ok()?;
+        value.as_u64().or_else(|| value.as_str()?.parse().ok())
+    }
+}
+
+fn shared_field(document: &Document) -> Option<&Field> {
+    let mut operations = rules::operations(document);
+    let operation = operations.next().filter(|operation| matches!(operation, OperationDefinition::Subscription(_)))?;
+    if operations.next().is_some() {
+        return None;
+    }
+    match rules::root_selections(operation, document).as_slice() {
+        [Selection::Field(field)] if field.name == SHARED_FIELD && field.directives.is_empty() => Some(field),
+        _ => None,
+    }
+}
+
+fn response_key(field: &Field) -> String {
+    field.alias.as_ref().unwrap_or(&field.name).clone()
+}
+
+/// Joins the feed of an operation. `None` when it cannot be shared or did not start: then it runs
+/// like any other operation and tells its client why.
+pub(crate) async fn join(door: &Rc<Door>, params: &GraphQLParams, caller: &Caller) -> Option<mpsc::Receiver<Event>> {
+    let shareable = Shareable::read(params)?;
+    let watcher = Watcher { door: door.clone(), shareable, params: params::copy(params), caller: caller.clone() };
+    // attached before the own event is taken, so that no change falls between the two
+    let shared = watcher.attach();
+    let own = watcher.open().await?;
+    let (out, events) = mpsc::channel(IN_FLIGHT);
+    rt::spawn(watcher.follow(shared, own, out));
+    Some(events)
+}
+
+struct Watcher {
+    door: Rc<Door>,
+    shareable: Shareable,
+    params: GraphQLParams,
+    caller: Caller,
+}
+
+impl Watcher {
+    fn attach(&self) -> broadcast::Receiver<Event> {
+        let mut feeds = self.door.feeds.borrow_mut();
+        if let Some(feed) = feeds.0.get(&self.shareable.key) {
+            return feed.subscribe();
+        }
+        let (feed, events) = broadcast::channel(LAG);
+        feeds.0.insert(self.shareable.key.clone(), feed.clone());
+        rt::spawn(pump(self.door.clone(), self.shareable.key.clone(), params::copy(&self.params), self.caller.clone(), feed));
+        events
+    }
+
+    /// A subscription of its own; `None` when it did not start.
+    async fn open(&self) -> Option<ResponseBody<Body>> {
+        open(&self.door, params::copy(&self.params), self.caller.clone()).await
+    }
+
+    async fn follow(self, mut shared: broadcast::Receiver<Event>, own: ResponseBody<Body>, out: mpsc::Sender<Event>) {
+        let Some(mut known) = self.start(own, &out).await else { return };
+        let mut settled = false;
+        loop {
+            let event = tokio::select! {
+                event = shared.recv() => event,
+                () = out.closed() => return,
+            };
+            match event {
+                Ok(event) => {
+                    // events from before the own one are already part of it
+                    settled = settled || self.shareable.version_of(&event).is_some_and(|version| version > known);
+                    if settled && out.send(event).await.is_err() {
+                        return;
+                    }
+                }
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    let Some(own) = self.open().await else { return };
+                    let Some(version) = self.start(own, &out).await else { return };
+                    known = version;
+                    settled = false;
+                }
+                Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    }
+
+    /// Sends the first event and returns its version. An event without a version is not the start of
+    /// a feed: then the client gets the rest of its own stream, and `None` comes back at its end.
+    async fn start(&self, mut own: ResponseBody<Body>, out: &mpsc::Sender<Event>) -> Option<u64> {
+        loop {
+            let event = tokio::select! {
+                event = next_event(&mut own) => event?,
+                () = out.closed() => return None,
+            };
+            let version = self.shareable.version_of(&event);
+            out.send(event).await.ok()?;
+            if version.is_some() {
+                return version;
+            }
+        }
+    }
+}
+
+/// Passes the events of one upstream on until nobody listens.
+async fn pump(door: Rc<Door>, key: Rc<str>, params: GraphQLParams, caller: Caller, feed: broadcast::Sender<Event>) {
+    // public data: the feed must not end with the token of whoever came first
+    let caller = Caller { viewer: None, ..caller };
+    if let Some(mut upstream) = open(&door, params, caller).await {
+        loop {
+            tokio::select! {
+                event = next_event(&mut upstream) => match event {
+                    Some(event) => drop(feed.send(event)),
+                    None => break,
+                },
+                () = feed.closed() => break,
+            }
+        }
+    }
+    let mut feeds = door.feeds.borrow_mut();
+    if feeds.0.get(&key).is_some_and(|current| current.same_channel(&feed)) {
+        feeds.0.remove(&key);
+    }
+}
+
+async fn open(door: &Door, params: GraphQLParams, caller: Caller) -> Option<ResponseBody<Body>> {
+    let mut request = synthetic(&caller);
+    let mut answer = door.engine.run(&mut request, params, caller).await;
+    is_stream(&answer.response).then(|| answer.response.take_body())
+}
+
+async fn next_event(body: &mut ResponseBody<Body>) -> Option<Event> {
+    while let Some(Ok(chunk)) = body.next().await {
+        if let Some(text) = event(&chunk) {
+            return Some(Bytes::copy_from_slice(text.as_bytes()));
+        }
+    }
+    None
+}
+
+/// Whether an answer is a stream of server-sent events.
+pub(crate) fn is_stream(response: &HttpResponse) -> bool {
+    response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.starts_with("text/event-stream"))
+}
+
+/// The JSON in one chunk of the embedded router's event stream: each chunk is one event.
+pub(crate) fn event(chunk: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(chunk).ok()?;
+    Some(text.strip_prefix("event: next\ndata: ")?.trim_end_matches('\n'))
+}
+
+/// The shared feed as an HTTP stream, in the form that the client accepts.
+pub(crate) async fn over_http(
+    door: &Rc<Door>,
+    request: &HttpRequest,
+    params: &GraphQLParams,
+    caller: &Caller,
+) -> Option<HttpResponse> {
+    let mode = request.negotiate(false).ok()?;
+    let form = mode.stream_content_type()?;
+    let slot = door.engine.reserve_stream()?;
+    let events = join(door, params, caller).await?;
+    let events = stream::unfold((events, slot), |(mut events, slot)| async move {
+        let event = events.recv().await?;
+        Some((event.to_vec(), (events, slot)))
+    });
+    let events = Box::pin(events);
+    let mut response = Response::build(http::StatusCode::OK);
+    response.set_header(header::CACHE_CONTROL, "no-store");
+    Some(match form {
+        StreamContentType::SSE => {
+            response.set_header(header::CONTENT_TYPE, sse::SSE_HEADER);
+            response.streaming(sse::create_stream(events, HEARTBEAT))
+        }
+        StreamContentType::ApolloMultipartHTTP => {
+            response.set_header(header::CONTENT_TYPE, APOLLO_MULTIPART_HTTP_CONTENT_TYPE);
+            response.streaming(create_apollo_multipart_http_stream(events, HEARTBEAT))
+        }
+        StreamContentType::IncrementalDelivery => {
+            response.set_header(header::CONTENT_TYPE, INCREMENTAL_DELIVERY_CONTENT_TYPE);
+            response.streaming(create_incremental_delivery_stream(events))
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shareable(query: &str) -> Option<Shareable> {
+        Shareable::read(&GraphQLParams { query: Some(query.to_owned()), ..GraphQLParams::default() })
+    }
+
+    #[test]
+    fn only_versioned_seat_feeds_are_shared() {
+        assert!(shareable("subscription { seatAvailability(tripId: 1) { version seats { seatId } } }").is_some());
+        assert!(shareable("subscription { seatAvailability(tripId: 1) { seats { seatId } } }").is_none());
+        assert!(shareable("subscription { bookingStatus(bookingId: 1) { version } }").is_none());
+        assert!(shareable("{ seatAvailability { version } }").is_none());
+        assert!(shareable("subscription A { seatAvailability { version } } subscription B { seatAvailability { version } }").is_none());
+    }
+
+    #[test]
+    fn the_version_is_found_under_aliases() {
+        let found = shareable("subscription { live: seatAvailability(tripId: 1) { v: version } }").expect("shareable");
+        assert_eq!(found.version_of(br#"{"data":{"live":{"v":"42"}}}"#), Some(42));
+        assert_eq!(found.version_of(br#"{"data":{"live":{"v":7}}}"#), Some(7));
+        assert_eq!(found.version_of(br#"{"data":null,"errors":[]}"#), None);
+    }
+
+    #[test]
+    fn heartbeats_and_ends_are_no_events() {
+        assert_eq!(event(b"event: next\ndata: {\"a\":1}\n\n"), Some("{\"a\":1}"));
+        assert_eq!(event(b":\n\n"), None);
+        assert_eq!(event(b"event: complete\n\n"), None);
+    }
+}

@@ -1,0 +1,96 @@
+//! What the client wants to read: JSON of either kind, a stream, or a page.
+
+use http::Method;
+use ntex::http::{HeaderMap, header};
+
+use crate::refusal::{Json, Refusal};
+
+/// The outcome of reading `Accept`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// A browser opened the address.
+    Page,
+    /// A GraphQL answer; refusals use this JSON type.
+    Answer(Json),
+}
+
+/// Reads `Accept`. No header means anything is fine.
+pub(crate) fn negotiate(method: &Method, headers: &HeaderMap) -> Result<Wanted, Refusal> {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accept.trim().is_empty() {
+        return Ok(Wanted::Answer(Json::Plain));
+    }
+    let mut best: Option<(f32, Wanted)> = None;
+    for part in accept.split(',') {
+        let (media, quality) = media_and_quality(part);
+        let Some(wanted) = wanted(&media, method) else { continue };
+        if quality > 0.0 && best.is_none_or(|(other, _)| quality > other) {
+            best = Some((quality, wanted));
+        }
+    }
+    best.map(|(_, wanted)| wanted).ok_or_else(not_acceptable)
+}
+
+fn not_acceptable() -> Refusal {
+    Refusal::new(
+        http::StatusCode::NOT_ACCEPTABLE,
+        "NOT_ACCEPTABLE",
+        "Accept must allow application/json, application/graphql-response+json, text/event-stream or multipart/mixed.",
+    )
+}
+
+fn media_and_quality(part: &str) -> (String, f32) {
+    let mut pieces = part.split(';');
+    let media = pieces.next().unwrap_or_default().trim().to_ascii_lowercase();
+    let quality = pieces
+        .filter_map(|parameter| parameter.trim().strip_prefix("q=")?.trim().parse().ok())
+        .next()
+        .unwrap_or(1.0);
+    (media, quality)
+}
+
+fn wanted(media: &str, method: &Method) -> Option<Wanted> {
+    match media {
+        "text/html" | "application/xhtml+xml" if method == Method::GET => Some(Wanted::Page),
+        "application/graphql-response+json" => Some(Wanted::Answer(Json::GraphQl)),
+        "application/json" | "application/*" | "*/*" | "text/event-stream" | "text/*"
+        | "multipart/mixed" | "multipart/*" => Some(Wanted::Answer(Json::Plain)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(method: &Method, accept: &str) -> Result<Wanted, Refusal> {
+        let mut headers = HeaderMap::new();
+        if let Ok(value) = ntex::http::header::HeaderValue::try_from(accept) {
+            headers.insert(header::ACCEPT, value);
+        }
+        negotiate(method, &headers)
+    }
+
+    #[test]
+    fn a_browser_gets_the_page_and_a_client_gets_json() {
+        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+        assert_eq!(read(&Method::GET, browser), Ok(Wanted::Page));
+        assert_eq!(read(&Method::POST, browser), Ok(Wanted::Answer(Json::Plain)));
+        assert_eq!(read(&Method::GET, "*/*"), Ok(Wanted::Answer(Json::Plain)));
+        assert_eq!(read(&Method::GET, ""), Ok(Wanted::Answer(Json::Plain)));
+    }
+
+    #[test]
+    fn the_preferred_json_type_wins() {
+        let both = "application/graphql-response+json, application/json;q=0.9";
+        assert_eq!(read(&Method::POST, both), Ok(Wanted::Answer(Json::GraphQl)));
+        let other = "application/json, application/graphql-response+json;q=0.5";
+        assert_eq!(read(&Method::POST, other), Ok(Wanted::Answer(Json::Plain)));
+    }
+
+    #[test]
+    fn a_type_that_graphql_never_is_is_refused() {
+        assert_eq!(read(&Method::POST, "image/png").map_err(|refusal| refusal.code), Err("NOT_ACCEPTABLE"));
+        assert_eq!(read(&Method::POST, "application/json;q=0").map_err(|r| r.code), Err("NOT_ACCEPTABLE"));
+    }
+}
