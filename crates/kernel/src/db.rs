@@ -327,3 +327,13 @@ pub fn rows_placeholder(rows: usize, columns: usize, first: usize) -> String {
     }
     text
 }
+
+/// Lets the transactions that name the same key pass one after the other. SQLite has one writer anyway.
+pub async fn queue_on(tx: &Tx, key: uuid::Uuid) -> Result<(), DbErr> {
+    if tx.get_database_backend() != DatabaseBackend::Postgres {
+        return Ok(());
+    }
+    let (high, low) = key.as_u64_pair();
+    let folded = i64::from_ne_bytes((high ^ low).to_ne_bytes());
+    tx.execute_raw(sql(tx, "SELECT pg_advisory_xact_lock($1)", [folded.into()])).await.map(|_| ())
+}

@@ -189,16 +189,22 @@ impl Post {
     /// Queues a letter in the caller's transaction. `cause` names what it is about: a second letter with the same cause is
     /// not queued, so a repeated step sends one letter. Call [`Post::wake`] after the commit.
     pub async fn queue(&self, tx: &Tx, cause: &str, letter: &Letter) -> Result<(), DbErr> {
+        self.queue_at(tx, cause, letter, self.clock.now()).await
+    }
+
+    /// Queues a letter that goes out at `due` and not before.
+    pub async fn queue_at(&self, tx: &Tx, cause: &str, letter: &Letter, due: DateTime<Utc>) -> Result<(), DbErr> {
         let body = serde_json::to_string(letter).map_err(|error| DbErr::Custom(error.to_string()))?;
         let text = "INSERT INTO letter (id, cause, body, attempts, next_attempt_at_ms, sent) VALUES ($1, $2, $3, 0, $4, 0) \
                     ON CONFLICT (cause) DO NOTHING";
-        let values = [
-            self.clock.new_key().into(),
-            cause.into(),
-            body.into(),
-            self.clock.now().timestamp_millis().into(),
-        ];
+        let values = [self.clock.new_key().into(), cause.into(), body.into(), due.timestamp_millis().into()];
         tx.execute_raw(sql(tx, text, values)).await.map(|_| ())
+    }
+
+    /// Takes a letter back that was not sent yet; `false` when it was sent, or never queued.
+    pub async fn withdraw(&self, tx: &Tx, cause: &str) -> Result<bool, DbErr> {
+        let done = tx.execute_raw(sql(tx, "DELETE FROM letter WHERE cause = $1 AND sent = 0", [cause.into()])).await?;
+        Ok(done.rows_affected() == 1)
     }
 
     /// Tells the sender that letters wait. Losing this call only delays them.

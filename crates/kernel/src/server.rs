@@ -1,7 +1,7 @@
 //! The door of a subgraph: one code path for requests from the same process and over HTTP, and WebSocket for subscriptions.
 //! Only the router (and a peer service) has the service secret that opens it.
 
-use std::{any::TypeId, panic::AssertUnwindSafe, sync::Arc};
+use std::{any::TypeId, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_graphql::{
     Data, Executor, Request, Response, ServerError,
@@ -23,9 +23,12 @@ use subtle::ConstantTimeEq;
 
 use crate::auth::{TokenError, TokenVerifier, Viewer};
 
-/// Header that carries the service secret.
+/// Header that carries the service secret; on a WebSocket the key in the payload of `connection_init` does so as well,
+/// because the embedded router sends no headers with its upgrade.
 pub const SERVICE_HEADER: &str = "x-berth-service";
 const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// How long a WebSocket may wait before it says who it is.
+const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Puts what a request needs (loaders, holding the viewer) into it.
 pub type Prepare = Arc<dyn Fn(Request, &Viewer) -> Request + Send + Sync>;
@@ -79,11 +82,11 @@ impl<E: Executor> Door<E> {
     }
 
     fn admits(&self, headers: &HeaderMap) -> bool {
-        let given = headers
-            .get(SERVICE_HEADER)
-            .map(|value| value.as_bytes())
-            .unwrap_or_default();
-        given.ct_eq(self.service_secret.as_bytes()).into()
+        self.knows(headers.get(SERVICE_HEADER).map(|value| value.as_bytes()).unwrap_or_default())
+    }
+
+    fn knows(&self, secret: &[u8]) -> bool {
+        secret.ct_eq(self.service_secret.as_bytes()).into()
     }
 }
 
@@ -101,60 +104,41 @@ async fn answer<E: Executor>(State(door): State<Door<E>>, headers: HeaderMap, bo
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn upgrade<E: Executor>(
-    State(door): State<Door<E>>,
-    headers: HeaderMap,
-    upgrade: WebSocketUpgrade,
-) -> HttpResponse {
-    if !door.admits(&headers) {
-        return StatusCode::FORBIDDEN.into_response();
-    }
+async fn upgrade<E: Executor>(State(door): State<Door<E>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> HttpResponse {
+    let admitted = door.admits(&headers);
     let viewer = door.verifier.viewer(authorization(&headers));
-    upgrade
-        .protocols(["graphql-transport-ws"])
-        .on_upgrade(move |socket| talk(door, viewer, socket))
-        .into_response()
+    upgrade.protocols(["graphql-transport-ws"]).on_upgrade(move |socket| talk(door, admitted, viewer, socket))
 }
 
-async fn talk<E: Executor>(door: Door<E>, viewer: Result<Viewer, TokenError>, socket: Socket) {
+async fn talk<E: Executor>(door: Door<E>, admitted: bool, viewer: Result<Viewer, TokenError>, socket: Socket) {
     let (mut sink, stream) = socket.split();
     let incoming = stream
         .take_while(|message| std::future::ready(message.is_ok()))
         .filter_map(|message| std::future::ready(message.ok().map(Message::into_data)));
-    let verifier = door.verifier.clone();
-    let prepared = Prepared {
-        schema: door.schema,
-        prepare: door.prepare,
-    };
+    let prepared = Prepared { schema: door.schema.clone(), prepare: door.prepare.clone() };
     let initialise = move |payload: serde_json::Value| {
-        let sent = payload
-            .get("Authorization")
-            .or_else(|| payload.get("authorization"))
-            .and_then(serde_json::Value::as_str);
-        let viewer = sent.map_or(viewer, |token| verifier.viewer(Some(token)));
-        std::future::ready(
-            viewer
-                .map(session)
-                .map_err(|error| async_graphql::Error::new(error.code())),
-        )
+        let text = |key: &str| payload.get(key).and_then(serde_json::Value::as_str);
+        let admitted = admitted || text(SERVICE_HEADER).is_some_and(|secret| door.knows(secret.as_bytes()));
+        let sent = text("Authorization").or_else(|| text("authorization"));
+        let viewer = sent.map_or(viewer, |token| door.verifier.viewer(Some(token)));
+        std::future::ready(match viewer {
+            _ if !admitted => Err(async_graphql::Error::new("FORBIDDEN")),
+            Ok(viewer) => Ok(session(viewer)),
+            Err(error) => Err(async_graphql::Error::new(error.code())),
+        })
     };
-    let mut outgoing = WebSocket::new(
-        prepared,
-        incoming,
-        async_graphql::http::WebSocketProtocols::GraphQLWS,
-    )
-    .on_connection_init(initialise);
-    while let Some(message) = outgoing.next().await {
+    let protocol = async_graphql::http::WebSocketProtocols::GraphQLWS;
+    let mut outgoing = WebSocket::new(prepared, incoming, protocol).on_connection_init(initialise);
+    let mut next = tokio::time::timeout(INIT_TIMEOUT, outgoing.next()).await.unwrap_or(None);
+    while let Some(message) = next {
         let message = match message {
             WsMessage::Text(text) => Message::text(text),
-            WsMessage::Close(code, reason) => Message::Close(Some(CloseFrame {
-                code,
-                reason: reason.into(),
-            })),
+            WsMessage::Close(code, reason) => Message::Close(Some(CloseFrame { code, reason: reason.into() })),
         };
         if sink.send(message).await.is_err() {
             return;
         }
+        next = outgoing.next().await;
     }
 }
 
