@@ -8,7 +8,7 @@ export function iterate(observable, map) {
   const error = (failure) => give({ failure });
   const complete = () => give({ done: true });
   // Wonka's sources take a function, observables take an observer.
-  const subscription = observable.toPromise ? observable.subscribe(next) : observable.subscribe({ next, error, complete });
+  const subscription = typeof observable === 'function' ? observable.subscribe(next) : observable.subscribe({ next, error, complete });
 
   return {
     [Symbol.asyncIterator]() {
