@@ -30,16 +30,71 @@ where
         .compose_directive()
         .use_space_ident()
         .indent_width(2);
-    let printed = schema.sdl_with_options(options);
+    fit_for_composition(&schema.sdl_with_options(options))
+}
+
+/// Everything but the link and the definitions of directives; with a definition goes its description, or it would dangle.
+fn fit_for_composition(printed: &str) -> String {
     let mut sdl = String::from(LINK);
-    let mut in_link = false;
-    for line in printed.lines() {
-        in_link |= line.starts_with("extend schema @link(");
-        if !in_link && !line.starts_with("directive @") {
-            sdl.push_str(line.trim_end());
-            sdl.push('\n');
+    let mut description = String::new();
+    let (mut in_description, mut in_link) = (false, false);
+    for line in printed.lines().map(str::trim_end) {
+        let quotes = line == "\"\"\"";
+        if quotes || in_description {
+            in_description ^= quotes;
+            description.extend([line, "\n"]);
+            continue;
         }
+        in_link |= line.starts_with("extend schema @link(");
+        let dropped = in_link || line.starts_with("directive @");
         in_link &= line != ")";
+        let kept = std::mem::take(&mut description);
+        if !dropped {
+            sdl.extend([kept.as_str(), line, "\n"]);
+        }
     }
     sdl
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::{
+        EmptyMutation, EmptySubscription, InputObject, Object, Schema, parser::parse_schema,
+    };
+
+    use super::{LINK, authenticated, federation_sdl};
+
+    /// Where to look.
+    #[derive(InputObject)]
+    struct Place {
+        name: String,
+    }
+
+    struct Query;
+
+    /// The roots.
+    #[Object]
+    impl Query {
+        /// Somebody's secret.
+        #[graphql(directive = authenticated::apply())]
+        async fn secret(&self, place: Place) -> String {
+            place.name
+        }
+    }
+
+    #[test]
+    fn directives_lose_their_definition_and_keep_their_uses() {
+        let schema = Schema::build(Query, EmptyMutation, EmptySubscription)
+            .enable_federation()
+            .finish();
+        let sdl = federation_sdl(&schema);
+        assert!(sdl.starts_with(LINK));
+        assert!(
+            sdl.contains("secret(place: Place!): String! @authenticated"),
+            "{sdl}"
+        );
+        assert!(sdl.contains("Where to look."), "{sdl}");
+        assert!(!sdl.contains("directive @"), "{sdl}");
+        parse_schema(&sdl).expect("valid SDL");
+    }
 }
