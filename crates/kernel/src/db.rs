@@ -86,6 +86,17 @@ impl Db {
         self.read.get_database_backend()
     }
 
+    /// Lets the database check itself; an error tells what is broken.
+    pub async fn integrity(&self) -> Result<(), DbErr> {
+        if self.backend() != DatabaseBackend::Sqlite {
+            return Ok(());
+        }
+        let statement = Statement::from_string(DatabaseBackend::Sqlite, "PRAGMA quick_check");
+        let row = self.read.query_one_raw(statement).await?;
+        let verdict: String = row.map_or_else(|| Ok("no answer".to_owned()), |row| row.try_get_by_index(0))?;
+        if verdict == "ok" { Ok(()) } else { Err(DbErr::Custom(verdict)) }
+    }
+
     /// Runs `work` in a transaction: `Ok` commits, `Err` rolls all of it back. When this returns `Ok`, the change is on disk.
     ///
     /// ```ignore

@@ -1,0 +1,37 @@
+//! Background work of inventory. Nothing here is needed for correctness: a hold is dead at its deadline by itself.
+
+use std::{sync::Arc, time::Duration};
+
+use berth_kernel::{idempotency, jobs::every};
+use sea_orm::DbErr;
+use tokio::{sync::Notify, task::JoinHandle};
+
+use crate::holds::Holds;
+
+/// How soon after its deadline a hold's seats are seen free by live views.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+const FORGET_EVERY: Duration = Duration::from_mins(10);
+
+/// Starts the jobs that the policy wants; they end with the service.
+pub fn start(holds: &Holds) -> Vec<JoinHandle<()>> {
+    let (deps, sweeper) = (holds.deps.clone(), holds.clone());
+    let mut jobs = Vec::new();
+    if holds.policy().sweep {
+        let expire = move || {
+            let holds = sweeper.clone();
+            async move { holds.expire_due().await.map(|_| ()) }
+        };
+        jobs.push(every("ExpireHolds", SWEEP_EVERY, Arc::new(Notify::new()), deps.cancel.clone(), expire));
+    }
+    let cancel = deps.cancel.clone();
+    let forget = move || {
+        let deps = deps.clone();
+        async move {
+            let clock = deps.clock.clone();
+            let forgotten = deps.db.write(move |tx| Box::pin(async move { idempotency::forget_expired(tx, &clock).await }));
+            forgotten.await.map(|_: u64| ()).map_err(|error: DbErr| error)
+        }
+    };
+    jobs.push(every("ForgetIdempotencyKeys", FORGET_EVERY, Arc::new(Notify::new()), cancel, forget));
+    jobs
+}

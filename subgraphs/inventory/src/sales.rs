@@ -1,0 +1,139 @@
+//! Selling what is held: a hold is tied to a booking, its deadline moves once, and its claims become sold. The fence is
+//! the number of claims that change hands, not the clock.
+
+use berth_contracts::{event::LegState, peer::CommitOutcome};
+use berth_kernel::{db::Tx, metrics};
+use chrono::{DateTime, Utc};
+use sea_orm::DbErr;
+use uuid::Uuid;
+
+use crate::{
+    claim::{Block, ClaimState, Claimant},
+    hold::{Hold, HoldStatus},
+    holds::{Holds, Trips, bump_all},
+    store,
+};
+
+/// Why a hold can't be sold.
+#[derive(Debug, thiserror::Error)]
+pub enum SaleError {
+    /// There is no such hold, or it is another booking's.
+    #[error("there is no such hold")]
+    NotFound,
+    /// Somebody else has a seat of it.
+    #[error("a seat is gone")]
+    Gone,
+    /// Our own fault.
+    #[error("the database failed")]
+    Database(#[from] DbErr),
+}
+
+impl Holds {
+    /// Ties an active hold to a booking. Repeating it changes nothing.
+    pub async fn attach(&self, id: Uuid, booking_id: Uuid) -> Result<Hold, SaleError> {
+        let now = self.now();
+        let write = self.deps.db.write(move |tx| {
+            Box::pin(async move {
+                let mut hold = store::hold::lock(tx, id).await?.ok_or(SaleError::NotFound)?;
+                match hold.booking_id {
+                    Some(known) if known == booking_id => {}
+                    None if hold.status(now) == HoldStatus::Active => {
+                        hold.booking_id = Some(booking_id);
+                        store::hold::update(tx, &hold).await?;
+                    }
+                    _ => return Err(SaleError::NotFound),
+                }
+                Ok(hold)
+            })
+        });
+        write.await
+    }
+
+    /// Moves the deadline of an active hold, once and not past the cap. Answers the deadline in force.
+    pub async fn extend(&self, id: Uuid, until: DateTime<Utc>) -> Result<DateTime<Utc>, SaleError> {
+        let holds = self.clone();
+        let deadline = self.deps.db.write(move |tx| Box::pin(async move { holds.extend_in(tx, id, until).await })).await?;
+        self.deps.outbox.wake();
+        Ok(deadline)
+    }
+
+    async fn extend_in(&self, tx: &Tx, id: Uuid, until: DateTime<Utc>) -> Result<DateTime<Utc>, SaleError> {
+        let mut hold = store::hold::lock(tx, id).await?.ok_or(SaleError::NotFound)?;
+        if hold.extended || hold.status(self.now()) != HoldStatus::Active {
+            return Ok(hold.expires_at);
+        }
+        hold.expires_at = hold.extended_until(until, &self.policy);
+        hold.extended = true;
+        let expires_at_ms = hold.expires_at.timestamp_millis();
+        let (trips, blocks) = blocks_of(tx, &hold).await?;
+        for block in &blocks {
+            expect(block.claims(), store::claim::extend(tx, block, id, expires_at_ms).await?)?;
+        }
+        store::hold::update(tx, &hold).await?;
+        self.announce(tx, &trips, &blocks, LegState::Held, Some(expires_at_ms)).await?;
+        Ok(hold.expires_at)
+    }
+
+    /// Sells the hold's seats to the booking, or none of them. When the hold has ended, the same seats are claimed anew
+    /// if they are free and the trip has not left. Repeating it after success changes nothing.
+    pub async fn commit(&self, id: Uuid, booking_id: Uuid) -> Result<CommitOutcome, SaleError> {
+        let holds = self.clone();
+        match self.deps.db.write(move |tx| Box::pin(async move { holds.commit_in(tx, id, booking_id).await })).await {
+            Ok(()) => {
+                self.deps.outbox.wake();
+                Ok(CommitOutcome::Committed)
+            }
+            Err(SaleError::Gone) => Ok(CommitOutcome::Gone),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn commit_in(&self, tx: &Tx, id: Uuid, booking_id: Uuid) -> Result<(), SaleError> {
+        let mut hold = store::hold::lock(tx, id).await?.ok_or(SaleError::NotFound)?;
+        if hold.booking_id.is_some_and(|known| known != booking_id) {
+            return Err(SaleError::NotFound);
+        }
+        if hold.stored_status == HoldStatus::Committed {
+            return Ok(());
+        }
+        let (trips, blocks) = blocks_of(tx, &hold).await?;
+        let mut ours = true;
+        for block in &blocks {
+            ours &= store::claim::sell(tx, block, id, booking_id).await? == block.claims();
+        }
+        if !ours {
+            self.claim_anew(tx, &hold, booking_id, &blocks).await?;
+        }
+        hold.stored_status = HoldStatus::Committed;
+        hold.booking_id = Some(booking_id);
+        store::hold::update(tx, &hold).await?;
+        self.announce(tx, &trips, &blocks, LegState::Sold, None).await?;
+        metrics::reached("hold", HoldStatus::Committed.word());
+        Ok(())
+    }
+
+    /// Late money: the hold's claims were swept or taken. One statement claims all of them as sold, those that are left included.
+    async fn claim_anew(&self, tx: &Tx, hold: &Hold, booking_id: Uuid, blocks: &[Block]) -> Result<(), SaleError> {
+        let now = self.now();
+        let left = |trip, stop| self.trip(trip).and_then(|trip| trip.departure(stop)).is_none_or(|departure| departure <= now);
+        if hold.items.iter().any(|item| left(item.trip, item.from_stop)) {
+            return Err(SaleError::Gone);
+        }
+        let claimant = Claimant { state: ClaimState::Sold, hold_id: hold.id, booking_id: Some(booking_id), expires_at_ms: 0 };
+        if store::claim::claim(tx, blocks, &claimant, now.timestamp_millis()).await? { Ok(()) } else { Err(SaleError::Gone) }
+    }
+}
+
+async fn blocks_of(tx: &Tx, hold: &Hold) -> Result<(Trips, Vec<Block>), DbErr> {
+    let trips = bump_all(tx, hold.trips()).await?;
+    let blocks = trips.iter().flat_map(|(trip, occurrence)| hold.blocks(*trip, occurrence.version)).collect();
+    Ok((trips, blocks))
+}
+
+/// The claims of a live hold are its own; a different number would be a broken promise, and changes nothing.
+fn expect(wanted: u64, found: u64) -> Result<(), DbErr> {
+    if wanted == found {
+        return Ok(());
+    }
+    Err(DbErr::Custom(format!("a live hold has {found} claims instead of {wanted}")))
+}

@@ -1,0 +1,188 @@
+//! Claims in the database. The primary key (occurrence, seat, leg) is what makes selling twice impossible.
+
+use std::{collections::HashMap, fmt::Write};
+
+use berth_contracts::id::TripKey;
+use berth_kernel::db::{Tx, sql};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
+use uuid::Uuid;
+
+use crate::claim::{Block, Claim, ClaimState, Claimant, SeatState};
+
+/// The live claims of a trip at one version.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Occupied {
+    /// The trip's version; 0 when nothing was ever claimed on it.
+    pub version: i64,
+    /// Claims that hold at the asked instant.
+    pub claims: Vec<Claim>,
+}
+
+/// Claims every seat × leg of the blocks in one statement, over claims whose deadline has passed, and over the
+/// claimant's own. `false`: some are somebody else's; the transaction must be rolled back.
+pub async fn claim(tx: &Tx, blocks: &[Block], claimant: &Claimant, now_ms: i64) -> Result<bool, DbErr> {
+    let mut values: Vec<Value> = vec![
+        claimant.state.number().into(),
+        claimant.hold_id.into(),
+        claimant.booking_id.into(),
+        claimant.expires_at_ms.into(),
+        now_ms.into(),
+    ];
+    let mut text = String::with_capacity(1024);
+    text.push_str("INSERT INTO seat_claim (occurrence_id, spot_no, leg_no, state, hold_id, booking_id, expires_at_ms, version) VALUES ");
+    for block in blocks {
+        push_rows(&mut text, &mut values, block);
+    }
+    text.pop();
+    text.push_str(
+        " ON CONFLICT (occurrence_id, spot_no, leg_no) DO UPDATE SET state = excluded.state, hold_id = excluded.hold_id, \
+         booking_id = excluded.booking_id, expires_at_ms = excluded.expires_at_ms, version = excluded.version",
+    );
+    text.push_str(guard());
+    let affected = tx.execute_raw(sql(tx, &text, values)).await?.rows_affected();
+    Ok(affected == blocks.iter().map(Block::claims).sum::<u64>())
+}
+
+/// The rows of a block, each with a comma behind. What they share is bound once: one shape of hold, one prepared statement.
+fn push_rows(text: &mut String, values: &mut Vec<Value>, block: &Block) {
+    let shared = values.len();
+    values.extend([block.occurrence_id.into(), block.version.into(), i32::from(block.legs.start).into()]);
+    let (occurrence, version, first_leg) = (shared + 1, shared + 2, shared + 3);
+    for &spot_no in &block.spots {
+        values.push(i32::from(spot_no).into());
+        let spot = values.len();
+        for leg in 0..block.legs.len() {
+            // Writing to a String can't fail.
+            let _written = write!(text, "(${occurrence},${spot},${first_leg}+{leg},$1,$2,$3,$4,${version}),");
+        }
+    }
+}
+
+const GUARD: &str = " WHERE (seat_claim.state = 0 AND seat_claim.expires_at_ms <= $5) OR seat_claim.hold_id = excluded.hold_id";
+
+#[cfg(not(feature = "sabotage"))]
+const fn guard() -> &'static str {
+    GUARD
+}
+
+/// Broken on purpose, to see the checkers fail.
+#[cfg(feature = "sabotage")]
+fn guard() -> &'static str {
+    if sabotaged("claim_guard") {
+        // `$5` must stay in use, or PostgreSQL refuses the statement.
+        " WHERE $5 = $5"
+    } else if sabotaged("ignore_expiry") {
+        " WHERE seat_claim.expires_at_ms <= $5 AND seat_claim.hold_id = excluded.hold_id"
+    } else {
+        GUARD
+    }
+}
+
+#[cfg(feature = "sabotage")]
+fn sabotaged(what: &str) -> bool {
+    std::env::var("BERTH_SABOTAGE").is_ok_and(|wanted| wanted == what)
+}
+
+/// Seats of a block that somebody else has now, each with its state on the block's legs.
+pub async fn taken_by_others(
+    connection: &impl ConnectionTrait,
+    block: &Block,
+    hold_id: Uuid,
+    now_ms: i64,
+) -> Result<Vec<(u16, SeatState)>, DbErr> {
+    let (within, mut values) = within(block, 3);
+    values.splice(0..0, [hold_id.into(), now_ms.into()]);
+    let text = format!(
+        "SELECT DISTINCT spot_no, state FROM seat_claim WHERE hold_id <> $1 AND (state <> 0 OR expires_at_ms > $2) AND {within}"
+    );
+    let mut taken: HashMap<u16, SeatState> = HashMap::new();
+    for row in connection.query_all_raw(sql(connection, &text, values)).await? {
+        let state = match ClaimState::from_number(row.try_get("", "state")?) {
+            ClaimState::Held => SeatState::Held,
+            ClaimState::Sold => SeatState::Sold,
+            ClaimState::Blocked => SeatState::Blocked,
+        };
+        let strongest = taken.entry(small(&row, "spot_no")?).or_insert(state);
+        *strongest = state.max(*strongest);
+    }
+    let mut taken: Vec<_> = taken.into_iter().collect();
+    taken.sort_unstable();
+    Ok(taken)
+}
+
+/// Sells the claims of a block that the hold still has. Answers how many those were: the fence is their number.
+pub async fn sell(tx: &Tx, block: &Block, hold_id: Uuid, booking_id: Uuid) -> Result<u64, DbErr> {
+    let (within, mut values) = within(block, 4);
+    values.splice(0..0, [hold_id.into(), booking_id.into(), block.version.into()]);
+    let text = format!("UPDATE seat_claim SET state = 1, booking_id = $2, version = $3 WHERE hold_id = $1 AND state = 0 AND {within}");
+    let sold = tx.execute_raw(sql(tx, &text, values)).await?.rows_affected();
+    #[cfg(feature = "sabotage")]
+    if sabotaged("skip_fence") {
+        return Ok(block.claims());
+    }
+    Ok(sold)
+}
+
+/// Moves the deadline of the claims of a block. Answers how many there were.
+pub async fn extend(tx: &Tx, block: &Block, hold_id: Uuid, expires_at_ms: i64) -> Result<u64, DbErr> {
+    let (within, mut values) = within(block, 4);
+    values.splice(0..0, [hold_id.into(), expires_at_ms.into(), block.version.into()]);
+    let text =
+        format!("UPDATE seat_claim SET expires_at_ms = $2, version = $3 WHERE hold_id = $1 AND state = 0 AND {within}");
+    Ok(tx.execute_raw(sql(tx, &text, values)).await?.rows_affected())
+}
+
+/// Gives back the claims of a block that the hold still has and that are not sold. Answers seat and leg of each.
+pub async fn free(tx: &Tx, block: &Block, hold_id: Uuid) -> Result<Vec<(u16, u16)>, DbErr> {
+    let (within, mut values) = within(block, 2);
+    values.splice(0..0, [hold_id.into()]);
+    let text = format!("DELETE FROM seat_claim WHERE hold_id = $1 AND state = 0 AND {within} RETURNING spot_no, leg_no");
+    let rows = tx.query_all_raw(sql(tx, &text, values)).await?;
+    let mut freed = rows.iter().map(|row| Ok((small(row, "spot_no")?, small(row, "leg_no")?))).collect::<Result<Vec<_>, DbErr>>()?;
+    freed.sort_unstable();
+    Ok(freed)
+}
+
+/// The condition that finds a block's rows by primary key, with its values, counting placeholders on from `first`.
+fn within(block: &Block, first: usize) -> (String, Vec<Value>) {
+    let mut values: Vec<Value> =
+        vec![block.occurrence_id.into(), i32::from(block.legs.start).into(), i32::from(block.legs.end).into()];
+    let spots: Vec<String> = (0..block.spots.len()).map(|index| format!("${}", first + 3 + index)).collect();
+    values.extend(block.spots.iter().map(|&spot_no| Value::from(i32::from(spot_no))));
+    let text = format!(
+        "occurrence_id = ${first} AND spot_no IN ({}) AND leg_no >= ${} AND leg_no < ${}",
+        spots.join(","),
+        first + 1,
+        first + 2
+    );
+    (text, values)
+}
+
+/// Version and live claims of a trip, read in one statement, so that they belong together.
+pub async fn occupied(connection: &impl ConnectionTrait, trip: TripKey, now_ms: i64) -> Result<Occupied, DbErr> {
+    let text = "SELECT o.version, c.spot_no, c.leg_no, c.state, c.expires_at_ms FROM occurrence o \
+                LEFT JOIN seat_claim c ON c.occurrence_id = o.id AND (c.state <> 0 OR c.expires_at_ms > $3) \
+                WHERE o.template = $1 AND o.day = $2";
+    let values = [trip.template.into(), i32::from(trip.day).into(), now_ms.into()];
+    let rows = connection.query_all_raw(sql(connection, text, values)).await?;
+    let mut occupied = Occupied::default();
+    occupied.claims.reserve(rows.len());
+    for row in &rows {
+        occupied.version = row.try_get("", "version")?;
+        if let Some(state) = row.try_get::<Option<i32>>("", "state")? {
+            occupied.claims.push(Claim {
+                spot_no: small(row, "spot_no")?,
+                leg_no: small(row, "leg_no")?,
+                state: ClaimState::from_number(state),
+                expires_at_ms: row.try_get("", "expires_at_ms")?,
+            });
+        }
+    }
+    Ok(occupied)
+}
+
+/// A number that was written from 16 bits.
+fn small(row: &QueryResult, column: &str) -> Result<u16, DbErr> {
+    let number: i32 = row.try_get("", column)?;
+    u16::try_from(number).map_err(|_| DbErr::Type(format!("{column} is {number}")))
+}
