@@ -52,7 +52,7 @@ const MAY_NAME: &[(&str, fn(&Source) -> bool, &[&str])] = &[
     ),
     (
         "async_graphql",
-        |file| file.is_under("graphql") || file.is_in(&["crates/kernel"]),
+        |file| file.is_under("graphql") || file.is_in(&["crates/kernel", "app"]),
         &[],
     ),
     ("hive_router", |file| file.is_in(&["router", "app"]), &[]),
@@ -173,12 +173,12 @@ impl Source {
             .any(|folder| self.path.starts_with(&format!("{folder}/")))
     }
 
-    /// Whether this file is the module `name` of a subgraph, or in its folder.
+    /// Whether this file is a module of this name, or in its folder.
     fn is_under(&self, name: &str) -> bool {
-        let mut parts = self.path.split('/').skip_while(|part| *part != "src").skip(1);
+        let parts = self.path.split('/').skip_while(|part| *part != "src").skip(1);
         parts
-            .next()
-            .is_some_and(|first| first == name || first == format!("{name}.rs"))
+            .into_iter()
+            .any(|part| part.strip_suffix(".rs").unwrap_or(part) == name)
     }
 
     fn is_test(&self) -> bool {
