@@ -1,0 +1,106 @@
+//! The pages for people: where to go, and, in development, the caught mail and the clock.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Query, State},
+    http::StatusCode,
+    response::{Html, IntoResponse, Response},
+    routing::{get, post},
+};
+use berth_kernel::{
+    clock::Clock,
+    mail::{Caught, Mail},
+    metrics,
+};
+use chrono::TimeDelta;
+use serde::Deserialize;
+
+/// What the pages show.
+#[derive(Clone)]
+pub struct Pages {
+    /// Caught letters.
+    pub mail: Arc<Mail>,
+    /// The clock that development may move.
+    pub clock: Clock,
+    /// The key set, as JSON.
+    pub jwks: Arc<str>,
+    /// Whether the `/dev` pages exist.
+    pub development: bool,
+}
+
+/// `/`, `/.well-known/jwks.json`, `/metrics`, and the `/dev` pages.
+pub fn routes(pages: Pages) -> Router {
+    let public = Router::new()
+        .route("/", get(landing))
+        .route("/metrics", get(|| async { ([("content-type", "text/plain; version=0.0.4")], metrics::text()) }))
+        .route("/.well-known/jwks.json", get(jwks));
+    let all = if pages.development {
+        public
+            .route("/dev/mail", get(mail_page))
+            .route("/dev/mail.json", get(mail_json))
+            .route("/dev/clock", post(move_clock).get(clock))
+    } else {
+        public
+    };
+    all.with_state(pages)
+}
+
+async fn landing(State(pages): State<Pages>) -> Html<String> {
+    let page = include_str!("../assets/landing.html");
+    let hidden = if pages.development { "" } else { "hidden" };
+    Html(page.replace("{{development}}", hidden))
+}
+
+async fn jwks(State(pages): State<Pages>) -> Response {
+    ([("content-type", "application/json"), ("cache-control", "public, max-age=300")], pages.jwks.to_string()).into_response()
+}
+
+#[derive(Deserialize)]
+struct MailQuery {
+    to: Option<String>,
+}
+
+async fn mail_json(State(pages): State<Pages>, Query(query): Query<MailQuery>) -> Json<Vec<Caught>> {
+    Json(pages.mail.caught(query.to.as_deref()))
+}
+
+async fn mail_page(State(pages): State<Pages>, Query(query): Query<MailQuery>) -> Html<String> {
+    let letters: String = pages.mail.caught(query.to.as_deref()).iter().map(letter).collect();
+    let body = if letters.is_empty() { "<p>No letters yet.</p>".to_owned() } else { letters };
+    Html(include_str!("../assets/mail.html").replace("{{letters}}", &body))
+}
+
+fn letter(caught: &Caught) -> String {
+    let letter = &caught.letter;
+    format!(
+        "<article><h2>{}</h2><p class=meta>to {} &middot; {}</p><pre>{}</pre></article>",
+        escape(&letter.subject),
+        escape(&letter.to),
+        caught.at.to_rfc3339(),
+        escape(&letter.text)
+    )
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[derive(Deserialize)]
+struct ClockQuery {
+    advance_secs: i64,
+}
+
+/// At most ten years at a time: a slip of the finger must not end in year 200,000.
+async fn move_clock(State(pages): State<Pages>, Query(query): Query<ClockQuery>) -> Response {
+    if query.advance_secs.abs() > 315_360_000 {
+        return (StatusCode::BAD_REQUEST, "advance_secs must be within ten years").into_response();
+    }
+    pages.clock.advance(TimeDelta::seconds(query.advance_secs));
+    clock(State(pages)).await.into_response()
+}
+
+async fn clock(State(pages): State<Pages>) -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "now": pages.clock.now() }))
+}
