@@ -33,7 +33,6 @@ fn feed() -> TableCreateStatement {
         .col(string("source_key").unique_key())
         .col(string("name"))
         .col(string_null("version"))
-        .col(string("fingerprint"))
         .col(big_integer("imported_at_ms"))
         .to_owned()
 }

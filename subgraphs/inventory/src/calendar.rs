@@ -49,7 +49,7 @@ fn monday(day: u16) -> i32 {
 }
 
 /// The set of days on which a service runs.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ServiceDays {
     first: u16,
     bits: Vec<u8>,
@@ -102,9 +102,9 @@ impl ServiceDays {
         Self::from_days(self.iter().filter_map(|day| u16::try_from(i32::from(day) + by).ok()).collect())
     }
 
-    /// A text that is equal exactly for equal sets.
-    pub fn fingerprint(&self) -> String {
-        let mut text = format!("{}:", self.first);
+    /// The bits of [`Self::bits`] in hexadecimal.
+    pub fn hex(&self) -> String {
+        let mut text = String::with_capacity(self.bits.len() * 2);
         for byte in &self.bits {
             // Writing to a String can't fail.
             let _written = write!(text, "{byte:02x}");

@@ -33,8 +33,8 @@ pub struct ClassFare {
     pub name: String,
     /// Minor units to begin with.
     pub base_minor: i64,
-    /// Minor units per kilometre.
-    pub per_km_minor: i64,
+    /// Minor units per thousand kilometres: three digits finer than a price per kilometre in minor units.
+    pub per_1000_km_minor: i64,
     /// Per cent of the feed's own fare, where the feed has fares.
     #[serde(default = "hundred")]
     pub zone_percent: i64,
@@ -104,7 +104,7 @@ impl ZoneFare {
 }
 
 fn by_distance(fare: &ClassFare, distance_m: u32) -> i128 {
-    i128::from(fare.base_minor) + i128::from(fare.per_km_minor) * i128::from(distance_m) / 1000
+    i128::from(fare.base_minor) + i128::from(fare.per_1000_km_minor) * i128::from(distance_m) / 1_000_000
 }
 
 /// Up to the next multiple, and within 0 and the range of 64 bits.
@@ -128,11 +128,11 @@ mod tests {
     use super::*;
 
     fn tariff() -> Tariff {
-        let class = |class: &str, base_minor, per_km_minor, zone_percent| ClassFare {
+        let class = |class: &str, base_minor, per_km_minor: i64, zone_percent| ClassFare {
             class: class.into(),
             name: class.to_uppercase(),
             base_minor,
-            per_km_minor,
+            per_1000_km_minor: per_km_minor * 1000,
             zone_percent,
         };
         Tariff {
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn no_price_overflows() {
         let mut dear = tariff();
-        dear.classes[1].per_km_minor = i64::MAX;
+        dear.classes[1].per_1000_km_minor = i64::MAX;
         assert_eq!(dear.price("economy", &km(u32::MAX)).amount_minor, i64::MAX);
     }
 

@@ -31,13 +31,11 @@ pub struct HoldPolicy {
     pub max_seats: usize,
     /// Active holds of one person at most.
     pub max_active: u32,
-    /// Whether the background job sweeps expired holds. Live views see an expiry by it; correctness does not need it.
-    pub sweep: bool,
 }
 
 impl Default for HoldPolicy {
     fn default() -> Self {
-        Self { ttl: TimeDelta::minutes(15), cap: TimeDelta::hours(2), max_seats: 8, max_active: 4, sweep: true }
+        Self { ttl: TimeDelta::minutes(15), cap: TimeDelta::hours(2), max_seats: 8, max_active: 4 }
     }
 }
 

@@ -12,11 +12,11 @@ use crate::holds::Holds;
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
-/// Starts the jobs that the policy wants; they end with the service.
-pub fn start(holds: &Holds) -> Vec<JoinHandle<()>> {
+/// Starts the jobs; they end with the service. Without `sweep`, live views learn late that a hold expired.
+pub fn start(holds: &Holds, sweep: bool) -> Vec<JoinHandle<()>> {
     let (deps, sweeper) = (holds.deps.clone(), holds.clone());
     let mut jobs = Vec::new();
-    if holds.policy().sweep {
+    if sweep {
         let expire = move || {
             let holds = sweeper.clone();
             async move { holds.expire_due().await.map(|_| ()) }

@@ -91,6 +91,9 @@ pub struct CarPlan {
     pub class: String,
     /// Rows of seats.
     pub rows: u16,
+    /// Number of the first row: 1 unless rows are counted on from another coach or cabin.
+    #[serde(default = "one")]
+    pub first_row: u16,
     /// Seats of a row from left to right, `-` is an aisle: `AB-CD`.
     pub columns: String,
     /// Seats that do not exist: `1A`.
@@ -185,7 +188,7 @@ impl Layout {
         let class_no = self.class_no(&plan.class);
         let (car_no, first) = (narrow(self.cars.len()), narrow(self.spots.len()));
         let marks = self.read_marks(plan)?;
-        for row in 1..=plan.rows {
+        for row in (plan.first_row..=u16::MAX).take(usize::from(plan.rows)) {
             for (column, letter, edge) in self.columns(&plan.columns)? {
                 let label = format!("{row}{letter}");
                 if plan.skip.contains(&label) {
@@ -314,6 +317,7 @@ mod tests {
             count: 1,
             class: class.into(),
             rows,
+            first_row: 1,
             columns: columns.into(),
             skip: vec![],
             attributes: vec![],

@@ -1,11 +1,101 @@
 //! Inventory: stations, trips and seats, and who holds them.
 //!
-//! * [`calendar`], [`station`], [`trip`], [`layout`], [`fare`]: the nouns of the catalogue and their pure rules
-//! * [`timetable`]: the catalogue in memory, indexed; replaced as a whole after an import
+//! * nouns and their pure rules: [`calendar`], [`station`], [`trip`], [`layout`], [`fare`]; [`claim`], [`seat_choice`], [`hold`]
+//! * [`timetable`]: the catalogue in memory, indexed; [`catalogue`]: the one in force, replaced after an import
+//! * [`trips`]: search and seat maps
+//! * [`import`]: feeds into trips; [`demo`]: the timetable in the binary
+//! * [`store`]: the database; [`graphql`]: the graph
+//!
+//! A new kind of feed: a reader that ends in an [`import::draft::Draft`]. A new fact of a trip: a field of
+//! [`trip::Template`], a column of `trip_template`, and both ends of `store`.
 
 pub mod calendar;
+pub mod catalogue;
+pub mod claim;
+pub mod config;
+pub mod demo;
+pub mod error;
 pub mod fare;
+pub mod graphql;
+pub mod hold;
+pub mod import;
 pub mod layout;
+pub mod seat_choice;
 pub mod station;
+pub mod store;
 pub mod timetable;
 pub mod trip;
+pub mod trips;
+
+use std::{sync::Arc, time::Duration};
+
+use async_graphql::{EmptyMutation, EmptySubscription, Schema};
+use berth_kernel::{Deps, graphql::federation_sdl, jobs, server::Prepare};
+use sea_orm::DbErr;
+use tokio::sync::Notify;
+
+pub use config::InventoryConfig;
+
+use catalogue::Catalogue;
+use import::{ImportError, Summary};
+use trips::Trips;
+
+/// How soon a server sees an import that another process made.
+const REFRESH_EVERY: Duration = Duration::from_secs(2);
+
+/// The schema of inventory.
+pub type InventorySchema = Schema<graphql::Query, EmptyMutation, EmptySubscription>;
+
+/// The inventory service.
+#[derive(Clone)]
+pub struct Inventory {
+    deps: Deps,
+    catalogue: Catalogue,
+    trips: Trips,
+}
+
+impl Inventory {
+    /// The service over a migrated database; reads the timetable.
+    pub async fn new(deps: Deps, _config: InventoryConfig) -> Result<Self, DbErr> {
+        let catalogue = Catalogue::load(deps.db.clone()).await?;
+        let trips = Trips::new(catalogue.clone(), deps.db.clone(), deps.clock.clone());
+        Ok(Self { deps, catalogue, trips })
+    }
+
+    /// Imports the demo timetable, or extends it to the next thirty days.
+    pub async fn import_demo(&self) -> Result<Summary, ImportError> {
+        let summary = demo::import(&self.deps).await?;
+        self.catalogue.refresh().await?;
+        Ok(summary)
+    }
+
+    /// The timetable in force.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// The schema, ready to be executed.
+    pub fn schema(&self) -> InventorySchema {
+        graphql::builder().data(self.catalogue.clone()).data(self.trips.clone()).finish()
+    }
+
+    /// Nothing is loaded per request: the timetable is in memory.
+    pub fn prepare(&self) -> Prepare {
+        Arc::new(|request, _viewer| request)
+    }
+
+    /// The schema as text, fit for composition. Needs no database.
+    pub fn sdl() -> String {
+        federation_sdl(&graphql::builder().finish())
+    }
+
+    /// Starts the background work. Inside a Tokio runtime. The relay and the post are started with [`Deps::start`].
+    pub fn start(&self) {
+        let catalogue = self.catalogue.clone();
+        let refresh = move || {
+            let catalogue = catalogue.clone();
+            async move { catalogue.refresh().await.map(|_| ()) }
+        };
+        jobs::every("refresh-timetable", REFRESH_EVERY, Arc::new(Notify::new()), self.deps.cancel.clone(), refresh);
+    }
+}

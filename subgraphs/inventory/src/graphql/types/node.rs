@@ -1,0 +1,15 @@
+//! What has an id.
+
+use async_graphql::{ID, Interface};
+
+use super::{station::Station, trip::Trip};
+
+/// Something with an id that is unique in the whole graph.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "ID", desc = "Opaque, unique in the whole graph: trip_... Compare it, never read it."))]
+pub enum Node {
+    /// A trip.
+    Trip(Trip),
+    /// A station.
+    Station(Station),
+}
