@@ -45,27 +45,17 @@ const SUBGRAPH: &[&str] = &["berth-contracts", "berth-kernel", "berth-migrations
 const MAY_NAME: &[(&str, fn(&Source) -> bool, &[&str])] = &[
     (
         "sea_orm",
-        |file| {
-            file.is_under("store") || file.is_under("error") || file.is_in(&["crates/kernel", "migrations"])
-        },
+        |file| file.is_under("store") || file.is_under("error") || file.is_in(&["crates/kernel", "migrations"]),
         &["sea_orm::DbErr", "sea_orm::ConnectionTrait"],
     ),
-    (
-        "async_graphql",
-        |file| file.is_under("graphql") || file.is_in(&["crates/kernel", "app"]),
-        &[],
-    ),
+    ("async_graphql", |file| file.is_under("graphql") || file.is_in(&["crates/kernel", "app"]), &[]),
     ("hive_router", |file| file.is_in(&["router", "app"]), &[]),
     ("ntex", |file| file.is_in(&["router", "app"]), &[]),
     ("anyhow", |file| file.is_in(&["app"]), &[]),
 ];
 
 /// Inside a subgraph: a layer, and the layers of its own crate that it may not name.
-const LAYERS: &[(&str, &[&str])] = &[
-    ("store", &["graphql"]),
-    ("events", &["graphql", "store"]),
-    ("jobs", &["graphql", "store"]),
-];
+const LAYERS: &[(&str, &[&str])] = &[("store", &["graphql"]), ("events", &["graphql", "store"]), ("jobs", &["graphql", "store"])];
 
 #[test]
 fn crates_depend_only_on_what_the_house_allows() {
@@ -83,10 +73,7 @@ fn crates_depend_only_on_what_the_house_allows() {
             let _ = writeln!(broken, "{name} is unknown to this test");
             continue;
         };
-        let ours = package
-            .dependencies
-            .iter()
-            .filter(|dependency| dependency.path.is_some());
+        let ours = package.dependencies.iter().filter(|dependency| dependency.path.is_some());
         for dependency in ours.filter(|dependency| !allowed.contains(&dependency.name.as_str())) {
             let _ = writeln!(broken, "{name} must not depend on {}", dependency.name);
         }
@@ -110,10 +97,7 @@ fn libraries_stay_in_their_layer() {
 #[test]
 fn layers_of_a_subgraph_look_only_downwards() {
     let mut broken = String::new();
-    for file in sources()
-        .into_iter()
-        .filter(|file| file.path.starts_with("subgraphs/"))
-    {
+    for file in sources().into_iter().filter(|file| file.path.starts_with("subgraphs/")) {
         for (layer, forbidden) in LAYERS.iter().filter(|(layer, _)| file.is_under(layer)) {
             for other in *forbidden {
                 if let Some(line) = file.line_naming(&format!("crate::{other}"), &[]) {
@@ -131,18 +115,10 @@ fn files_and_functions_keep_their_budget() {
     for file in sources() {
         let lines = file.text.lines().count();
         if lines > LONGEST_FILE {
-            let _ = writeln!(
-                broken,
-                "{} has {lines} lines, {LONGEST_FILE} are allowed",
-                file.path
-            );
+            let _ = writeln!(broken, "{} has {lines} lines, {LONGEST_FILE} are allowed", file.path);
         }
         for (name, lines) in file.survey().long_functions {
-            let _ = writeln!(
-                broken,
-                "{}: fn {name} has {lines} lines, {LONGEST_FUNCTION} are allowed",
-                file.path
-            );
+            let _ = writeln!(broken, "{}: fn {name} has {lines} lines, {LONGEST_FUNCTION} are allowed", file.path);
         }
     }
     assert!(broken.is_empty(), "{broken}");
@@ -168,17 +144,13 @@ struct Source {
 
 impl Source {
     fn is_in(&self, folders: &[&str]) -> bool {
-        folders
-            .iter()
-            .any(|folder| self.path.starts_with(&format!("{folder}/")))
+        folders.iter().any(|folder| self.path.starts_with(&format!("{folder}/")))
     }
 
     /// Whether this file is a module of this name, or in its folder.
     fn is_under(&self, name: &str) -> bool {
         let parts = self.path.split('/').skip_while(|part| *part != "src").skip(1);
-        parts
-            .into_iter()
-            .any(|part| part.strip_suffix(".rs").unwrap_or(part) == name)
+        parts.into_iter().any(|part| part.strip_suffix(".rs").unwrap_or(part) == name)
     }
 
     fn is_test(&self) -> bool {
@@ -187,29 +159,17 @@ impl Source {
 
     /// The first line of code (not of a comment) that names a module other than by one of `except`, counted from 1.
     fn line_naming(&self, module: &str, except: &[&str]) -> Option<usize> {
-        let names = |line: &str| {
-            line.match_indices(module)
-                .any(|(at, _)| is_a_word(line, at, module))
-        };
+        let names = |line: &str| line.match_indices(module).any(|(at, _)| is_a_word(line, at, module));
         let code = |line: &str| {
             let code = line.split("//").next().unwrap_or_default();
-            names(
-                &except
-                    .iter()
-                    .fold(code.to_owned(), |code, path| code.replace(path, "")),
-            )
+            names(&except.iter().fold(code.to_owned(), |code, path| code.replace(path, "")))
         };
         self.text.lines().position(code).map(|index| index + 1)
     }
 
     fn survey(&self) -> Survey {
-        let mut survey = Survey {
-            in_tests: self.is_test(),
-            ..Survey::default()
-        };
-        survey.visit_file(
-            &syn::parse_file(&self.text).unwrap_or_else(|error| panic!("{}: {error}", self.path)),
-        );
+        let mut survey = Survey { in_tests: self.is_test(), ..Survey::default() };
+        survey.visit_file(&syn::parse_file(&self.text).unwrap_or_else(|error| panic!("{}: {error}", self.path)));
         survey
     }
 }
@@ -273,14 +233,8 @@ fn is_a_word(line: &str, at: usize, word: &str) -> bool {
 /// `#[cfg(test)]`, `#[test]`, `#[tokio::test]` and the like.
 fn marks_tests(attribute: &syn::Attribute) -> bool {
     let path = attribute.path();
-    let named_test = path
-        .segments
-        .last()
-        .is_some_and(|segment| segment.ident == "test");
-    let cfg_test = path.is_ident("cfg")
-        && attribute
-            .parse_args::<syn::Path>()
-            .is_ok_and(|argument| argument.is_ident("test"));
+    let named_test = path.segments.last().is_some_and(|segment| segment.ident == "test");
+    let cfg_test = path.is_ident("cfg") && attribute.parse_args::<syn::Path>().is_ok_and(|argument| argument.is_ident("test"));
     named_test || cfg_test
 }
 
@@ -289,37 +243,24 @@ fn sources() -> Vec<Source> {
     for folder in ["app", "crates", "migrations", "router", "subgraphs", "tests"] {
         collect(&root().join(folder), &mut found);
     }
-    assert!(
-        found.len() > 20,
-        "the scan found only {} files: it looks in the wrong place",
-        found.len()
-    );
+    assert!(found.len() > 20, "the scan found only {} files: it looks in the wrong place", found.len());
     found
 }
 
 fn collect(folder: &Path, found: &mut Vec<Source>) {
     for entry in fs::read_dir(folder).expect("a readable folder") {
         let path = entry.expect("a readable entry").path();
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if path.is_dir() && !matches!(name, "target" | "node_modules") {
             collect(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let relative = path.strip_prefix(root()).expect("a file of the workspace");
             let text = fs::read_to_string(&path).expect("a readable file");
-            found.push(Source {
-                path: relative.to_string_lossy().replace('\\', "/"),
-                text,
-            });
+            found.push(Source { path: relative.to_string_lossy().replace('\\', "/"), text });
         }
     }
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the workspace")
-        .to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_path_buf()
 }

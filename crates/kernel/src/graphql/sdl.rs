@@ -25,11 +25,7 @@ where
     M: ObjectType + 'static,
     S: SubscriptionType + 'static,
 {
-    let options = SDLExportOptions::new()
-        .federation()
-        .compose_directive()
-        .use_space_ident()
-        .indent_width(2);
+    let options = SDLExportOptions::new().federation().compose_directive().use_space_ident().indent_width(2);
     fit_for_composition(&schema.sdl_with_options(options))
 }
 
@@ -58,9 +54,7 @@ fn fit_for_composition(printed: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use async_graphql::{
-        EmptyMutation, EmptySubscription, InputObject, Object, Schema, parser::parse_schema,
-    };
+    use async_graphql::{EmptyMutation, EmptySubscription, InputObject, Object, Schema, parser::parse_schema};
 
     use super::{LINK, authenticated, federation_sdl};
 
@@ -84,15 +78,10 @@ mod tests {
 
     #[test]
     fn directives_lose_their_definition_and_keep_their_uses() {
-        let schema = Schema::build(Query, EmptyMutation, EmptySubscription)
-            .enable_federation()
-            .finish();
+        let schema = Schema::build(Query, EmptyMutation, EmptySubscription).enable_federation().finish();
         let sdl = federation_sdl(&schema);
         assert!(sdl.starts_with(LINK));
-        assert!(
-            sdl.contains("secret(place: Place!): String! @authenticated"),
-            "{sdl}"
-        );
+        assert!(sdl.contains("secret(place: Place!): String! @authenticated"), "{sdl}");
         assert!(sdl.contains("Where to look."), "{sdl}");
         assert!(!sdl.contains("directive @"), "{sdl}");
         parse_schema(&sdl).expect("valid SDL");
