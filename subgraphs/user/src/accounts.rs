@@ -1,0 +1,27 @@
+//! What all use cases of this service stand on. They are methods of [`Accounts`], one file per theme: `sign_ups`, `sessions`,
+//! `profiles`, `passengers`; `jobs` cleans up behind them.
+
+use std::sync::Arc;
+
+use berth_kernel::{Deps, auth::TokenSigner};
+
+use crate::{config::UserConfig, hashing::Hasher, throttle::Throttle};
+
+/// The use cases. Cheap to clone.
+#[derive(Clone)]
+pub struct Accounts {
+    pub(crate) deps: Deps,
+    pub(crate) config: Arc<UserConfig>,
+    pub(crate) signer: TokenSigner,
+    pub(crate) hasher: Arc<Hasher>,
+    pub(crate) throttle: Arc<Throttle>,
+}
+
+impl Accounts {
+    /// The use cases over these parts.
+    pub fn new(deps: Deps, config: UserConfig, signer: TokenSigner) -> Self {
+        let hasher = Arc::new(Hasher::new(&config));
+        let throttle = Arc::new(Throttle::new(&deps.clock));
+        Self { deps, config: Arc::new(config), signer, hasher, throttle }
+    }
+}

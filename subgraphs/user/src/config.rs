@@ -1,0 +1,53 @@
+//! What an operator may set.
+
+use chrono::TimeDelta;
+
+/// Cost of one argon2id hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HashCost {
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub passes: u32,
+    /// Lanes.
+    pub lanes: u32,
+}
+
+/// Rules of the user service.
+#[derive(Debug, Clone)]
+pub struct UserConfig {
+    /// Cost of a password's hash. When it rises, a hash is renewed at its owner's next sign-in.
+    pub hash_cost: HashCost,
+    /// How many passwords are hashed at the same time: this bounds sign-ins and sign-ups.
+    pub hash_permits: usize,
+    /// How many may wait for a permit; the next is told to come back later.
+    pub hash_queue: usize,
+    /// Life of a one-time password.
+    pub otp_ttl: TimeDelta,
+    /// Wrong codes until a sign-up is locked.
+    pub otp_tries: i32,
+    /// Least time between two letters of a sign-up to one address.
+    pub mail_pause: TimeDelta,
+    /// Letters of sign-ups to one address within 24 hours.
+    pub mails_per_day: i32,
+    /// How long a session lives after its last refresh.
+    pub session_ttl: TimeDelta,
+    /// How many passengers a person may keep.
+    pub passenger_limit: i32,
+}
+
+impl Default for UserConfig {
+    fn default() -> Self {
+        Self {
+            hash_cost: HashCost { memory_kib: 19 * 1024, passes: 2, lanes: 1 },
+            hash_permits: 2,
+            hash_queue: 512,
+            otp_ttl: TimeDelta::minutes(10),
+            otp_tries: 5,
+            mail_pause: TimeDelta::seconds(60),
+            mails_per_day: 20,
+            session_ttl: TimeDelta::days(30),
+            passenger_limit: 50,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What can go wrong: refusals, which are answers, and faults, which are ours.
+
+use berth_kernel::seal::Unsealable;
+use chrono::TimeDelta;
+use sea_orm::DbErr;
+
+/// A part of the input that can't be accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Invalid {
+    /// Name of the field in the input.
+    pub field: &'static str,
+    /// Why, for a developer.
+    pub why: &'static str,
+}
+
+/// How a refresh token leads to no live session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// The token was never given out.
+    Unknown,
+    /// Signed out, or ended because a token was used twice.
+    Revoked,
+    /// Not refreshed in time.
+    Expired,
+}
+
+/// A typed answer that is not a success. Nothing was changed, except for what counts attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The input can't be accepted.
+    Invalid(Invalid),
+    /// The one-time password is wrong, or the flow unknown.
+    OtpInvalid {
+        /// Tries that remain.
+        attempts_left: i32,
+    },
+    /// The one-time password is too old.
+    OtpExpired,
+    /// Too many wrong one-time passwords.
+    OtpLocked,
+    /// Address and password do not belong together, or there is no such account.
+    Credentials,
+    /// The refresh token leads to no live session.
+    SessionEnded(SessionEnd),
+    /// The id names nothing, or something of another person.
+    NotFound {
+        /// Name of the field in the input.
+        field: &'static str,
+    },
+    /// The list of passengers is full.
+    PassengerLimit {
+        /// How many there may be.
+        limit: i32,
+    },
+    /// Too many attempts.
+    RateLimited {
+        /// When the next can succeed.
+        retry_after: TimeDelta,
+    },
+}
+
+/// Why a use case did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A refusal.
+    #[error("refused: {0:?}")]
+    Refused(Refusal),
+    /// The token is genuine, but its account is not here (another database).
+    #[error("the access token names no account")]
+    Stranger,
+    /// The database failed.
+    #[error("the database failed")]
+    Db(#[from] DbErr),
+    /// Personal data can't be opened: the data key was changed.
+    #[error("personal data can't be opened")]
+    Seal(#[from] Unsealable),
+    /// A library refused what it should not.
+    #[error("{what} failed: {why}")]
+    Library {
+        /// Which step.
+        what: &'static str,
+        /// The library's words.
+        why: String,
+    },
+}
+
+impl Error {
+    /// A fault in a library, named by the step.
+    pub fn library(what: &'static str, why: &impl ToString) -> Self {
+        Self::Library { what, why: why.to_string() }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Self {
+        Self::Refused(Refusal::Invalid(invalid))
+    }
+}

@@ -1,0 +1,31 @@
+//! The schema of this service; the only files that speak async-graphql.
+
+mod loaders;
+mod mutation;
+mod query;
+mod result;
+mod types;
+
+use async_graphql::{Context, EmptySubscription, Result, Schema, SchemaBuilder};
+
+pub use loaders::with_loaders;
+pub use mutation::Mutation;
+pub use query::Query;
+
+use crate::accounts::Accounts;
+use types::{node::Node, refusal::UserError};
+
+/// The schema of the user service.
+pub type UserSchema = Schema<Query, Mutation, EmptySubscription>;
+
+/// The schema without its data.
+pub fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
+    Schema::build(Query, Mutation, EmptySubscription)
+        .enable_federation()
+        .register_output_type::<UserError>()
+        .register_output_type::<Node>()
+}
+
+fn accounts<'a>(ctx: &Context<'a>) -> Result<&'a Accounts> {
+    ctx.data::<Accounts>()
+}

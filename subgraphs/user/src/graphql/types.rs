@@ -1,0 +1,7 @@
+//! Types of the schema, by noun.
+
+pub mod node;
+pub mod passenger;
+pub mod refusal;
+pub mod session;
+pub mod user;

@@ -1,0 +1,141 @@
+//! Refusals of this service, each of them a `UserError`.
+
+use async_graphql::{Interface, SimpleObject};
+use berth_kernel::graphql::{InvalidInputError, NotFoundError, RateLimitedError, RefusalText};
+
+use crate::error::{Refusal, SessionEnd};
+
+/// A typed refusal. Everything a mutation refuses implements it, so a client that asks for it understands refusals that are added
+/// later.
+#[derive(Interface)]
+#[graphql(
+    field(name = "code", ty = "&String", desc = "Stable code for programs; every code is listed in docs/ERRORS.md."),
+    field(name = "message", ty = "&String", desc = "One sentence for a developer. Not for matching, may change."),
+    field(
+        name = "path",
+        ty = "&Option<Vec<String>>",
+        desc = "Which part of the input it is about, from the argument down: input, email. Null when it is about the whole."
+    )
+)]
+pub enum UserError {
+    /// The input can't be accepted.
+    InvalidInputError(InvalidInputError),
+    /// The id names nothing of yours.
+    NotFoundError(NotFoundError),
+    /// Too many attempts.
+    RateLimitedError(RateLimitedError),
+    /// The code is wrong.
+    OtpInvalidError(OtpInvalidError),
+    /// The code is too old.
+    OtpExpiredError(OtpExpiredError),
+    /// Too many wrong codes.
+    OtpLockedError(OtpLockedError),
+    /// Address and password do not fit.
+    InvalidCredentialsError(InvalidCredentialsError),
+    /// The refresh token is dead.
+    SessionEndedError(SessionEndedError),
+    /// The list is full.
+    PassengerLimitError(PassengerLimitError),
+}
+
+macro_rules! refusal {
+    ($(#[$meta:meta])* $name:ident $(, $(#[$extra_meta:meta])* $extra:ident: $ty:ty)*) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, SimpleObject)]
+        pub struct $name {
+            /// Stable code for programs; every code is listed in docs/ERRORS.md.
+            pub code: String,
+            /// One sentence for a developer. Not for matching, may change.
+            pub message: String,
+            /// Which part of the input it is about, from the argument down: input, code. Null when it is about the whole.
+            pub path: Option<Vec<String>>,
+            $($(#[$extra_meta])* pub $extra: $ty,)*
+        }
+
+        impl $name {
+            fn from_text(text: RefusalText $(, $extra: $ty)*) -> Self {
+                Self { code: text.code, message: text.message, path: text.path $(, $extra)* }
+            }
+        }
+    };
+}
+
+refusal!(
+    /// Code OTP_INVALID: the one-time password is wrong, was replaced by a newer one, was used already, or belongs to another flow.
+    /// The try was counted.
+    OtpInvalidError,
+    /// Wrong tries that remain until the flow is locked.
+    attempts_left: i32
+);
+refusal!(
+    /// Code OTP_EXPIRED: the one-time password is older than 10 minutes. Ask for a new one with resendOtp.
+    OtpExpiredError
+);
+refusal!(
+    /// Code OTP_LOCKED: five wrong tries were made; even the right code works no more. Ask for a new one with resendOtp.
+    OtpLockedError
+);
+refusal!(
+    /// Code CREDENTIALS_INVALID: no account has this address and this password. Whether the address is known is not told.
+    InvalidCredentialsError
+);
+refusal!(
+    /// The refresh token leads to no live session; sign in again. Code SESSION_REVOKED: signed out, or ended because a token was
+    /// used twice; SESSION_EXPIRED: not refreshed for 30 days; SESSION_UNKNOWN: no such token was given out.
+    SessionEndedError
+);
+refusal!(
+    /// Code PASSENGER_LIMIT: the list of passengers is full.
+    PassengerLimitError,
+    /// How many passengers a list may have.
+    limit: i32
+);
+
+impl From<Refusal> for UserError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid(invalid) => {
+                let text = RefusalText::at("INVALID_INPUT", invalid.why, &[invalid.field]);
+                InvalidInputError::from_text(text).into()
+            }
+            Refusal::OtpInvalid { attempts_left } => {
+                let text = RefusalText::at("OTP_INVALID", "the code is wrong", &["code"]);
+                OtpInvalidError::from_text(text, attempts_left).into()
+            }
+            Refusal::OtpExpired => {
+                let text = RefusalText::at("OTP_EXPIRED", "the code is too old: ask for a new one", &["code"]);
+                OtpExpiredError::from_text(text).into()
+            }
+            Refusal::OtpLocked => {
+                let text = RefusalText::at("OTP_LOCKED", "too many wrong codes: ask for a new one", &["code"]);
+                OtpLockedError::from_text(text).into()
+            }
+            Refusal::Credentials => {
+                let text = RefusalText::new("CREDENTIALS_INVALID", "no account has this address and this password");
+                InvalidCredentialsError::from_text(text).into()
+            }
+            Refusal::SessionEnded(end) => SessionEndedError::from_text(session_text(end)).into(),
+            Refusal::NotFound { field } => {
+                let text = RefusalText::at("NOT_FOUND", "this id names nothing of yours", &[field]);
+                NotFoundError::from_text(text).into()
+            }
+            Refusal::PassengerLimit { limit } => {
+                let text = RefusalText::new("PASSENGER_LIMIT", format!("a list has at most {limit} passengers"));
+                PassengerLimitError::from_text(text, limit).into()
+            }
+            Refusal::RateLimited { retry_after } => {
+                let text = RefusalText::new("RATE_LIMITED", "too many attempts: wait before the next");
+                RateLimitedError::from_text(text, i32::try_from(retry_after.num_milliseconds()).unwrap_or(i32::MAX)).into()
+            }
+        }
+    }
+}
+
+fn session_text(end: SessionEnd) -> RefusalText {
+    let (code, message) = match end {
+        SessionEnd::Unknown => ("SESSION_UNKNOWN", "no such refresh token was given out: sign in"),
+        SessionEnd::Revoked => ("SESSION_REVOKED", "the session was ended: sign in again"),
+        SessionEnd::Expired => ("SESSION_EXPIRED", "the session was not refreshed in time: sign in again"),
+    };
+    RefusalText::at(code, message, &["refreshToken"])
+}

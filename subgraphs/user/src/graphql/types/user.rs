@@ -1,0 +1,156 @@
+//! Users and their profiles.
+
+use std::sync::Arc;
+
+use async_graphql::{
+    Context, Enum, ID, InputObject, Object, Result, SimpleObject,
+    connection::{Connection, EmptyFields},
+};
+use berth_contracts::Kind;
+use berth_kernel::graphql::{Date, Total, connection, internal, page, refuse};
+use uuid::Uuid;
+
+use super::passenger::Passenger;
+use crate::{
+    account::Account,
+    document,
+    graphql::{accounts, result::told},
+    profile::{self, ProfileChange},
+};
+
+/// Kind of an identity document. May grow.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "document::IdType")]
+pub enum IdType {
+    /// Identity card of a state, such as the Indonesian KTP.
+    NationalId,
+    /// Passport.
+    Passport,
+}
+
+/// How complete a profile is.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "profile::Tier")]
+pub enum ProfileTier {
+    /// Some of the six facts of the profile are missing.
+    Basic,
+    /// All six facts are set. Never lost again.
+    Premium,
+}
+
+/// A person with an account. Only visible to that person.
+pub struct User(pub Arc<Account>);
+
+#[Object]
+impl User {
+    /// Opaque id: user_...
+    pub async fn id(&self) -> ID {
+        Kind::User.encode(self.0.id).into()
+    }
+
+    /// The proved e-mail address, in lower case.
+    async fn email(&self) -> &str {
+        &self.0.email
+    }
+
+    /// PREMIUM once all six facts of the profile are set.
+    async fn tier(&self) -> ProfileTier {
+        self.0.profile.tier().into()
+    }
+
+    /// What the person told of themselves. Null while nothing is told.
+    async fn profile(&self) -> Option<Profile> {
+        let profile = &self.0.profile;
+        if profile.is_empty() { None } else { Some(profile.clone().into()) }
+    }
+
+    /// People the person books for, oldest first.
+    async fn passengers(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default = 20, desc = "How many at most: 1 to 100, else the error PAGE_TOO_LARGE.")] first: Option<i32>,
+        #[graphql(desc = "Cursor of the last passenger of the page before; else the error INVALID_CURSOR.")] after: Option<String>,
+    ) -> Result<Connection<String, Passenger, Total, EmptyFields>> {
+        let page = page(first, after)?;
+        let after = page.after.as_deref().map_or(Ok(Uuid::nil()), str::parse);
+        let after = after.map_err(|_| refuse("INVALID_CURSOR", "after is not a cursor of this list"))?;
+        let wanted = u64::try_from(page.first + 1).unwrap_or(u64::MAX);
+        let found = accounts(ctx)?.passengers(self.0.id, after, wanted).await.map_err(|fault| internal(&told(&fault)))?;
+        let rows = found.into_iter().map(|passenger| (passenger.id.to_string(), Passenger(passenger))).collect();
+        Ok(connection(&page, rows, Some(self.0.passenger_count)))
+    }
+}
+
+/// What a person told of themselves. Each fact is null while it is not set.
+#[derive(SimpleObject)]
+pub struct Profile {
+    /// Name as on the identity document.
+    pub full_name: Option<String>,
+    /// Date of birth.
+    pub birth_date: Option<Date>,
+    /// Phone number: +6281234567890, or 081234567890 as dialled within the country.
+    pub phone: Option<String>,
+    /// Kind of the identity document.
+    pub id_type: Option<IdType>,
+    /// Its number with stars for all but the last four characters. The whole number is never shown.
+    pub id_number_masked: Option<String>,
+    /// Postal address.
+    pub address: Option<String>,
+}
+
+impl From<profile::Profile> for Profile {
+    fn from(profile: profile::Profile) -> Self {
+        Self {
+            full_name: profile.full_name,
+            birth_date: profile.birth_date.map(Date),
+            phone: profile.phone,
+            id_type: profile.id_type.map(IdType::from),
+            id_number_masked: profile.id_number.map(|number| number.masked()),
+            address: profile.address,
+        }
+    }
+}
+
+/// Facts to set. What is left out or null stays as it is.
+#[derive(InputObject)]
+pub struct UpdateProfileInput {
+    /// Name as on the identity document, 1 to 100 characters.
+    pub full_name: Option<String>,
+    /// Date of birth: in the past, at most 130 years ago.
+    pub birth_date: Option<Date>,
+    /// Phone number: + and 8 to 15 digits, or 0 and 7 to 14 more. Spaces, dots, hyphens and brackets are dropped.
+    pub phone: Option<String>,
+    /// Kind of the identity document. The number must fit it.
+    pub id_type: Option<IdType>,
+    /// Its number: 8 to 20 letters and digits of a national identity card, 6 to 9 of a passport. Stored encrypted.
+    #[graphql(secret)]
+    pub id_number: Option<String>,
+    /// Postal address, 1 to 500 characters.
+    pub address: Option<String>,
+}
+
+impl From<UpdateProfileInput> for ProfileChange {
+    fn from(input: UpdateProfileInput) -> Self {
+        Self {
+            full_name: input.full_name,
+            birth_date: input.birth_date.map(|date| date.0),
+            phone: input.phone,
+            id_type: input.id_type.map(Into::into),
+            id_number: input.id_number,
+            address: input.address,
+        }
+    }
+}
+
+/// The profile was changed.
+#[derive(SimpleObject)]
+pub struct UpdateProfileSuccess {
+    /// The user with the changed profile.
+    pub user: User,
+}
+
+impl From<Account> for UpdateProfileSuccess {
+    fn from(account: Account) -> Self {
+        Self { user: User(Arc::new(account)) }
+    }
+}

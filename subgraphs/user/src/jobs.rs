@@ -1,0 +1,48 @@
+//! Background work. Nothing depends on it: codes and sessions end by their own times; this only frees the space.
+
+use std::{sync::Arc, time::Duration};
+
+use berth_kernel::{idempotency, jobs};
+use chrono::TimeDelta;
+use sea_orm::DbErr;
+use tokio::sync::Notify;
+
+use crate::{accounts::Accounts, store};
+
+const INTERVAL: Duration = Duration::from_secs(600);
+/// Ended sign-ups stay for the day in which their letters count.
+const KEEP_FLOWS: TimeDelta = TimeDelta::hours(24);
+/// Ended sessions stay, so that their tokens are told from unknown ones.
+const KEEP_SESSIONS: TimeDelta = TimeDelta::days(7);
+
+impl Accounts {
+    /// Starts the clean-up. Inside a Tokio runtime.
+    pub fn start(&self) {
+        let (accounts, cancel) = (self.clone(), self.deps.cancel.clone());
+        let work = move || {
+            let accounts = accounts.clone();
+            async move { accounts.forget_ended().await }
+        };
+        drop(jobs::every("user.forget_ended", INTERVAL, Arc::new(Notify::new()), cancel, work));
+    }
+
+    /// Forgets sign-ups, sessions and idempotency rows that are over.
+    pub async fn forget_ended(&self) -> Result<(), DbErr> {
+        self.throttle.forget_idle();
+        let clock = self.deps.clock.clone();
+        let forget = self.deps.db.write(move |tx| {
+            Box::pin(async move {
+                let now = clock.now();
+                let flows = store::flow::forget(tx, now - KEEP_FLOWS).await?;
+                let sessions = store::session::forget(tx, now - KEEP_SESSIONS).await?;
+                idempotency::forget_expired(tx, &clock).await?;
+                Ok::<_, DbErr>((flows, sessions))
+            })
+        });
+        let (flows, sessions) = forget.await?;
+        if flows + sessions > 0 {
+            tracing::info!(flows, sessions, "user.forgot_ended");
+        }
+        Ok(())
+    }
+}

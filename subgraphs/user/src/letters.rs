@@ -1,0 +1,63 @@
+//! The letters this service writes; the texts are in `templates/`.
+
+use askama::Template;
+use berth_kernel::mail::Letter;
+use chrono::TimeDelta;
+
+use crate::error::Error;
+
+#[derive(Template)]
+#[template(path = "code.txt")]
+struct CodeText<'a> {
+    code: &'a str,
+    minutes: i64,
+}
+
+#[derive(Template)]
+#[template(path = "code.html")]
+struct CodeHtml<'a> {
+    code: &'a str,
+    minutes: i64,
+}
+
+#[derive(Template)]
+#[template(path = "known.txt")]
+struct KnownText;
+
+#[derive(Template)]
+#[template(path = "known.html")]
+struct KnownHtml;
+
+#[derive(Template)]
+#[template(path = "session.txt")]
+struct SessionText;
+
+#[derive(Template)]
+#[template(path = "session.html")]
+struct SessionHtml;
+
+/// The one-time password of a sign-up.
+pub fn code(to: &str, code: &str, ttl: TimeDelta) -> Result<Letter, Error> {
+    let minutes = ttl.num_minutes();
+    letter(to, format!("{code} is your Berth code"), &CodeText { code, minutes }, &CodeHtml { code, minutes })
+}
+
+/// Somebody signed up with an address that has an account.
+pub fn known(to: &str) -> Result<Letter, Error> {
+    letter(to, "You already have a Berth account".to_owned(), &KnownText, &KnownHtml)
+}
+
+/// A session was ended because a refresh token was used twice.
+pub fn session_ended(to: &str) -> Result<Letter, Error> {
+    letter(to, "We ended one of your Berth sessions".to_owned(), &SessionText, &SessionHtml)
+}
+
+fn letter(to: &str, subject: String, text: &impl Template, html: &impl Template) -> Result<Letter, Error> {
+    let unwritable = |why| Error::library("writing a letter", &why);
+    Ok(Letter {
+        to: to.to_owned(),
+        subject,
+        text: text.render().map_err(unwritable)?,
+        html: html.render().map_err(unwritable)?,
+    })
+}

@@ -1,0 +1,87 @@
+//! User: who somebody is, and whom they book for.
+//!
+//! * nouns with their rules: [`email`], [`password`], [`flow`] (a sign-up that waits for its code), [`account`], [`profile`],
+//!   [`passenger`], [`document`], [`person`]
+//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `profiles`, `passengers`; `jobs` cleans up
+//! * [`hashing`]: argon2id on a bounded number of threads; [`throttle`]: attempts per address; `letters`: texts of `templates/`
+//! * `store`: SQL; `graphql`: the schema; `peer`: for booking
+//!
+//! A new fact of a person: rule in [`person`], field in [`profile`], column in a new migration, `store/account.rs`, and the
+//! type and input in `graphql/types/user.rs`.
+
+pub mod account;
+pub mod accounts;
+pub mod config;
+pub mod document;
+pub mod email;
+pub mod error;
+pub mod flow;
+mod graphql;
+pub mod hashing;
+mod jobs;
+mod letters;
+pub mod passenger;
+mod passengers;
+pub mod password;
+mod peer;
+pub mod person;
+pub mod profile;
+mod profiles;
+mod sessions;
+mod sign_ups;
+mod store;
+pub mod throttle;
+
+use std::sync::Arc;
+
+use berth_contracts::peer::UserPeer;
+use berth_kernel::{Deps, auth::TokenSigner, graphql::federation_sdl, server::Prepare};
+
+pub use config::{HashCost, UserConfig};
+pub use graphql::{Mutation, Query, UserSchema};
+
+use accounts::Accounts;
+
+/// The user service.
+#[derive(Clone)]
+pub struct User {
+    accounts: Accounts,
+}
+
+impl User {
+    /// The service over its parts. Computes one password hash (about 20 ms).
+    pub fn new(deps: Deps, config: UserConfig, signer: TokenSigner) -> Self {
+        Self { accounts: Accounts::new(deps, config, signer) }
+    }
+
+    /// The schema, ready to be executed.
+    pub fn schema(&self) -> UserSchema {
+        graphql::builder().data(self.accounts.clone()).finish()
+    }
+
+    /// Gives each request its loaders.
+    pub fn prepare(&self) -> Prepare {
+        let accounts = self.accounts.clone();
+        Arc::new(move |request, viewer| graphql::with_loaders(request, &accounts, viewer))
+    }
+
+    /// The schema as text, fit for composition. Needs no database.
+    pub fn sdl() -> String {
+        federation_sdl(&graphql::builder().finish())
+    }
+
+    /// The service as booking calls it within the process.
+    pub fn peer(&self) -> Arc<dyn UserPeer> {
+        Arc::new(peer::Peer(self.accounts.clone()))
+    }
+
+    /// Starts the clean-up of what has ended. Inside a Tokio runtime. The relay and the post are started with [`Deps::start`].
+    pub fn start(&self) {
+        self.accounts.start();
+    }
+
+    /// Runs the clean-up once.
+    pub async fn forget_ended(&self) -> Result<(), error::Error> {
+        Ok(self.accounts.forget_ended().await?)
+    }
+}

@@ -1,0 +1,86 @@
+//! Sessions and their refresh tokens.
+
+use berth_kernel::db::{Tx, sql};
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
+use uuid::Uuid;
+
+/// A refresh token.
+#[derive(Debug, Clone, FromQueryResult)]
+pub struct Token {
+    /// The session it belongs to.
+    pub session_id: Uuid,
+    /// Hash of the token it was given for; empty for the first of a session.
+    pub parent: String,
+}
+
+/// A session as stored.
+#[derive(Debug, Clone, FromQueryResult)]
+pub struct Session {
+    /// Whose it is.
+    pub account_id: Uuid,
+    /// When it ends unless refreshed, milliseconds since 1970.
+    pub expires_at_ms: i64,
+    /// When it was ended.
+    pub revoked_at_ms: Option<i64>,
+}
+
+/// A new session.
+pub async fn insert(tx: &Tx, id: Uuid, account_id: Uuid, now: DateTime<Utc>, expires_at: DateTime<Utc>) -> Result<(), DbErr> {
+    let text = "INSERT INTO session (id, account_id, head, created_at_ms, expires_at_ms) VALUES ($1, $2, '', $3, $4)";
+    let values = [id.into(), account_id.into(), now.timestamp_millis().into(), expires_at.timestamp_millis().into()];
+    tx.execute_raw(sql(tx, text, values)).await.map(|_| ())
+}
+
+/// A new refresh token, given for `parent`.
+pub async fn insert_token(tx: &Tx, hash: &str, session_id: Uuid, parent: &str, now: DateTime<Utc>) -> Result<(), DbErr> {
+    let text = "INSERT INTO refresh_token (hash, session_id, parent, issued_at_ms) VALUES ($1, $2, $3, $4)";
+    let values = [hash.into(), session_id.into(), parent.into(), now.timestamp_millis().into()];
+    tx.execute_raw(sql(tx, text, values)).await.map(|_| ())
+}
+
+/// The token with this hash.
+pub async fn find_token(tx: &Tx, hash: &str) -> Result<Option<Token>, DbErr> {
+    let statement = sql(tx, "SELECT session_id, parent FROM refresh_token WHERE hash = $1", [hash.into()]);
+    Token::find_by_statement(statement).one(tx).await
+}
+
+/// Consumes a token of a live session and moves the session's end, in one statement. It works for a successor of the token
+/// consumed last, and for that token itself again (its answer was lost: no successor of it was ever used). `false` otherwise.
+pub async fn advance(
+    tx: &Tx,
+    token: &Token,
+    hash: &str,
+    now: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+) -> Result<bool, DbErr> {
+    let text = "UPDATE session SET head = $2, expires_at_ms = $5 WHERE id = $1 AND (head = $3 OR head = $2) \
+                AND revoked_at_ms IS NULL AND expires_at_ms > $4";
+    let values = [
+        token.session_id.into(),
+        hash.into(),
+        token.parent.clone().into(),
+        now.timestamp_millis().into(),
+        expires_at.timestamp_millis().into(),
+    ];
+    tx.execute_raw(sql(tx, text, values)).await.map(|done| done.rows_affected() == 1)
+}
+
+/// The session with this key.
+pub async fn find(tx: &Tx, id: Uuid) -> Result<Option<Session>, DbErr> {
+    let statement = sql(tx, "SELECT account_id, expires_at_ms, revoked_at_ms FROM session WHERE id = $1", [id.into()]);
+    Session::find_by_statement(statement).one(tx).await
+}
+
+/// Ends a session of an account; `false` when it had ended before or is somebody else's.
+pub async fn revoke(tx: &Tx, id: Uuid, account_id: Uuid, now: DateTime<Utc>) -> Result<bool, DbErr> {
+    let text = "UPDATE session SET revoked_at_ms = $3 WHERE id = $1 AND account_id = $2 AND revoked_at_ms IS NULL";
+    let values = [id.into(), account_id.into(), now.timestamp_millis().into()];
+    tx.execute_raw(sql(tx, text, values)).await.map(|done| done.rows_affected() == 1)
+}
+
+/// Forgets sessions that ended before `until`, with their tokens.
+pub async fn forget(tx: &Tx, until: DateTime<Utc>) -> Result<u64, DbErr> {
+    let text = "DELETE FROM session WHERE expires_at_ms <= $1 OR revoked_at_ms <= $1";
+    tx.execute_raw(sql(tx, text, [until.timestamp_millis().into()])).await.map(|done| done.rows_affected())
+}
