@@ -4,6 +4,7 @@
 pub mod booking;
 pub mod inventory;
 pub mod payment;
+pub mod sandbox;
 mod shared;
 pub mod user;
 
@@ -19,6 +20,8 @@ pub struct InventoryMigrator;
 pub struct BookingMigrator;
 /// Tables of payment.
 pub struct PaymentMigrator;
+/// Tables of the sandbox payment provider, which has a database of its own.
+pub struct SandboxMigrator;
 
 fn with_shared(own: Vec<Box<dyn MigrationTrait>>) -> Vec<Box<dyn MigrationTrait>> {
     std::iter::once(Box::new(Shared) as Box<dyn MigrationTrait>)
@@ -47,5 +50,11 @@ impl MigratorTrait for BookingMigrator {
 impl MigratorTrait for PaymentMigrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         with_shared(payment::migrations())
+    }
+}
+
+impl MigratorTrait for SandboxMigrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        sandbox::migrations()
     }
 }

@@ -1,0 +1,35 @@
+//! Background work. Each job may run in several processes at once: a row is claimed before it is worked on.
+
+use std::{sync::Arc, time::Duration};
+
+use berth_kernel::jobs::every;
+use tokio::sync::Notify;
+
+use crate::Payments;
+
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
+
+/// Starts all of it.
+pub fn start(payments: &Payments) {
+    let (tick, cancel) = (payments.config.tick, &payments.deps.cancel);
+    let own = payments.clone();
+    every("WorkOnNotices", tick, payments.wake.notices.clone(), cancel.clone(), move || {
+        let own = own.clone();
+        async move { own.work_on_notices().await }
+    });
+    let own = payments.clone();
+    every("LookAtPayments", tick, payments.wake.looks.clone(), cancel.clone(), move || {
+        let own = own.clone();
+        async move { own.look_at_due().await }
+    });
+    let own = payments.clone();
+    every("SubmitRefunds", tick, payments.wake.refunds.clone(), cancel.clone(), move || {
+        let own = own.clone();
+        async move { own.work_on_refunds().await }
+    });
+    let own = payments.clone();
+    every("ForgetOld", FORGET_EVERY, Arc::new(Notify::new()), cancel.clone(), move || {
+        let own = own.clone();
+        async move { own.forget_old().await }
+    });
+}

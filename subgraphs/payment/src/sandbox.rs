@@ -1,0 +1,103 @@
+//! A payment provider for development and tests. It stands for another company: it has a database of its own, is reached over HTTP
+//! only, and speaks the part of Midtrans's Core API that Berth uses, including signed notifications that are repeated when they
+//! are not taken. Nobody pays real money to it; a page with buttons plays the payer.
+
+mod answer;
+mod deliveries;
+mod desk;
+mod page;
+mod provider_api;
+mod store;
+pub mod transaction;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use axum::Router;
+use berth_kernel::{clock::Clock, db::Db, jobs::every};
+use reqwest::Client;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+const TICK: Duration = Duration::from_secs(1);
+const NOTICE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Settings of the sandbox.
+#[derive(Clone)]
+pub struct SandboxConfig {
+    /// The secret it shares with its only merchant.
+    pub server_key: String,
+    /// Where it sends notifications: `http://127.0.0.1:4000/webhooks/payments/sandbox`.
+    pub notification_url: String,
+}
+
+/// The server key stays out of logs.
+impl fmt::Debug for SandboxConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SandboxConfig").field("notification_url", &self.notification_url).finish_non_exhaustive()
+    }
+}
+
+/// The sandbox provider. Cheap to clone.
+#[derive(Clone)]
+pub struct Sandbox {
+    db: Db,
+    clock: Clock,
+    config: Arc<SandboxConfig>,
+    http: Client,
+    wake: Arc<Notify>,
+}
+
+/// Why the sandbox does not do it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// No such transaction.
+    #[error("no such transaction")]
+    NotFound,
+    /// The order id was used before.
+    #[error("the order id was used before")]
+    Duplicate,
+    /// Not in this state.
+    #[error("the transaction's status can't be changed so")]
+    NotModifiable,
+    /// The request is wrong.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// Its database.
+    #[error("the sandbox's database failed")]
+    Database(#[from] sea_orm::DbErr),
+}
+
+impl Sandbox {
+    /// A sandbox over its own database, migrated with `SandboxMigrator`.
+    pub fn new(db: Db, clock: Clock, config: SandboxConfig) -> Result<Self, reqwest::Error> {
+        // It notifies over plain HTTP; without this the client refuses to start on a machine without certificates.
+        let http = Client::builder().timeout(NOTICE_TIMEOUT).tls_certs_only([]).build()?;
+        Ok(Self { db, clock, config: Arc::new(config), http, wake: Arc::new(Notify::new()) })
+    }
+
+    /// Midtrans's Core API, for a loopback port: `POST /v2/charge`, `GET /v2/{order_id}/status`,
+    /// `POST /v2/{order_id}/cancel|expire|refund`.
+    pub fn provider_routes(&self) -> Router {
+        provider_api::routes(self.clone())
+    }
+
+    /// What a person uses, for the public port of a development profile: `GET /sandbox/pay/{paymentId}`,
+    /// `POST /sandbox/payments/{paymentId}/settle|expire|deny|resend`, `GET /sandbox/payments/{paymentId}/qr.svg`.
+    pub fn public_routes(&self) -> Router {
+        page::routes(self.clone())
+    }
+
+    /// Starts its clockwork: transactions expire, notifications are sent.
+    pub fn start(&self, cancel: &CancellationToken) {
+        let own = self.clone();
+        every("SandboxExpire", TICK, Arc::new(Notify::new()), cancel.clone(), move || {
+            let own = own.clone();
+            async move { own.expire_due().await }
+        });
+        let own = self.clone();
+        every("SandboxNotify", TICK, self.wake.clone(), cancel.clone(), move || {
+            let own = own.clone();
+            async move { own.deliver_due().await }
+        });
+    }
+}
