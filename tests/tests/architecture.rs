@@ -57,6 +57,18 @@ const MAY_NAME: &[(&str, fn(&Source) -> bool, &[&str])] = &[
 /// Inside a subgraph: a layer, and the layers of its own crate that it may not name.
 const LAYERS: &[(&str, &[&str])] = &[("store", &["graphql"]), ("events", &["graphql", "store"]), ("jobs", &["graphql", "store"])];
 
+/// Literals in the form of an error code that no client ever sees as one.
+const NO_ERROR_CODES: &[&str] = &[
+    "BOOKING_CANCELLED",
+    "NOT_NEEDED",
+    "SCREAMING_SNAKE_CASE",
+    "SEATS_GONE",
+    "SIGNED_OUT",
+    "SIGNED_UP",
+    "SUBGRAPH_REQUEST_TIMEOUT",
+    "UNAUTHORIZED_FIELD_OR_TYPE",
+];
+
 #[test]
 fn crates_depend_only_on_what_the_house_allows() {
     let metadata = MetadataCommand::new()
@@ -135,6 +147,20 @@ fn nothing_unwraps_outside_tests() {
     assert!(broken.is_empty(), "{broken}");
 }
 
+#[test]
+fn every_error_code_is_documented() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).expect("a readable page");
+    let (page, api) = (read("docs/ERRORS.md"), read("schema/api.graphql"));
+    let known = |code: &str| page.contains(&format!("`{code}`")) || api.lines().any(|line| line.trim() == code);
+    let mut broken = String::new();
+    for file in sources().into_iter().filter(|file| !file.is_test()) {
+        for code in file.screaming_literals().filter(|code| !NO_ERROR_CODES.contains(code) && !known(code)) {
+            let _ = writeln!(broken, "{}: {code} is not in docs/ERRORS.md", file.path);
+        }
+    }
+    assert!(broken.is_empty(), "{broken}");
+}
+
 /// One Rust file of ours.
 struct Source {
     /// From the root of the workspace, with forward slashes.
@@ -165,6 +191,16 @@ impl Source {
             names(&except.iter().fold(code.to_owned(), |code, path| code.replace(path, "")))
         };
         self.text.lines().position(code).map(|index| index + 1)
+    }
+
+    /// String literals like `HOLD_EXPIRED` in the code before its unit tests; names of variables are none.
+    fn screaming_literals(&self) -> impl Iterator<Item = &str> {
+        let code = self.text.split("#[cfg(test)]").next().unwrap_or_default();
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let literals = lines.flat_map(|line| line.split('"').skip(1).step_by(2));
+        let word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_uppercase());
+        let screams = move |text: &&str| text.contains('_') && text.split('_').all(word);
+        literals.filter(screams).filter(|text| !text.starts_with("BERTH_") && !text.starts_with("CARGO_"))
     }
 
     fn survey(&self) -> Survey {
