@@ -1,0 +1,104 @@
+//! One change of a booking, written whole: the row, what belongs to it, the event and the letter, in one transaction.
+
+use std::sync::Arc;
+
+use berth_contracts::event::{Envelope, Event};
+use berth_kernel::{Deps, db::Tx, mail::Letter, metrics};
+use uuid::Uuid;
+
+use crate::{
+    booking::{Booking, State, Status},
+    error::Error,
+    repayment::Repayment,
+    sabotage, store,
+    ticket::Ticket,
+};
+
+/// A change from one row to the next.
+pub(crate) struct Change {
+    /// The row as it shall be, with the revision it was read at.
+    pub booking: Booking,
+    /// The status that clients saw before.
+    pub before: State,
+    /// Whether clients see a difference.
+    pub seen: bool,
+    /// Tickets to issue.
+    pub tickets: Vec<Ticket>,
+    /// Payments that shall go back.
+    pub owed: Vec<Repayment>,
+    /// The payment that went back.
+    pub repaid: Option<Uuid>,
+    /// A letter with its cause.
+    pub letter: Option<(String, Letter)>,
+}
+
+impl Change {
+    /// The row alone, from `old` to `new`.
+    pub fn of(old: &Booking, new: Booking) -> Self {
+        let seen = (old.state, old.attention, old.expires_at) != (new.state, new.attention, new.expires_at);
+        Self { before: old.state, booking: new, seen, tickets: Vec::new(), owed: Vec::new(), repaid: None, letter: None }
+    }
+
+    /// Writes all of it. [`Error::Stale`] when another step changed the row first.
+    pub async fn write(&self, tx: &Tx, deps: &Deps) -> Result<(), Error> {
+        if !store::booking::save(tx, &self.booking).await? {
+            return Err(Error::Stale);
+        }
+        for ticket in &self.tickets {
+            store::ticket::insert(tx, ticket).await?;
+        }
+        for repayment in &self.owed {
+            store::repayment::insert(tx, repayment).await?;
+        }
+        if let Some(payment_id) = self.repaid {
+            store::repayment::mark_done(tx, payment_id).await?;
+        }
+        if let Some((cause, letter)) = &self.letter {
+            deps.post.queue(tx, cause, letter).await?;
+        }
+        if self.seen {
+            deps.outbox.append(tx, &told(&self.booking)).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts it. Call it after the commit.
+    pub fn count(&self) {
+        if self.before != self.booking.state {
+            metrics::reached("booking", self.booking.state.name());
+            tracing::info!(booking.id = %self.booking.id, booking.state = self.booking.state.name(), "booking.moved");
+        }
+        for ticket in &self.tickets {
+            metrics::reached("ticket", ticket.status.name());
+        }
+    }
+}
+
+/// The event about a booking's present state. A deadline that passes is told when the row says so.
+pub(crate) fn told(booking: &Booking) -> Event {
+    let status = if booking.attention { Status::NeedsAttention } else { booking.state.into() };
+    Event::BookingChanged { booking_id: booking.id, user_id: booking.user_id, status: status.name().to_owned() }
+}
+
+/// Writes a change in a transaction of its own, then wakes who waits for it.
+pub(crate) async fn commit(deps: &Deps, change: Change) -> Result<(), Error> {
+    if sabotage::publishes_early() {
+        let envelope = Envelope { id: deps.clock.new_key(), at: deps.clock.now(), event: told(&change.booking) };
+        // A consumer that fails here is told again from the outbox.
+        let _told_again = deps.bus.deliver(&Arc::new(envelope)).await;
+    }
+    let inside = deps.clone();
+    let change = deps
+        .db
+        .write(move |tx| Box::pin(async move { change.write(tx, &inside).await.map(|()| change) }))
+        .await?;
+    wake(deps);
+    change.count();
+    Ok(())
+}
+
+/// Wakes the outbox's relay and the post.
+pub(crate) fn wake(deps: &Deps) {
+    deps.outbox.wake();
+    deps.post.wake();
+}

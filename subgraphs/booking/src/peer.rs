@@ -1,0 +1,85 @@
+//! What payment may ask of booking.
+
+use async_trait::async_trait;
+use berth_contracts::peer::{BookingPeer, Payable, PeerError, PeerResult};
+use uuid::Uuid;
+
+use crate::{
+    Bookings,
+    booking::{Booking, Status},
+    change::{Change, commit},
+    error::Error,
+    store,
+};
+
+/// How often a start of payment is tried against other steps.
+const TRIES: usize = 8;
+
+impl Bookings {
+    async fn known(&self, booking_id: Uuid) -> Result<Booking, PeerError> {
+        let found = store::booking::find(self.deps.db.read(), booking_id).await;
+        found.map_err(|error| unavailable(&error.into()))?.ok_or(PeerError::NotFound)
+    }
+
+    fn to_payable(&self, booking: &Booking) -> Payable {
+        let status = booking.status(self.deps.clock.now());
+        Payable {
+            booking_id: booking.id,
+            user_id: booking.user_id,
+            code: booking.code.clone(),
+            total: booking.total,
+            status: status.name().to_owned(),
+            pay_until: (status == Status::PendingPayment).then_some(booking.expires_at),
+        }
+    }
+
+    /// The booking with its deadline moved as far as inventory allows, to be looked at soon.
+    async fn extended(&self, booking: &Booking) -> Booking {
+        let now = self.deps.clock.now();
+        let wanted = now + self.config.pay_window;
+        let mut expires_at = booking.expires_at;
+        if wanted > expires_at {
+            match self.inventory.extend_hold(booking.hold_id, wanted).await {
+                Ok(until) => expires_at = expires_at.max(until),
+                // The old deadline still allows to pay.
+                Err(error) => tracing::warn!(booking.id = %booking.id, error = %error, "booking.hold.not_extended"),
+            }
+        }
+        let next = expires_at.min(now + self.config.poll);
+        Booking { expires_at, ..booking.again_at(Some(next), 0) }
+    }
+}
+
+fn unavailable(error: &Error) -> PeerError {
+    tracing::error!(error = %error.chain(), "booking.peer.failed");
+    PeerError::Unavailable("booking".to_owned())
+}
+
+#[async_trait]
+impl BookingPeer for Bookings {
+    async fn payable(&self, user_id: Uuid, booking_id: Uuid) -> PeerResult<Payable> {
+        let booking = self.known(booking_id).await?;
+        if booking.user_id == user_id { Ok(self.to_payable(&booking)) } else { Err(PeerError::NotFound) }
+    }
+
+    async fn payment_started(&self, booking_id: Uuid) -> PeerResult<Payable> {
+        for _ in 0..TRIES {
+            let booking = self.known(booking_id).await?;
+            if booking.status(self.deps.clock.now()) != Status::PendingPayment {
+                return Ok(self.to_payable(&booking));
+            }
+            let extended = self.extended(&booking).await;
+            match commit(&self.deps, Change::of(&booking, extended.clone())).await {
+                Ok(()) => return Ok(self.to_payable(&extended)),
+                Err(Error::Stale) => {}
+                Err(error) => return Err(unavailable(&error)),
+            }
+        }
+        Err(PeerError::Unavailable("booking".to_owned()))
+    }
+
+    async fn payment_changed(&self, booking_id: Uuid) -> PeerResult<()> {
+        self.known(booking_id).await?;
+        self.step(booking_id).await.map_err(|error| unavailable(&error))
+    }
+}

@@ -1,0 +1,191 @@
+//! The saga: [`Bookings::step`] carries one booking as far as it can go now. It may be called at any time, by anybody, any number
+//! of times: what to do is decided from the row and the payments (`course`), every transition is one transaction
+//! guarded by the row's revision, and every call to another service may be repeated. No call is made inside a transaction.
+
+use berth_contracts::peer::{CommitOutcome, RefundState};
+use uuid::Uuid;
+
+use crate::{
+    Bookings,
+    booking::{Booking, State},
+    change::{Change, commit},
+    course::{Course, Till},
+    error::Error,
+    letter,
+    repayment::Repayment,
+    sabotage, store,
+    ticket::Ticket,
+};
+
+/// More transitions than any booking can make at once.
+const MOVES_AT_MOST: usize = 24;
+
+enum Moved {
+    /// The row changed: look again.
+    On,
+    /// Nothing more to do now.
+    Rests,
+}
+
+impl Bookings {
+    /// Carries the booking on until it rests. When another service gives no answer the next try is noted in the row.
+    pub async fn step(&self, id: Uuid) -> Result<(), Error> {
+        for _ in 0..MOVES_AT_MOST {
+            let Some(booking) = store::booking::find(self.deps.db.read(), id).await? else { return Ok(()) };
+            match self.advance(&booking).await {
+                Ok(Moved::On) | Err(Error::Stale) => {}
+                Ok(Moved::Rests) => return Ok(()),
+                Err(error) => {
+                    tracing::warn!(booking.id = %id, booking.state = booking.state.name(), error = %error.chain(), "booking.step.failed");
+                    match self.put_off(&booking).await {
+                        Err(Error::Stale) => {}
+                        done => return done,
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn advance(&self, booking: &Booking) -> Result<Moved, Error> {
+        let till = self.till(booking.id).await?;
+        let now = self.deps.clock.now();
+        match booking.course(&till, &self.config, now) {
+            Course::Confirm { payment_id } => self.begin_confirming(booking, payment_id).await,
+            Course::Expire => {
+                let expired = Booking { cleanup_due: true, ..self.moved(booking, State::Expired)? };
+                self.carry_on(Change::of(booking, expired)).await
+            }
+            Course::Sell => self.sell(booking).await,
+            Course::GiveUp => self.give_up(booking).await,
+            Course::Owe(owed) => self.owe(booking, owed).await,
+            Course::GiveBack(repayments) => self.give_back(booking, repayments).await,
+            Course::CloseRefund => {
+                let refunded = self.moved(booking, State::Refunded)?;
+                self.carry_on(Change::of(booking, refunded)).await
+            }
+            Course::CleanUp => self.clean_up(booking).await,
+            Course::Rest(at) => {
+                let resting = self.with_attention(booking.again_at(at, booking.attempts.saturating_add(1)));
+                commit(&self.deps, Change::of(booking, resting)).await.map(|()| Moved::Rests)
+            }
+        }
+    }
+
+    /// What payment and we know of the booking's money, now.
+    async fn till(&self, booking_id: Uuid) -> Result<Till, Error> {
+        let payments = self.payment()?.payments(booking_id).await?;
+        let repayments = store::repayment::list(self.deps.db.read(), booking_id).await?;
+        Ok(Till { payments, repayments })
+    }
+
+    fn moved(&self, booking: &Booking, next: State) -> Result<Booking, Error> {
+        booking.moved(next, self.deps.clock.now()).map_err(|error| {
+            tracing::error!(booking.id = %booking.id, error = %error, "booking.transition.unknown");
+            Error::Corrupt("state of a booking")
+        })
+    }
+
+    async fn carry_on(&self, change: Change) -> Result<Moved, Error> {
+        commit(&self.deps, change).await.map(|()| Moved::On)
+    }
+
+    async fn begin_confirming(&self, booking: &Booking, payment_id: Uuid) -> Result<Moved, Error> {
+        let confirming = Booking {
+            paid_by: Some(payment_id),
+            late: booking.state == State::Expired,
+            cleanup_due: false,
+            ..self.moved(booking, State::Confirming)?
+        };
+        self.carry_on(Change::of(booking, confirming)).await
+    }
+
+    async fn sell(&self, booking: &Booking) -> Result<Moved, Error> {
+        match self.inventory.commit_hold(booking.hold_id, booking.id).await? {
+            CommitOutcome::Committed => self.confirm(booking).await,
+            CommitOutcome::Gone => self.give_up(booking).await,
+        }
+    }
+
+    /// The seats are sold to the booking: tickets are issued in the transaction that says so.
+    async fn confirm(&self, booking: &Booking) -> Result<Moved, Error> {
+        // Unpaid payments beside the one that paid must be closed.
+        let confirmed = Booking { cleanup_due: true, ..self.moved(booking, State::Confirmed)? };
+        let parts = store::part::list(self.deps.db.read(), &[booking.id]).await?;
+        let issue = |part| Ticket::issue(self.deps.clock.new_key(), booking, part, &self.config.ticket_key);
+        let tickets: Vec<Ticket> = parts.iter().map(issue).collect();
+        let letter = letter::confirmed(&confirmed, &tickets, |ticket| self.qr_url(ticket.id))?;
+        let letter = Some((format!("booking-confirmed:{}", booking.id), letter));
+        self.carry_on(Change { tickets, letter, ..Change::of(booking, confirmed) }).await
+    }
+
+    async fn give_up(&self, booking: &Booking) -> Result<Moved, Error> {
+        let gone = Booking { cleanup_due: true, ..self.moved(booking, State::RefundPending)? };
+        self.carry_on(Change::of(booking, gone)).await
+    }
+
+    /// Writes down what must go back before anything is asked for: a crash in between forgets nothing.
+    async fn owe(&self, booking: &Booking, owed: Vec<Repayment>) -> Result<Moved, Error> {
+        let next = match booking.state {
+            State::Cancelled => self.moved(booking, State::RefundPending)?,
+            _ => booking.again_at(Some(self.deps.clock.now()), 0),
+        };
+        self.carry_on(Change { owed, ..Change::of(booking, next) }).await
+    }
+
+    async fn give_back(&self, booking: &Booking, repayments: Vec<Repayment>) -> Result<Moved, Error> {
+        for repayment in repayments {
+            match self.refund(&repayment).await? {
+                RefundState::Succeeded => {
+                    let letter = letter::refunded(booking, &repayment)?;
+                    let letter = Some((format!("booking-refunded:{}", repayment.payment_id), letter));
+                    let next = booking.again_at(Some(self.deps.clock.now()), 0);
+                    let repaid = Some(repayment.payment_id);
+                    return self.carry_on(Change { repaid, letter, ..Change::of(booking, next) }).await;
+                }
+                RefundState::Pending => {}
+                RefundState::Failed => {
+                    tracing::error!(booking.id = %booking.id, payment.id = %repayment.payment_id, "booking.refund.refused");
+                }
+            }
+        }
+        // Seats need not wait for the provider.
+        if booking.cleanup_due {
+            return self.clean_up(booking).await;
+        }
+        self.put_off(booking).await.map(|()| Moved::Rests)
+    }
+
+    async fn refund(&self, repayment: &Repayment) -> Result<RefundState, Error> {
+        if sabotage::skips_refund() {
+            return Ok(RefundState::Succeeded);
+        }
+        Ok(self.payment()?.refund(repayment.payment_id, repayment.reason.name().to_owned()).await?)
+    }
+
+    async fn clean_up(&self, booking: &Booking) -> Result<Moved, Error> {
+        if booking.state != State::Confirmed {
+            self.inventory.release_hold(booking.hold_id).await?;
+        }
+        self.payment()?.close(booking.id).await?;
+        let clean = Booking { cleanup_due: false, ..booking.again_at(Some(self.deps.clock.now()), 0) };
+        self.carry_on(Change::of(booking, clean)).await
+    }
+
+    /// Notes the next try of what could not be done now.
+    async fn put_off(&self, booking: &Booking) -> Result<(), Error> {
+        let at = booking.retry_at(self.deps.clock.now());
+        let waiting = self.with_attention(booking.again_at(Some(at), booking.attempts.saturating_add(1)));
+        commit(&self.deps, Change::of(booking, waiting)).await
+    }
+
+    /// Raises the flag over work of ours that takes too long.
+    fn with_attention(&self, booking: Booking) -> Booking {
+        let overdue = self.deps.clock.now() >= booking.state_since + self.config.attention_after;
+        if booking.state.is_underway() && overdue && !booking.attention {
+            tracing::error!(booking.id = %booking.id, booking.state = booking.state.name(), "booking.stuck");
+            return Booking { attention: true, ..booking };
+        }
+        booking
+    }
+}
