@@ -11,6 +11,7 @@ use axum::{
 };
 use berth_kernel::{
     clock::Clock,
+    db::Db,
     mail::{Caught, Mail},
     metrics,
 };
@@ -26,6 +27,8 @@ pub struct Pages {
     pub clock: Clock,
     /// The key set, as JSON.
     pub jwks: Arc<str>,
+    /// The databases without which nothing works.
+    pub databases: Vec<(&'static str, Db)>,
     /// Whether the `/dev` pages exist.
     pub development: bool,
 }
@@ -34,6 +37,8 @@ pub struct Pages {
 pub fn routes(pages: Pages) -> Router {
     let public = Router::new()
         .route("/", get(landing))
+        .route("/health", get(|| async { Json(serde_json::json!({ "status": "ok" })) }))
+        .route("/readiness", get(readiness))
         .route("/metrics", get(|| async { ([("content-type", "text/plain; version=0.0.4")], metrics::text()) }))
         .route("/.well-known/jwks.json", get(jwks));
     let all = if pages.development {
@@ -51,6 +56,18 @@ async fn landing(State(pages): State<Pages>) -> Html<String> {
     let page = include_str!("../assets/landing.html");
     let hidden = if pages.development { "" } else { "hidden" };
     Html(page.replace("{{development}}", hidden))
+}
+
+/// Ready when every database answers.
+async fn readiness(State(pages): State<Pages>) -> Response {
+    for (name, db) in &pages.databases {
+        if let Err(error) = db.ping().await {
+            tracing::error!(database = name, error = %error, "readiness.database");
+            let body = Json(serde_json::json!({ "status": "unready", "database": name }));
+            return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
+        }
+    }
+    Json(serde_json::json!({ "status": "ready" })).into_response()
 }
 
 async fn jwks(State(pages): State<Pages>) -> Response {

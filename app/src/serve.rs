@@ -81,7 +81,7 @@ async fn serve(config: Config, started: Instant) -> anyhow::Result<()> {
     tokio::spawn(async move { serving.await });
     services.start();
     if let Some(sandbox) = &sandbox {
-        sandbox.start();
+        sandbox.start(&common.cancel);
     }
     let router_config = RouterConfig {
         listen,
@@ -142,7 +142,7 @@ async fn sandbox(config: &Config, common: &Common, addresses: &Addresses, listen
     }
     let db = open::<SandboxMigrator>(&config.file("sandbox.sqlite")).await?;
     let notify = format!("http://{}/webhooks/payments/sandbox", reachable(listen));
-    Ok(Some(Sandbox::new(db, common.clock.clone(), &addresses.provider_key, &notify)))
+    Ok(Some(Sandbox::new(db, common.clock.clone(), &addresses.provider_key, &notify)?))
 }
 
 fn public_routes(config: &Config, common: &Common, keys: &Keys, services: &Services) -> Router {
@@ -150,6 +150,7 @@ fn public_routes(config: &Config, common: &Common, keys: &Keys, services: &Servi
         mail: common.mail.clone(),
         clock: common.clock.clone(),
         jwks: keys.jwks().into(),
+        databases: services.databases.clone(),
         development: config.profile == Profile::Development,
     };
     pages::routes(pages).merge(services.payment.public_routes()).merge(services.booking.public_routes())

@@ -115,22 +115,27 @@ pub struct Services {
     pub booking: Bookings,
     /// Payments.
     pub payment: Payments,
+    /// The database of each, by name.
+    pub databases: Vec<(&'static str, Db)>,
 }
 
 impl Services {
     /// Opens the databases and wires the services to each other. Starts nothing.
     pub async fn open(config: &Config, common: &Common, keys: &Keys, addresses: &Addresses) -> anyhow::Result<Self> {
         let user_deps = common.deps(open::<UserMigrator>(&config.file("user.sqlite")).await?);
+        let inventory_deps = inventory_deps(config, common).await?;
+        let booking_deps = common.deps(open::<BookingMigrator>(&config.file("booking.sqlite")).await?);
+        let payment_deps = common.deps(open::<PaymentMigrator>(&config.file("payment.sqlite")).await?);
+        let named = [("user", &user_deps), ("inventory", &inventory_deps), ("booking", &booking_deps), ("payment", &payment_deps)];
+        let databases = named.map(|(name, deps)| (name, deps.db.clone())).to_vec();
         let signer = TokenSigner::new(keys.access.clone(), common.clock.clone());
         let user = User::new(user_deps, UserConfig::default(), signer);
-        let inventory = Inventory::new(inventory_deps(config, common).await?, inventory_config(config)).await?;
-        let booking_deps = common.deps(open::<BookingMigrator>(&config.file("booking.sqlite")).await?);
+        let inventory = Inventory::new(inventory_deps, inventory_config(config)).await?;
         let booking_config = BookingConfig::new(&addresses.public_url, keys.ticket.clone());
         let booking = Bookings::new(booking_deps, booking_config, inventory.peer(), user.peer());
-        let payment_deps = common.deps(open::<PaymentMigrator>(&config.file("payment.sqlite")).await?);
-        let payment = Payments::new(payment_deps, payment_config(config, addresses)?, booking.peer());
+        let payment = Payments::new(payment_deps, payment_config(config, addresses)?, booking.peer())?;
         booking.set_payment(payment.peer());
-        Ok(Self { user, inventory, booking, payment })
+        Ok(Self { user, inventory, booking, payment, databases })
     }
 
     /// Starts relays, letters, workers and consumers. Consumers come first, so that no relay delivers to nobody.

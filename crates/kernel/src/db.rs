@@ -86,6 +86,11 @@ impl Db {
         self.read.get_database_backend()
     }
 
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), DbErr> {
+        self.read.query_one_raw(Statement::from_string(self.backend(), "SELECT 1")).await.map(|_| ())
+    }
+
     /// Lets the database check itself; an error tells what is broken.
     pub async fn integrity(&self) -> Result<(), DbErr> {
         if self.backend() != DatabaseBackend::Sqlite {
