@@ -3,10 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use crate::{
-    config::UserConfig,
-    error::Refusal,
-};
+use crate::{config::UserConfig, error::Refusal};
 
 const DAY: TimeDelta = TimeDelta::hours(24);
 

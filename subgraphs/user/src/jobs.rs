@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::{accounts::Accounts, store};
 
-const INTERVAL: Duration = Duration::from_secs(600);
+const INTERVAL: Duration = Duration::from_mins(10);
 /// Ended sign-ups stay for the day in which their letters count.
 const KEEP_FLOWS: TimeDelta = TimeDelta::hours(24);
 /// Ended sessions stay, so that their tokens are told from unknown ones.

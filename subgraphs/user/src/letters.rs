@@ -54,10 +54,5 @@ pub fn session_ended(to: &str) -> Result<Letter, Error> {
 
 fn letter(to: &str, subject: String, text: &impl Template, html: &impl Template) -> Result<Letter, Error> {
     let unwritable = |why| Error::library("writing a letter", &why);
-    Ok(Letter {
-        to: to.to_owned(),
-        subject,
-        text: text.render().map_err(unwritable)?,
-        html: html.render().map_err(unwritable)?,
-    })
+    Ok(Letter { to: to.to_owned(), subject, text: text.render().map_err(unwritable)?, html: html.render().map_err(unwritable)? })
 }

@@ -91,9 +91,7 @@ impl Profile {
 /// The number after a change: a new one is read as its kind asks; an old one must still fit its kind.
 fn document(kind: Option<IdType>, new: Option<&str>, old: Option<IdNumber>) -> Result<Option<IdNumber>, Invalid> {
     match (kind, new, old) {
-        (Some(kind), Some(text), _) => {
-            IdNumber::parse(kind, text).map(Some).map_err(|why| Invalid { field: "idNumber", why })
-        }
+        (Some(kind), Some(text), _) => IdNumber::parse(kind, text).map(Some).map_err(|why| Invalid { field: "idNumber", why }),
         (None, Some(_), _) => Err(Invalid { field: "idType", why: "idNumber can't be read without idType" }),
         (Some(kind), None, Some(number)) => {
             let unfit = |_| Invalid { field: "idType", why: "the stored idNumber does not fit this idType: send both" };

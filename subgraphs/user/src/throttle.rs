@@ -6,11 +6,7 @@ use std::{num::NonZeroU32, time::Duration};
 use berth_kernel::clock::Clock;
 use chrono::TimeDelta;
 use governor::{
-    Quota, RateLimiter,
-    clock::Clock as Ticks,
-    middleware::NoOpMiddleware,
-    nanos::Nanos,
-    state::keyed::DefaultKeyedStateStore,
+    Quota, RateLimiter, clock::Clock as Ticks, middleware::NoOpMiddleware, nanos::Nanos, state::keyed::DefaultKeyedStateStore,
 };
 
 use crate::error::Refusal;
@@ -76,7 +72,6 @@ impl Throttle {
         self.sign_ins.retain_recent();
     }
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -51,7 +51,11 @@ impl Mutation {
 
     /// Sends a new one-time password for a sign-up, at the earliest 60 seconds after the last one. Only the newest code works;
     /// its five tries are counted anew.
-    async fn resend_otp(&self, ctx: &Context<'_>, #[graphql(desc = "The flow.")] input: ResendOtpInput) -> Result<ResendOtpResult> {
+    async fn resend_otp(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The flow.")] input: ResendOtpInput,
+    ) -> Result<ResendOtpResult> {
         answer(accounts(ctx)?.resend(&input.flow_id).await.map(ResendOtpSuccess::from))
     }
 

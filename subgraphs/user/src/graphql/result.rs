@@ -8,7 +8,8 @@ use berth_kernel::graphql::{InvalidInputError, NotFoundError, RateLimitedError, 
 use super::types::{
     passenger::{AddPassengerSuccess, RemovePassengerSuccess, UpdatePassengerSuccess},
     refusal::{
-        InvalidCredentialsError, OtpExpiredError, OtpInvalidError, OtpLockedError, PassengerLimitError, SessionEndedError, UserError,
+        InvalidCredentialsError, OtpExpiredError, OtpInvalidError, OtpLockedError, PassengerLimitError, SessionEndedError,
+        UserError,
     },
     session::{ResendOtpSuccess, SessionSuccess, SignOutSuccess, SignUpSuccess},
     user::UpdateProfileSuccess,

@@ -80,7 +80,13 @@ pub async fn insert(tx: &Tx, sealer: &Sealer, account_id: Uuid, passenger: &Pass
 }
 
 /// Writes a passenger back; `false` when it is not the account's.
-pub async fn update(tx: &Tx, sealer: &Sealer, account_id: Uuid, passenger: &Passenger, now: DateTime<Utc>) -> Result<bool, DbErr> {
+pub async fn update(
+    tx: &Tx,
+    sealer: &Sealer,
+    account_id: Uuid,
+    passenger: &Passenger,
+    now: DateTime<Utc>,
+) -> Result<bool, DbErr> {
     let text = "UPDATE passenger SET full_name = $3, id_type = $4, id_number_sealed = $5, birth_date = $6, changed_at_ms = $7 \
                 WHERE account_id = $1 AND id = $2";
     let done = tx.execute_raw(sql(tx, text, values(sealer, account_id, passenger, now))).await?;

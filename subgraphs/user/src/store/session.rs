@@ -47,13 +47,7 @@ pub async fn find_token(tx: &Tx, hash: &str) -> Result<Option<Token>, DbErr> {
 
 /// Consumes a token of a live session and moves the session's end, in one statement. It works for a successor of the token
 /// consumed last, and for that token itself again (its answer was lost: no successor of it was ever used). `false` otherwise.
-pub async fn advance(
-    tx: &Tx,
-    token: &Token,
-    hash: &str,
-    now: DateTime<Utc>,
-    expires_at: DateTime<Utc>,
-) -> Result<bool, DbErr> {
+pub async fn advance(tx: &Tx, token: &Token, hash: &str, now: DateTime<Utc>, expires_at: DateTime<Utc>) -> Result<bool, DbErr> {
     let text = "UPDATE session SET head = $2, expires_at_ms = $5 WHERE id = $1 AND (head = $3 OR head = $2) \
                 AND revoked_at_ms IS NULL AND expires_at_ms > $4";
     let values = [

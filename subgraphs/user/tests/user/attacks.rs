@@ -32,7 +32,8 @@ async fn thirty_aliased_sign_ins_are_throttled() {
     let world = World::new().await;
     world.person("siti@example.com").await;
     for email in ["siti@example.com", "nobody@example.com"] {
-        let field = format!("signIn(input: {{ email: \"{email}\", password: \"wrong password\" }}) {{ ... on UserError {{ code }} }}");
+        let field =
+            format!("signIn(input: {{ email: \"{email}\", password: \"wrong password\" }}) {{ ... on UserError {{ code }} }}");
         let found = codes(&world.data(None, &aliases(30, &field), json!({})).await);
         let invalid = found.iter().filter(|code| *code == "CREDENTIALS_INVALID").count();
         let limited = found.iter().filter(|code| *code == "RATE_LIMITED").count();
@@ -48,7 +49,9 @@ async fn thirty_aliased_sign_ins_are_throttled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn thirty_aliased_sign_ups_send_one_letter() {
     let world = World::new().await;
-    let field = format!("signUp(input: {{ email: \"siti@example.com\", password: \"{PASSWORD}\" }}) {{ __typename ... on UserError {{ code }} }}");
+    let field = format!(
+        "signUp(input: {{ email: \"siti@example.com\", password: \"{PASSWORD}\" }}) {{ __typename ... on UserError {{ code }} }}"
+    );
     let found = codes(&world.data(None, &aliases(30, &field), json!({})).await);
     assert_eq!(found.iter().filter(|code| *code == "RATE_LIMITED").count(), 25);
     assert_eq!(world.letters("siti@example.com").await.len(), 1);

@@ -22,7 +22,8 @@ async fn from_sign_up_to_sign_out() {
     assert_eq!(me["me"]["tier"], "BASIC");
     assert!(me["me"]["profile"].is_null());
 
-    let half = json!({ "fullName": "Siti Nurhaliza", "birthDate": "1990-01-02", "idType": "NATIONAL_ID", "phone": "+62 812 3456 7890" });
+    let half =
+        json!({ "fullName": "Siti Nurhaliza", "birthDate": "1990-01-02", "idType": "NATIONAL_ID", "phone": "+62 812 3456 7890" });
     let updated = world.result(Some(&new.access), UPDATE, half).await;
     assert_eq!(updated["user"]["tier"], "BASIC", "{updated}");
     let rest = json!({ "idNumber": "3174012345671234", "address": "Jl. Merdeka 1, Jakarta", "fullName": null });
@@ -92,7 +93,11 @@ async fn a_profile_is_checked() {
     }
     let me = world.data(Some(&person.access), ME, json!({})).await;
     assert!(me["me"]["profile"].is_null(), "nothing was changed");
-    let odd = world.respond(Some(&person.access), "mutation { updateProfile(input: { birthDate: \"2026-1-2\" }) { __typename } }", json!({}));
+    let odd = world.respond(
+        Some(&person.access),
+        "mutation { updateProfile(input: { birthDate: \"2026-1-2\" }) { __typename } }",
+        json!({}),
+    );
     assert_eq!(odd.await["errors"][0]["extensions"]["code"], "BAD_REQUEST");
 }
 

@@ -25,7 +25,9 @@ async fn passengers_are_added_changed_and_removed() {
     let siti = world.person("siti@example.com").await;
     let id = added(&world, &siti, "3174 0123 4567 1234").await;
 
-    let changed = world.result(Some(&siti.access), UPDATE, json!({ "passengerId": id, "fullName": "Budi Santoso", "idNumber": null })).await;
+    let changed = world
+        .result(Some(&siti.access), UPDATE, json!({ "passengerId": id, "fullName": "Budi Santoso", "idNumber": null }))
+        .await;
     let wanted = json!({ "fullName": "Budi Santoso", "idType": "NATIONAL_ID", "idNumberMasked": "************1234", "birthDate": "2015-06-01" });
     assert_eq!(changed["passenger"], wanted);
     let unfit = world.result(Some(&siti.access), UPDATE, json!({ "passengerId": id, "idType": "PASSPORT" })).await;
@@ -82,7 +84,9 @@ async fn pages_have_limits() {
         ("after: \"%%%\"", "INVALID_CURSOR"),
         ("after: \"eA\"", "INVALID_CURSOR"),
     ] {
-        let response = world.respond(Some(&siti.access), &format!("{{ me {{ passengers({arguments}) {{ totalCount }} }} }}"), json!({})).await;
+        let response = world
+            .respond(Some(&siti.access), &format!("{{ me {{ passengers({arguments}) {{ totalCount }} }} }}"), json!({}))
+            .await;
         assert_eq!(response["errors"][0]["extensions"]["code"], code, "{response}");
     }
 }
@@ -106,7 +110,10 @@ async fn what_is_not_yours_does_not_exist() {
         { "__typename": "User", "id": "'; DROP TABLE account; --" },
     ] });
     let of_budi = world.data(Some(&budi.access), ENTITIES, asked.clone()).await;
-    assert_eq!(of_budi["_entities"], json!([null, null, { "__typename": "User", "id": budi.id, "email": "budi@example.com" }, null, null]));
+    assert_eq!(
+        of_budi["_entities"],
+        json!([null, null, { "__typename": "User", "id": budi.id, "email": "budi@example.com" }, null, null])
+    );
     let of_siti = world.data(Some(&siti.access), ENTITIES, asked.clone()).await;
     assert_eq!(of_siti["_entities"][1], json!({ "__typename": "Passenger", "id": own, "fullName": "Budi" }));
     assert_eq!(of_siti["_entities"][2], Value::Null);

@@ -145,8 +145,10 @@ async fn a_known_address_gets_the_same_answer_and_keeps_its_password() {
         assert_eq!(world.verify(decoy, wrong).await, world.verify(real, wrong).await);
     }
     world.clock.advance(TimeDelta::seconds(61));
-    let (of_decoy, of_real) =
-        (world.result(None, RESEND, json!({ "flowId": decoy })).await, world.result(None, RESEND, json!({ "flowId": real })).await);
+    let (of_decoy, of_real) = (
+        world.result(None, RESEND, json!({ "flowId": decoy })).await,
+        world.result(None, RESEND, json!({ "flowId": real })).await,
+    );
     assert_eq!(shape(&of_decoy), shape(&of_real));
     assert_eq!(Person::of(&world.sign_in("siti@example.com", PASSWORD).await).id, owner.id);
     assert_eq!(code_of(&world.sign_in("siti@example.com", "attacker's password").await), "CREDENTIALS_INVALID");
@@ -155,7 +157,12 @@ async fn a_known_address_gets_the_same_answer_and_keeps_its_password() {
 /// An answer without what differs between any two sign-ups.
 fn shape(result: &Value) -> Vec<(String, usize)> {
     let object = result.as_object().expect("an object");
-    object.iter().map(|(name, value)| (format!("{name}:{}", if name == "__typename" { value.to_string() } else { String::new() }), value.to_string().len())).collect()
+    object
+        .iter()
+        .map(|(name, value)| {
+            (format!("{name}:{}", if name == "__typename" { value.to_string() } else { String::new() }), value.to_string().len())
+        })
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,6 @@ use super::{passenger::Passenger, user::User};
 /// Something with an id that is unique in the whole graph.
 #[derive(Interface)]
 #[graphql(field(name = "id", ty = "ID", desc = "Opaque, unique in the whole graph: user_... Compare it, never read it."))]
-#[expect(clippy::large_enum_variant, reason = "lives for one answer")]
 pub enum Node {
     /// A user.
     User(User),

@@ -17,6 +17,8 @@ use crate::error::{Refusal, SessionEnd};
         desc = "Which part of the input it is about, from the argument down: input, email. Null when it is about the whole."
     )
 )]
+#[allow(clippy::duplicated_attributes, reason = "two fields of one type")]
+#[allow(clippy::enum_variant_names, reason = "a variant is named like its type of the graph")]
 pub enum UserError {
     /// The input can't be accepted.
     InvalidInputError(InvalidInputError),
@@ -61,31 +63,31 @@ macro_rules! refusal {
 }
 
 refusal!(
-    /// Code OTP_INVALID: the one-time password is wrong, was replaced by a newer one, was used already, or belongs to another flow.
+    /// Code `OTP_INVALID`: the one-time password is wrong, was replaced by a newer one, was used already, or belongs to another flow.
     /// The try was counted.
     OtpInvalidError,
     /// Wrong tries that remain until the flow is locked.
     attempts_left: i32
 );
 refusal!(
-    /// Code OTP_EXPIRED: the one-time password is older than 10 minutes. Ask for a new one with resendOtp.
+    /// Code `OTP_EXPIRED`: the one-time password is older than 10 minutes. Ask for a new one with resendOtp.
     OtpExpiredError
 );
 refusal!(
-    /// Code OTP_LOCKED: five wrong tries were made; even the right code works no more. Ask for a new one with resendOtp.
+    /// Code `OTP_LOCKED`: five wrong tries were made; even the right code works no more. Ask for a new one with resendOtp.
     OtpLockedError
 );
 refusal!(
-    /// Code CREDENTIALS_INVALID: no account has this address and this password. Whether the address is known is not told.
+    /// Code `CREDENTIALS_INVALID`: no account has this address and this password. Whether the address is known is not told.
     InvalidCredentialsError
 );
 refusal!(
-    /// The refresh token leads to no live session; sign in again. Code SESSION_REVOKED: signed out, or ended because a token was
-    /// used twice; SESSION_EXPIRED: not refreshed for 30 days; SESSION_UNKNOWN: no such token was given out.
+    /// The refresh token leads to no live session; sign in again. Code `SESSION_REVOKED`: signed out, or ended because a token was
+    /// used twice; `SESSION_EXPIRED`: not refreshed for 30 days; `SESSION_UNKNOWN`: no such token was given out.
     SessionEndedError
 );
 refusal!(
-    /// Code PASSENGER_LIMIT: the list of passengers is full.
+    /// Code `PASSENGER_LIMIT`: the list of passengers is full.
     PassengerLimitError,
     /// How many passengers a list may have.
     limit: i32

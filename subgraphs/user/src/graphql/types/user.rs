@@ -69,7 +69,9 @@ impl User {
         &self,
         ctx: &Context<'_>,
         #[graphql(default = 20, desc = "How many at most: 1 to 100, else the error PAGE_TOO_LARGE.")] first: Option<i32>,
-        #[graphql(desc = "Cursor of the last passenger of the page before; else the error INVALID_CURSOR.")] after: Option<String>,
+        #[graphql(desc = "Cursor of the last passenger of the page before; else the error INVALID_CURSOR.")] after: Option<
+            String,
+        >,
     ) -> Result<Connection<String, Passenger, Total, EmptyFields>> {
         let page = page(first, after)?;
         let after = page.after.as_deref().map_or(Ok(Uuid::nil()), str::parse);
