@@ -42,7 +42,7 @@ pub use config::{PaymentConfig, Polling};
 pub use error::{Error, Refusal};
 pub use graphql::PaymentSchema;
 pub use payments::CreatePayment;
-pub use sandbox::{Sandbox, SandboxConfig};
+pub use sandbox::Sandbox;
 
 use books::Books;
 use provider::{Provider, midtrans::Midtrans};

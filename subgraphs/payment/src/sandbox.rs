@@ -10,7 +10,7 @@ mod provider_api;
 mod store;
 pub mod transaction;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use berth_kernel::{clock::Clock, db::Db, jobs::every};
@@ -21,28 +21,13 @@ use tokio_util::sync::CancellationToken;
 const TICK: Duration = Duration::from_secs(1);
 const NOTICE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Settings of the sandbox.
-#[derive(Clone)]
-pub struct SandboxConfig {
-    /// The secret it shares with its only merchant.
-    pub server_key: String,
-    /// Where it sends notifications: `http://127.0.0.1:4000/webhooks/payments/sandbox`.
-    pub notification_url: String,
-}
-
-/// The server key stays out of logs.
-impl fmt::Debug for SandboxConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SandboxConfig").field("notification_url", &self.notification_url).finish_non_exhaustive()
-    }
-}
-
 /// The sandbox provider. Cheap to clone.
 #[derive(Clone)]
 pub struct Sandbox {
     db: Db,
     clock: Clock,
-    config: Arc<SandboxConfig>,
+    server_key: Arc<str>,
+    notification_url: Arc<str>,
     http: Client,
     wake: Arc<Notify>,
 }
@@ -68,11 +53,12 @@ pub(crate) enum Error {
 }
 
 impl Sandbox {
-    /// A sandbox over its own database, migrated with `SandboxMigrator`.
-    pub fn new(db: Db, clock: Clock, config: SandboxConfig) -> Result<Self, reqwest::Error> {
+    /// A sandbox over its own database, migrated with `SandboxMigrator`. `server_key` is the secret it shares with its only merchant,
+    /// `notification_url` where it sends notices: `http://127.0.0.1:4000/webhooks/payments/sandbox`.
+    pub fn new(db: Db, clock: Clock, server_key: &str, notification_url: &str) -> Result<Self, reqwest::Error> {
         // It notifies over plain HTTP; without this the client refuses to start on a machine without certificates.
         let http = Client::builder().timeout(NOTICE_TIMEOUT).tls_certs_only([]).build()?;
-        Ok(Self { db, clock, config: Arc::new(config), http, wake: Arc::new(Notify::new()) })
+        Ok(Self { db, clock, server_key: server_key.into(), notification_url: notification_url.into(), http, wake: Arc::new(Notify::new()) })
     }
 
     /// Midtrans's Core API, for a loopback port: `POST /v2/charge`, `GET /v2/{order_id}/status`,

@@ -39,7 +39,7 @@ impl Sandbox {
     }
 
     async fn deliver(&self, notification: Notification) -> Result<(), Error> {
-        let request = self.http.post(&self.config.notification_url).header(CONTENT_TYPE, "application/json").body(notification.body);
+        let request = self.http.post(&*self.notification_url).header(CONTENT_TYPE, "application/json").body(notification.body);
         let http_status = request.send().await.ok().map(|response| response.status().as_u16());
         let attempt = usize::try_from(notification.attempts).unwrap_or(usize::MAX);
         let pause = PAUSES_SECS.get(attempt).filter(|_| attempt < repeats(http_status));

@@ -1,10 +1,12 @@
 //! What happens to transactions: ordered, paid, expired, cancelled, denied, given back. Each change and its notification are one write.
 
+use std::sync::Arc;
+
 use berth_kernel::{clock::Clock, db::Tx};
 use chrono::{DateTime, Utc};
 
 use super::{
-    Error, Sandbox, SandboxConfig, answer, store,
+    Error, Sandbox, answer, store,
     transaction::{Refund, Status, Transaction},
 };
 use crate::qris::{Merchant, Qris, SIMULATION};
@@ -130,14 +132,14 @@ impl Sandbox {
     }
 
     fn changes(&self) -> Changes {
-        Changes { clock: self.clock.clone(), config: self.config.clone() }
+        Changes { clock: self.clock.clone(), server_key: Arc::clone(&self.server_key) }
     }
 }
 
 /// The steps inside a write.
 struct Changes {
     clock: Clock,
-    config: std::sync::Arc<SandboxConfig>,
+    server_key: Arc<str>,
 }
 
 impl Changes {
@@ -186,7 +188,7 @@ impl Changes {
 
     async fn notify(&self, tx: &Tx, changed: &Transaction) -> Result<(), Error> {
         let refunds = store::list_refunds(tx, &changed.order_id).await?;
-        let body = answer::notification(changed, &refunds, &self.config.server_key).to_string();
+        let body = answer::notification(changed, &refunds, &self.server_key).to_string();
         store::insert_notification(tx, self.clock.new_key(), &changed.order_id, &body, self.clock.now()).await?;
         Ok(())
     }

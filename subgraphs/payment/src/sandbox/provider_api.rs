@@ -36,7 +36,7 @@ pub fn routes(sandbox: Sandbox) -> Router {
 }
 
 async fn authenticate(State(sandbox): State<Sandbox>, request: Request, next: Next) -> Response {
-    let expected = format!("Basic {}", STANDARD.encode(format!("{}:", sandbox.config.server_key)));
+    let expected = format!("Basic {}", STANDARD.encode(format!("{}:", sandbox.server_key)));
     let given = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes()).unwrap_or_default();
     if given.ct_eq(expected.as_bytes()).into() {
         next.run(request).await
