@@ -1,4 +1,4 @@
-//! The user service through its schema, on a real database.
+//! The user service through its schema, on SQLite.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -8,3 +8,6 @@ mod passengers;
 mod sessions;
 mod sign_up;
 mod world;
+
+/// See `user_postgres.rs`.
+pub const ON_POSTGRES: bool = false;

@@ -141,7 +141,7 @@ async fn numbers_of_documents_are_sealed_at_rest() {
     added(&world, &siti, "3174012345671234").await;
     let profile = "mutation { r: updateProfile(input: { idType: NATIONAL_ID, idNumber: \"3174099988877766\", fullName: \"Siti N\" }) { __typename } }";
     assert_eq!(world.data(Some(&siti.access), profile, json!({})).await["r"]["__typename"], "UpdateProfileSuccess");
-    let bytes = world.bytes_at_rest();
+    let bytes = world.bytes_at_rest().await;
     let found = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(found("Siti N"), "the search works");
     assert!(!found("3174012345671234") && !found("3174099988877766"));

@@ -95,7 +95,7 @@ async fn no_secret_is_stored_in_the_clear() {
     let flow_id = world.start_sign_up("siti@example.com").await;
     let otp = world.code("siti@example.com").await;
     let person = Person::of(&world.verify(&flow_id, &otp).await);
-    let bytes = world.bytes_at_rest();
+    let bytes = world.bytes_at_rest().await;
     let found = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(found("siti@example.com"), "the search works");
     assert!(!found(PASSWORD) && !found(&person.refresh) && !found(&person.access));

@@ -1,6 +1,6 @@
 //! A user service on a real database in a folder of its own, with a clock that moves and letters that are caught.
 
-use std::{fs, sync::Arc};
+use std::{env, fs, sync::Arc};
 
 use async_graphql::{EmptySubscription, Schema};
 use berth_kernel::{
@@ -8,13 +8,14 @@ use berth_kernel::{
     auth::{SignKey, TokenSigner, TokenVerifier},
     bus::Bus,
     clock::Clock,
-    db::Db,
+    db::{Db, sql},
     mail::{Caught, Mail},
     seal::Sealer,
     server::Door,
 };
 use berth_migrations::UserMigrator;
 use berth_user::{HashCost, Mutation, Query, User, UserConfig};
+use sea_orm::{ConnectionTrait, DatabaseBackend};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -76,9 +77,13 @@ impl World {
 
     pub async fn with(config: UserConfig) -> Self {
         let folder = TempDir::new().expect("a folder");
-        let db = Db::open_sqlite(&folder.path().join("user.db")).await.expect("a database");
-        db.migrate::<UserMigrator>().await.expect("tables");
         let clock = Clock::system();
+        let db = match postgres() {
+            Some(url) => Db::open_postgres(&url, &format!("user_{}", clock.new_key().simple()), 4).await,
+            None => Db::open_sqlite(&folder.path().join("user.db")).await,
+        };
+        let db = db.expect("a database");
+        db.migrate::<UserMigrator>().await.expect("tables");
         let mail = Arc::new(Mail::catcher(&folder.path().join("mail.jsonl")));
         let sealer = Sealer::new([7; 32]);
         let deps = Deps::new(db.clone(), clock.clone(), Bus::local(), Arc::clone(&mail), sealer, CancellationToken::new());
@@ -149,12 +154,27 @@ impl World {
         self.result(None, REFRESH, json!({ "refreshToken": token })).await
     }
 
-    /// Every byte that the database keeps on disk.
-    pub fn bytes_at_rest(&self) -> Vec<u8> {
-        let files = fs::read_dir(self.folder.path()).expect("a folder").map(|entry| entry.expect("a file").path());
-        let of_database = files.filter(|path| path.to_string_lossy().contains("user.db"));
-        of_database.flat_map(|path| fs::read(path).expect("bytes")).collect()
+    /// Everything that the database keeps: the bytes of its files, or every row of the tables with secrets.
+    pub async fn bytes_at_rest(&self) -> Vec<u8> {
+        if self.db.backend() == DatabaseBackend::Sqlite {
+            let files = fs::read_dir(self.folder.path()).expect("a folder").map(|entry| entry.expect("a file").path());
+            let of_database = files.filter(|path| path.to_string_lossy().contains("user.db"));
+            return of_database.flat_map(|path| fs::read(path).expect("bytes")).collect();
+        }
+        let mut bytes = Vec::new();
+        for table in ["account", "sign_up", "session", "refresh_token", "passenger", "letter"] {
+            let statement = sql(self.db.read(), &format!("SELECT t::text AS line FROM {table} t"), []);
+            for row in self.db.read().query_all_raw(statement).await.expect("rows") {
+                bytes.extend(row.try_get::<String>("", "line").expect("a text").into_bytes());
+            }
+        }
+        bytes
     }
+}
+
+/// The PostgreSQL server of the suite's second run.
+fn postgres() -> Option<String> {
+    if crate::ON_POSTGRES { env::var("BERTH_TEST_POSTGRES_URL").ok() } else { None }
 }
 
 /// The first run of exactly six digits, as `\b\d{6}\b` finds it.
