@@ -95,14 +95,16 @@ impl TokenVerifier {
 
     fn verify(&self, token: &str) -> Result<Viewer, Refusal> {
         let token: Arc<str> = token.into();
-        let expires_at = match self.verified.get(&token) {
-            Some(expires_at) => expires_at,
-            None => self.check(&token)?,
+        let expires_at = if let Some(known) = self.verified.get(&token) {
+            known
+        } else {
+            let expires_at = self.check(&token)?;
+            self.verified.insert(token.clone(), expires_at);
+            expires_at
         };
         if expires_at <= now().as_secs() {
             return Err(expired());
         }
-        self.verified.insert(token.clone(), expires_at);
         Ok(Viewer { token, expires_at })
     }
 

@@ -10,7 +10,10 @@ use hive_router::{
     executor::{
         executors::common::SubgraphExecutor,
         headers::response::ResponseHeaderSink,
-        hooks::on_graphql_params::GraphQLParams,
+        hooks::{
+            on_graphql_params::GraphQLParams,
+            on_supergraph_load::{Supergraph, SupergraphOptions},
+        },
         plugin_context::PluginContext,
         plugin_trait::RouterPluginBoxed,
         request_context::{RequestContextExt, SharedRequestContext},
@@ -28,7 +31,7 @@ use hive_router::{
 };
 use ntex::{
     http::Payload,
-    web::{self, HttpRequest, HttpResponse},
+    web::{self, HttpRequest, HttpResponse, test::TestRequest},
 };
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -45,6 +48,9 @@ use crate::{
 pub(crate) struct Engine {
     shared: Arc<RouterSharedState>,
     schema: Arc<SchemaState>,
+    /// Tells a request which graph it is for; the graph lives as long as this.
+    graph: Arc<Supergraph>,
+    select: Arc<dyn Fn(&HttpRequest) + Send + Sync>,
 }
 
 /// What one call gave.
@@ -61,12 +67,9 @@ impl Engine {
         runtime: &Handle,
     ) -> Result<(Self, BackgroundTasksManager), RouterError> {
         set_tracing_enabled(false);
-        let files = tempfile::tempdir()?;
-        let supergraph = files.path().join("supergraph.graphql");
-        let keys = files.path().join("jwks.json");
-        std::fs::File::create(&supergraph)?.write_all(config.supergraph_sdl.as_bytes())?;
-        std::fs::File::create(&keys)?.write_all(config.jwks_json.as_bytes())?;
-        let settings = settings(config, &supergraph.to_string_lossy(), &keys.to_string_lossy());
+        let mut keys = tempfile::NamedTempFile::new()?;
+        keys.write_all(config.jwks_json.as_bytes())?;
+        let settings = settings(config, &keys.path().to_string_lossy());
         let hive: HiveRouterConfig = serde_json::from_value(settings).map_err(engine_error)?;
         let hive = hive.into_static();
         let telemetry = TelemetryContext::from_propagation_config(&hive.telemetry.tracing.propagation, &hive.log);
@@ -79,7 +82,9 @@ impl Engine {
         plan.add_rule(Box::new(rules::MaxRootFields(config.limits.root_fields)));
         plan.add_rule(Box::new(rules::IntrospectionDepth));
         state.validation_plan = Arc::new(plan);
-        Ok((Self { shared, schema }, tasks))
+        let graph = Supergraph::from_sdl("berth", &config.supergraph_sdl, graph_options(hive)).map_err(engine_error)?;
+        let select = selection(&schema, &graph).await?;
+        Ok((Self { shared, schema, graph: Arc::new(graph), select }, tasks))
     }
 
     /// Settings of the embedded router.
@@ -91,6 +96,7 @@ impl Engine {
     pub(crate) async fn run(&self, request: &mut HttpRequest, params: GraphQLParams, caller: Caller) -> Answer {
         let context = Arc::new(plugin::context(params, caller));
         request.extensions_mut().insert(context.clone());
+        (self.select)(request);
         request.write_request_context(SharedRequestContext::default());
         let response = self.call(request).await;
         Answer { response, public: is_public(&context) }
@@ -128,7 +134,8 @@ impl Engine {
     }
 
     /// Lets the embedded router end its own tasks.
-    pub(crate) async fn stop(&self, mut tasks: BackgroundTasksManager) {
+    pub(crate) async fn stop(self, mut tasks: BackgroundTasksManager) {
+        drop(self.graph);
         tasks.graceful_shutdown().await;
         invoke_shutdown_hooks(&self.shared).await;
     }
@@ -140,6 +147,33 @@ fn is_public(context: &PluginContext) -> bool {
 
 fn engine_error(error: impl std::fmt::Display) -> RouterError {
     RouterError::Engine(error.to_string())
+}
+
+/// Builds what runs the graph once, so that no request waits for it and none takes a lock for it.
+async fn selection(
+    schema: &SchemaState,
+    graph: &Supergraph,
+) -> Result<Arc<dyn Fn(&HttpRequest) + Send + Sync>, RouterError> {
+    let probe = TestRequest::default().to_http_request();
+    probe.extensions_mut().insert(graph.snapshot());
+    let selected = schema
+        .select_supergraph(&probe)
+        .await
+        .map_err(engine_error)?
+        .ok_or_else(|| RouterError::Engine("it has no graph".to_owned()))?;
+    Ok(Arc::new(move |request| {
+        request.extensions_mut().insert(selected.clone());
+    }))
+}
+
+fn graph_options(hive: &HiveRouterConfig) -> SupergraphOptions {
+    let mut options = SupergraphOptions::default();
+    options.traffic_shaping = (&hive.traffic_shaping).into();
+    options.override_subgraph_urls = hive.override_subgraph_urls.clone();
+    options.headers = hive.headers.clone();
+    options.subscriptions = (&hive.subscriptions).into();
+    options.error_masking = hive.error_masking.clone();
+    options
 }
 
 fn hooks(subgraphs: &[Subgraph], runtime: &Handle) -> Result<RouterPluginBoxed, RouterError> {
@@ -154,10 +188,10 @@ fn hooks(subgraphs: &[Subgraph], runtime: &Handle) -> Result<RouterPluginBoxed, 
     Ok(Box::new(FrontDoor { executors }))
 }
 
-fn settings(config: &RouterConfig, supergraph: &str, keys: &str) -> Value {
+fn settings(config: &RouterConfig, keys: &str) -> Value {
     let limits = &config.limits;
     json!({
-        "supergraph": { "source": "file", "path": supergraph },
+        "supergraph": { "source": "plugin" },
         "http": { "graphql_endpoint": "/graphql" },
         "laboratory": { "enabled": false },
         "introspection": config.introspection,
@@ -205,15 +239,16 @@ fn traffic(config: &RouterConfig) -> Value {
         "all": {
             "request_timeout": execution,
             "dedupe_enabled": false,
-            // A pooled socket is keyed by the headers that deduplication looks at: none. Reused, it
-            // would run one person's subscription with another person's token.
+            // A pooled socket carries the token of whoever opened it.
             "websocket": { "reuse_connections": false, "execute_mode": "http" },
             "compression": { "response": { "accept_encoding": { "publish": false } } },
         },
         "router": {
             "request_timeout": execution,
             "max_long_lived_clients": limits.live_clients,
-            "dedupe": { "enabled": true, "headers": "none" },
+            // Would keep upstream subscriptions open for ever, and let a read join one that began
+            // before the caller's own change. `live` shares feeds instead.
+            "dedupe": { "enabled": false },
         },
     })
 }

@@ -19,7 +19,7 @@ use crate::{
     document,
     door::Door,
     graphiql, live,
-    negotiation::{Wanted, negotiate},
+    negotiation::{Wanted, negotiate, wants_stream_only},
     params,
     plugin::Caller,
     refusal::{Json, Refusal},
@@ -43,12 +43,30 @@ pub(crate) async fn answer(door: &Rc<Door>, mut request: WebRequest<DefaultError
         Ok(caller) => caller,
         Err(refusal) => return refused(request, &refusal, json, request_id),
     };
+    let stream_only = stream_only(&mut request);
     let (mut request, payload) = request.into_parts();
     let response = match read(door, &request, payload).await {
         Ok(params) => run(door, &mut request, params, caller).await,
-        Err(refusal) => refusal.response(json, request_id),
+        Err(refusal) if refusal.document || !stream_only => refusal.response(json, request_id),
+        Err(refusal) => return (request, refusal.response(json, request_id)),
     };
+    if stream_only && live::is_json(&response) {
+        let response = live::as_stream(&request, response).await;
+        return (request, response);
+    }
     (request, response)
+}
+
+/// The embedded router cannot answer a query to a client that reads streams only, so it is let
+/// answer in JSON, which then becomes an event.
+fn stream_only(request: &mut WebRequest<DefaultError>) -> bool {
+    let only = wants_stream_only(request.headers());
+    if only {
+        let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let accept = format!("{accept}, application/json;q=0.001");
+        set(request.headers_mut(), header::ACCEPT, &accept);
+    }
+    only
 }
 
 async fn run(door: &Rc<Door>, request: &mut HttpRequest, params: GraphQLParams, caller: Caller) -> HttpResponse {
@@ -117,6 +135,7 @@ pub(crate) async fn body(mut payload: Payload, limit: usize) -> Result<Bytes, Re
         let chunk = chunk.map_err(|_| Refusal::bad_request("The body ended early."))?;
         let read = first.as_ref().map_or(body.len(), |first| first.len());
         if read + chunk.len() > limit {
+            drain(&mut payload, limit).await;
             let message = format!("The body is longer than {limit} bytes.");
             return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", message));
         }
@@ -131,6 +150,18 @@ pub(crate) async fn body(mut payload: Payload, limit: usize) -> Result<Bytes, Re
         }
     }
     Ok(first.unwrap_or_else(|| body.freeze()))
+}
+
+/// Takes some more of a body that is too long: a connection closed over unread bytes is reset, and
+/// the client would never see why.
+async fn drain(payload: &mut Payload, limit: usize) {
+    let mut left = limit.saturating_mul(4);
+    while let Some(Ok(chunk)) = payload.recv().await {
+        left = left.saturating_sub(chunk.len());
+        if left == 0 {
+            return;
+        }
+    }
 }
 
 fn refused(request: WebRequest<DefaultError>, refusal: &Refusal, json: Json, request_id: &str) -> (HttpRequest, Response) {

@@ -57,4 +57,6 @@ mod server;
 mod websocket;
 
 pub use config::{InProcess, Limits, PublicRoutes, RouterConfig, RouterError, Subgraph};
+/// The allocator that the embedded router is measured with, for the app's `#[global_allocator]`.
+pub use hive_router::RouterGlobalAllocator;
 pub use server::{RunningRouter, serve, start};

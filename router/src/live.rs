@@ -9,7 +9,7 @@
 use std::{collections::BTreeMap, collections::HashMap, rc::Rc};
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use hive_router::{
     executor::plugins::hooks::on_graphql_params::GraphQLParams,
     graphql_tools::{
@@ -238,18 +238,32 @@ pub(crate) async fn over_http(
     params: &GraphQLParams,
     caller: &Caller,
 ) -> Option<HttpResponse> {
-    let mode = request.negotiate(false).ok()?;
-    let form = mode.stream_content_type()?;
+    request.negotiate(false).ok()?.stream_content_type()?;
     let slot = door.engine.reserve_stream()?;
     let events = join(door, params, caller).await?;
     let events = stream::unfold((events, slot), |(mut events, slot)| async move {
         let event = events.recv().await?;
         Some((event.to_vec(), (events, slot)))
     });
-    let events = Box::pin(events);
+    streamed(request, Box::pin(events))
+}
+
+/// A single answer as the only event of a stream.
+pub(crate) async fn as_stream(request: &HttpRequest, mut answer: HttpResponse) -> HttpResponse {
+    let mut text = Vec::new();
+    let mut body = answer.take_body();
+    while let Some(Ok(chunk)) = body.next().await {
+        text.extend_from_slice(&chunk);
+    }
+    streamed(request, Box::pin(stream::iter([text]))).unwrap_or(answer)
+}
+
+/// Events in the form that the client accepts.
+fn streamed(request: &HttpRequest, events: impl Stream<Item = Vec<u8>> + Send + Unpin + 'static) -> Option<HttpResponse> {
+    let mode = request.negotiate(false).ok()?;
     let mut response = Response::build(http::StatusCode::OK);
     response.set_header(header::CACHE_CONTROL, "no-store");
-    Some(match form {
+    Some(match mode.stream_content_type()? {
         StreamContentType::SSE => {
             response.set_header(header::CONTENT_TYPE, sse::SSE_HEADER);
             response.streaming(sse::create_stream(events, HEARTBEAT))
@@ -263,6 +277,12 @@ pub(crate) async fn over_http(
             response.streaming(create_incremental_delivery_stream(events))
         }
     })
+}
+
+/// Whether an answer is one JSON document.
+pub(crate) fn is_json(response: &HttpResponse) -> bool {
+    let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|value| value.starts_with("application/"))
 }
 
 #[cfg(test)]

@@ -31,6 +31,14 @@ pub(crate) fn negotiate(method: &Method, headers: &HeaderMap) -> Result<Wanted, 
     best.map(|(_, wanted)| wanted).ok_or_else(not_acceptable)
 }
 
+/// Whether the client reads streams only, as graphql-sse does: then everything, also the answer to
+/// a query, is an event.
+pub(crate) fn wants_stream_only(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut media = accept.split(',').map(media_and_quality).filter(|(_, quality)| *quality > 0.0).peekable();
+    media.peek().is_some() && media.all(|(media, _)| matches!(media.as_str(), "text/event-stream" | "multipart/mixed"))
+}
+
 fn not_acceptable() -> Refusal {
     Refusal::new(
         http::StatusCode::NOT_ACCEPTABLE,
@@ -86,6 +94,20 @@ mod tests {
         assert_eq!(read(&Method::POST, both), Ok(Wanted::Answer(Json::GraphQl)));
         let other = "application/json, application/graphql-response+json;q=0.5";
         assert_eq!(read(&Method::POST, other), Ok(Wanted::Answer(Json::Plain)));
+    }
+
+    #[test]
+    fn streams_only_is_said_by_listing_nothing_else() {
+        let only = |accept: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, ntex::http::header::HeaderValue::from_static(accept));
+            wants_stream_only(&headers)
+        };
+        assert!(only("text/event-stream"));
+        assert!(only("multipart/mixed;subscriptionSpec=1.0, text/event-stream;q=0.5"));
+        assert!(!only("text/event-stream, application/json"));
+        assert!(!only("*/*"));
+        assert!(!wants_stream_only(&HeaderMap::new()));
     }
 
     #[test]

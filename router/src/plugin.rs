@@ -1,10 +1,7 @@
-//! Hooks into the embedded router: who runs a subgraph's request, which requests may share an
-//! answer, and what an error looks like to a client.
+//! Hooks into the embedded router: who runs a subgraph's request, which operation of a document is
+//! meant, and what an error looks like to a client.
 
-use std::{
-    collections::HashMap,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use hive_router::{
     executor::{
@@ -19,7 +16,7 @@ use hive_router::{
             on_subgraph_execute::{OnSubgraphExecuteStartHookPayload, OnSubgraphExecuteStartHookResult},
         },
     },
-    graphql_tools::static_graphql::query::OperationDefinition,
+    graphql_tools::validation::utils::ValidationError,
     sonic_rs::Value,
 };
 
@@ -42,16 +39,17 @@ pub(crate) struct Public;
 /// Parameters that were read before the embedded router was called.
 struct Read(Option<GraphQLParams>);
 
+/// The operation of the document that the client asks for.
+struct Chosen(Option<String>);
+
 /// Makes the context of one request.
 pub(crate) fn context(params: GraphQLParams, caller: Caller) -> PluginContext {
     let context = PluginContext::default();
+    context.insert(Chosen(params.operation_name.clone()));
     context.insert(Read(Some(params)));
     context.insert(caller);
     context
 }
-
-/// Each request that must not share gets a number of its own.
-static UNSHARED: AtomicU64 = AtomicU64::new(1);
 
 /// The hooks.
 pub(crate) struct FrontDoor {
@@ -79,21 +77,21 @@ impl RouterPlugin for FrontDoor {
         payload.proceed()
     }
 
-    /// Only anonymous readers of public data share an answer that is being made. A signed-in client
-    /// that has just changed something must not join a read that began before the change.
+    /// Left alone, the embedded router runs the first operation when the client names none.
     async fn on_graphql_validation<'exec>(
         &'exec self,
-        payload: OnGraphQLValidationStartHookPayload<'exec>,
+        mut payload: OnGraphQLValidationStartHookPayload<'exec>,
     ) -> OnGraphQLValidationStartHookResult<'exec> {
-        let public = rules::is_public(&payload.document);
-        let query = !rules::operations(&payload.document)
-            .any(|operation| matches!(operation, OperationDefinition::Subscription(_)));
-        let anonymous = payload.context.get_ref::<Caller>().is_none_or(|caller| caller.viewer.is_none());
-        if !(public && query && anonymous) {
-            payload.add_inbound_dedupe_partition(UNSHARED.fetch_add(1, Ordering::Relaxed));
-        }
-        if public {
+        if rules::is_public(&payload.document) {
             payload.context.insert(Public);
+        }
+        let chosen = payload.context.get_ref::<Chosen>().and_then(|chosen| chosen.0.clone());
+        if let Some(message) = rules::choice_problem(&payload.document, chosen.as_deref()) {
+            payload.errors = Some(Arc::new(vec![ValidationError {
+                locations: vec![],
+                message,
+                error_code: "OPERATION_RESOLUTION_FAILURE",
+            }]));
         }
         payload.proceed()
     }

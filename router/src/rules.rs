@@ -168,6 +168,29 @@ fn collect<'a>(set: &'a SelectionSet, fragments: &Fragments<'a>, spreads: usize,
     }
 }
 
+/// Why it is not clear which operation to run; `None` when it is.
+pub(crate) fn choice_problem(document: &Document, chosen: Option<&str>) -> Option<String> {
+    match chosen {
+        Some(chosen) => {
+            let known = operations(document).any(|operation| name(operation) == Some(chosen));
+            (!known).then(|| format!("The document has no operation named {chosen}."))
+        }
+        None => {
+            let several = operations(document).count() > 1;
+            several.then(|| "The document has several operations; say which one in operationName.".to_owned())
+        }
+    }
+}
+
+fn name(operation: &OperationDefinition) -> Option<&str> {
+    match operation {
+        OperationDefinition::SelectionSet(_) => None,
+        OperationDefinition::Query(query) => query.name.as_deref(),
+        OperationDefinition::Mutation(mutation) => mutation.name.as_deref(),
+        OperationDefinition::Subscription(subscription) => subscription.name.as_deref(),
+    }
+}
+
 /// Root fields whose answer is the same for everybody.
 const PUBLIC_FIELDS: [&str; 7] =
     ["seatAvailability", "searchTrips", "stations", "trip", "__typename", "__schema", "__type"];
@@ -211,6 +234,16 @@ mod tests {
             .flat_map(|operation| root_selections(operation, &document))
             .any(|field| nested_lists(std::slice::from_ref(field), &fragments(&document), 0, 0));
         assert!(found);
+    }
+
+    #[test]
+    fn one_operation_must_be_meant() {
+        let problem = |source: &str, chosen| choice_problem(&parse_query(source).expect("a document").into_static(), chosen);
+        assert_eq!(problem("{ a }", None), None);
+        assert_eq!(problem("query A { a } mutation B { b }", Some("B")), None);
+        assert!(problem("query A { a } mutation B { b }", None).is_some());
+        assert!(problem("query A { a }", Some("B")).is_some());
+        assert!(problem("{ a }", Some("")).is_some());
     }
 
     #[test]

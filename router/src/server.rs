@@ -67,7 +67,9 @@ pub async fn start(
             config,
             routes,
             runtime,
-            move |address| drop(ready.send(address)),
+            move |address| {
+                let _ = ready.send(address);
+            },
             async move { drop(stopped.await) },
         );
         ntex::rt::System::build().name("router").build(ntex::rt::DefaultRuntime).block_on(door)

@@ -32,10 +32,16 @@ function fetcher(params, options) {
   })(params, options);
 }
 
+const flows = tabs();
+// GraphiQL shows the variables of a seeded tab only when it becomes the active one.
+const firstVisit = localStorage.getItem('graphiql:tabState') === null;
+const shown = firstVisit ? { initialQuery: flows[0].query, initialVariables: flows[0].variables } : {};
+
 createRoot(document.getElementById('graphiql')).render(
   <GraphiQL
     fetcher={fetcher}
-    defaultTabs={tabs()}
+    defaultTabs={flows}
+    {...shown}
     defaultEditorToolsVisibility="variables"
     plugins={[HISTORY_PLUGIN]}
     inputValueDeprecation

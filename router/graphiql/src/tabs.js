@@ -3,16 +3,10 @@
 const day = (offset) => new Date(Date.now() + offset * 86_400_000).toISOString().slice(0, 10);
 const key = () => [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 
-const SEARCH = `# 1. Search. Run Stations and put two of its ids into the variables;
-# then SearchTrips; then SeatMap with a trip and two of its stops.
+const SEARCH = `# 1. Search. Run Stations first (the arrow offers all three) and put two ids
+# into the variables; then Search; then SeatMap with a trip and two stops.
 
-query Stations($search: String) {
-  stations(search: $search, first: 20) {
-    nodes { id name code timeZone }
-  }
-}
-
-query SearchTrips($input: SearchTripsInput!) {
+query Search($input: SearchTripsInput!) {
   searchTrips(input: $input, first: 10) {
     totalCount
     nodes {
@@ -23,6 +17,12 @@ query SearchTrips($input: SearchTripsInput!) {
       fares { name travelClass seatsAvailable price { amount currency } }
       trip { id name operator { name } }
     }
+  }
+}
+
+query Stations($search: String) {
+  stations(search: $search, first: 20) {
+    nodes { id name code timeZone }
   }
 }
 
@@ -37,8 +37,25 @@ query SeatMap($tripId: ID!, $fromStopId: ID!, $toStopId: ID!) {
 }
 `;
 
-const HOLD = `# 2. Hold. Holding needs a signed-in person: run SignUp, read the code at /dev/mail,
-# run VerifyOtp (later: SignIn). This page then stays signed in by itself. Then PlaceHold.
+const HOLD = `# 2. Hold. Needs a signed-in person: run SignUp, read the code at /dev/mail, run
+# VerifyOtp (later: SignIn). This page then stays signed in by itself. Then Hold.
+
+mutation Hold($hold: PlaceHoldInput!) {
+  placeHold(input: $hold) {
+    ... on PlaceHoldSuccess {
+      hold {
+        id
+        status
+        expiresAt
+        remainingMs
+        total { amount currency }
+        items { ... on HeldSeat { id seat { id label } price { amount currency } } }
+      }
+    }
+    ... on SeatsUnavailableError { seats { id label } alternatives { id label } }
+    ... on UserError { code message path }
+  }
+}
 
 mutation SignUp($signUp: SignUpInput!) {
   signUp(input: $signUp) {
@@ -60,41 +77,24 @@ mutation SignIn($signIn: SignInInput!) {
     ... on UserError { code message path }
   }
 }
+`;
 
-mutation PlaceHold($hold: PlaceHoldInput!) {
-  placeHold(input: $hold) {
-    ... on PlaceHoldSuccess {
-      hold {
-        id
-        status
-        expiresAt
-        remainingMs
-        total { amount currency }
-        items { ... on HeldSeat { id seat { id label } price { amount currency } } }
-      }
+const PAY = `# 3. Pay. First CreateBooking from the hold, then Pay for the booking, then open
+# /sandbox/pay/{paymentId} and press the button. WatchBooking shows each change.
+
+mutation Pay($payment: CreatePaymentInput!) {
+  createPayment(input: $payment) {
+    ... on CreatePaymentSuccess {
+      payment { id status method expiresAt amount { amount currency } qris { payload imageUrl } }
     }
-    ... on SeatsUnavailableError { seats { id label } alternatives { id label } }
     ... on UserError { code message path }
   }
 }
-`;
-
-const PAY = `# 3. Pay. CreateBooking from the hold, CreatePayment for the booking; then open
-# /sandbox/pay/{paymentId} and press Pay. WatchBooking shows each change.
 
 mutation CreateBooking($booking: CreateBookingInput!) {
   createBooking(input: $booking) {
     ... on CreateBookingSuccess {
       booking { id code status expiresAt total { amount currency } parts { id title passengerName } }
-    }
-    ... on UserError { code message path }
-  }
-}
-
-mutation CreatePayment($payment: CreatePaymentInput!) {
-  createPayment(input: $payment) {
-    ... on CreatePaymentSuccess {
-      payment { id status method expiresAt amount { amount currency } qris { payload imageUrl } }
     }
     ... on UserError { code message path }
   }
