@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
 const EPOCH_CE: i32 = 719_163;
@@ -85,7 +85,7 @@ impl ServiceDays {
     }
 
     /// The days, in order.
-    pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = u16> + '_ {
         (0..self.bits.len() * 8).filter(|offset| self.bits[offset / 8] & (1 << (offset % 8)) != 0).filter_map(
             |offset| u16::try_from(offset).ok().and_then(|offset| self.first.checked_add(offset)),
         )
@@ -93,7 +93,7 @@ impl ServiceDays {
 
     /// First and last day; `None` when it never runs.
     pub fn span(&self) -> Option<(u16, u16)> {
-        Some((self.iter().next()?, self.iter().last()?))
+        Some((self.iter().next()?, self.iter().next_back()?))
     }
 
     /// The same pattern some days later or earlier; days that leave the calendar are dropped.
@@ -113,18 +113,11 @@ impl ServiceDays {
     }
 }
 
-/// Every day from `first` to `last` whose weekday (Monday is bit 0) is in `weekdays`.
+/// Every day from `first` to `last` whose weekday (Monday is bit 0) is in `weekdays`, within 1970 to 2149.
 pub fn weekly(first: NaiveDate, last: NaiveDate, weekdays: u8) -> Vec<u16> {
-    let mut days = Vec::new();
-    let mut date = first;
-    while date <= last {
-        if weekdays & (1 << date.weekday().num_days_from_monday()) != 0 {
-            days.extend(day_of(date));
-        }
-        let Some(next) = date.checked_add_days(Days::new(1)) else { break };
-        date = next;
-    }
-    days
+    // Day 0, 1970-01-01, was a Thursday.
+    let wanted = |day: &u16| weekdays & (1 << ((u32::from(*day) + 3) % 7)) != 0;
+    (clamped_day_of(first)..=clamped_day_of(last)).filter(wanted).collect()
 }
 
 #[cfg(test)]

@@ -38,6 +38,16 @@ async fn both_calendars() {
 }
 
 #[tokio::test]
+async fn calendars_without_end() {
+    let calendar = "service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\nS,0,0,0,1,0,0,0,19000101,99991231\n";
+    let world = World::new().await;
+    world.import(&small_feed_with(&[("calendar.txt", calendar)])).await.unwrap();
+    let timetable = world.timetable();
+    let days = &timetable.templates()[0].days;
+    assert!(days.contains(day("2026-12-10")) && !days.contains(day("2026-12-11")) && days.contains(day("2099-12-31")));
+}
+
+#[tokio::test]
 async fn a_start_date_moves_by_whole_weeks() {
     let world = World::new().await;
     let options = ImportOptions { start_date: Some(date("2027-06-07")), ..ImportOptions::default() };
@@ -260,12 +270,30 @@ async fn the_national_feed_of_slovakia() {
     assert!(!again.changed() && again.unchanged == 2561 && again.conflicts.is_empty());
     assert_eq!(again.timetable_version, 1);
     let timetable = world.timetable();
-    let (from, to) = (timetable.find_stations("bratislava hl.st")[0], timetable.find_stations("kosice")[0]);
-    assert_eq!((from.name.as_str(), to.name.as_str()), ("Bratislava hl.st.", "Košice"));
+    let (from, to) = (timetable.find_stations("bratislava hlavna")[0], timetable.find_stations("kosice")[0]);
+    assert_eq!((from.name.as_str(), to.name.as_str()), ("Bratislava hlavná stanica", "Košice"));
     let found = timetable.connections(from.id, to.id, day("2026-11-25"), None);
     assert!(found.len() > 5, "{}", found.len());
     let way = &found[0];
     let price = way.trip.class_price("economy", way.trip.segment(way.from, way.to).unwrap());
     assert_eq!(price.currency.code(), "EUR");
     assert!((1_500..6_000).contains(&price.amount_minor), "{price}");
+}
+
+#[tokio::test]
+async fn the_example_of_the_documentation_is_right() {
+    let page = include_str!("../../../docs/LAYOUTS-AND-FARES.md");
+    let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let agency = "agency_name,agency_timezone\nKereta Api Contoh,Asia/Jakarta\n";
+    let trips = format!("{TRIPS}R,S,T1,Express 57\nR,S,T2,Express 58\n");
+    let times = format!("{TIMES}T1,8:00:00,8:00:00,A,1\nT1,9:00:00,9:00:00,B,2\nT2,8:00:00,8:00:00,A,1\nT2,9:00:00,9:00:00,B,2\n");
+    let world = World::new().await;
+    let feed = small_feed_with(&[("agency.txt", agency), ("trips.txt", &trips), ("stop_times.txt", &times)]);
+    let options = ImportOptions { layouts: Some(example.to_owned()), ..ImportOptions::default() };
+    world.import_with(&feed, options).await.unwrap();
+    let (ruled, other) = (world.trip("Express 57", "2026-12-10"), world.trip("Express 58", "2026-12-10"));
+    assert_eq!((ruled.layout().name.as_str(), ruled.layout().spot_count()), ("night-train", 2 * 50 + 4 * 100));
+    assert_eq!(other.layout().name, "default-rail");
+    let seat = ruled.layout().spot(0).unwrap();
+    assert_eq!((seat.label.as_str(), seat.attributes.len()), ("1A", 4));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 use super::{
@@ -296,15 +296,10 @@ fn read_calendar(
         if last < first {
             return Err(row.wrong("end_date", row.text("end_date").unwrap_or_default(), "a date not before start_date"));
         }
-        let days = weekly(first, last.min(latest_end(first)), weekdays);
+        let days = weekly(first, last, weekdays);
         feed.services.entry(row.required("service_id")?.to_owned()).or_default().extend(days);
     }
     Ok(())
-}
-
-/// Feeds that never end say so with a date far away; ten years are as good and take less room.
-fn latest_end(first: NaiveDate) -> NaiveDate {
-    first.with_day(1).and_then(|date| date.with_year(first.year() + 10)).unwrap_or(first)
 }
 
 fn read_calendar_dates(source: &mut Source, feed: &mut Feed) -> Result<(), ImportError> {

@@ -33,6 +33,7 @@ pub async fn write(tx: &Tx, clock: &Clock, draft: Draft, progress: &ProgressFn) 
     report(0);
     templates::write(tx, clock, feed_id, &draft, &operators, &parts, &mut summary, &report).await?;
     if summary.changed() {
+        parts::forget_unused(tx).await?;
         bump_version(tx).await?;
     }
     summary.timetable_version = super::catalogue::version(tx).await?;

@@ -1,5 +1,6 @@
 //! A world for service tests: a real database in a temporary folder, a clock that stands where the test wants it.
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
 use std::{io::Write, path::Path, sync::Arc};
 
@@ -40,14 +41,19 @@ impl World {
     /// An empty inventory, at an instant such as 2026-11-21T08:00:00Z.
     pub async fn at(instant: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let db = Db::open_sqlite(&folder.path().join("inventory.sqlite")).await.unwrap();
+        Self::over(db, folder, instant, InventoryConfig::default()).await
+    }
+
+    /// An empty inventory over a fresh database.
+    pub async fn over(db: Db, folder: tempfile::TempDir, instant: &str, config: InventoryConfig) -> Self {
         let clock = Clock::system();
         let instant: DateTime<Utc> = instant.parse().unwrap();
         clock.advance(instant - clock.now());
-        let db = Db::open_sqlite(&folder.path().join("inventory.sqlite")).await.unwrap();
         db.migrate::<InventoryMigrator>().await.unwrap();
         let mail = Arc::new(Mail::catcher(&folder.path().join("mail")));
         let deps = Deps::new(db, clock.clone(), Bus::local(), mail, Sealer::new([7; 32]), CancellationToken::new());
-        let inventory = Inventory::new(deps.clone(), InventoryConfig::default()).await.unwrap();
+        let inventory = Inventory::new(deps.clone(), config).await.unwrap();
         Self { folder, clock, deps, inventory }
     }
 

@@ -7,7 +7,7 @@ use berth_kernel::{
     db::{Tx, sql},
     idempotency::fingerprint,
 };
-use sea_orm::{DbErr, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -46,6 +46,13 @@ pub async fn write(tx: &Tx, clock: &Clock, draft: &Draft, stations: &[Uuid]) -> 
 pub async fn calendar(tx: &Tx, clock: &Clock, days: &ServiceDays) -> Result<Uuid, DbErr> {
     let keys = find_or_insert(tx, clock, PartKind::Calendar, &[stored_days(days)]).await?;
     keys.first().copied().ok_or_else(|| DbErr::RecordNotFound("the calendar just written".to_owned()))
+}
+
+/// Deletes the parts that no template is made of any more.
+pub async fn forget_unused(tx: &Tx) -> Result<(), DbErr> {
+    let text = "DELETE FROM timetable_part WHERE id NOT IN (SELECT pattern_id FROM trip_template UNION SELECT calendar_id FROM \
+                trip_template UNION SELECT layout_id FROM trip_template UNION SELECT tariff_id FROM trip_template)";
+    tx.execute_raw(sql(tx, text, [])).await.map(|_| ())
 }
 
 fn stored_calls(calls: &[PlannedCall], stations: &[Uuid]) -> Vec<StoredCall> {
