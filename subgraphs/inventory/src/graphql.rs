@@ -1,24 +1,34 @@
 //! The graph of inventory. The only files that speak async-graphql.
 
 pub mod entity;
+pub mod holds;
+pub mod mutation;
 pub mod query;
+pub mod subscription;
 pub mod types;
 
-use async_graphql::{EmptyMutation, EmptySubscription, MergedObject, Schema, SchemaBuilder};
+use async_graphql::{MergedObject, Schema, SchemaBuilder};
 use berth_kernel::graphql::{internal, refuse};
+
+pub use mutation::Mutation;
+pub use subscription::Subscription;
 
 use crate::error::Error;
 
 /// Everything that can be asked of inventory.
 #[derive(MergedObject, Default)]
-pub struct Query(query::CatalogueQuery, entity::CatalogueEntities);
+pub struct Query(query::CatalogueQuery, holds::HoldQuery, entity::CatalogueEntities, holds::HoldEntities);
+
+/// The schema of inventory.
+pub type InventorySchema = Schema<Query, Mutation, Subscription>;
 
 /// The schema without its data.
-pub fn builder() -> SchemaBuilder<Query, EmptyMutation, EmptySubscription> {
-    Schema::build(Query::default(), EmptyMutation, EmptySubscription)
+pub fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query::default(), Mutation, Subscription)
         .enable_federation()
         .enable_subscription_in_federation()
         .register_output_type::<types::node::Node>()
+        .register_output_type::<types::refusal::UserError>()
 }
 
 /// A refusal or a fault as an error of the graph.

@@ -2,13 +2,16 @@
 //!
 //! * nouns and their pure rules: [`calendar`], [`station`], [`trip`], [`layout`], [`fare`]; [`claim`], [`seat_choice`], [`hold`]
 //! * [`timetable`]: the catalogue in memory, indexed; [`catalogue`]: the one in force, replaced after an import
-//! * [`trips`]: search and seat maps
+//! * [`trips`]: search and seat maps; [`holds`], [`sales`]: placing and ending holds, selling what is held; [`peer`]: the same for
+//!   other services
+//! * [`feed`], [`availability`]: who watches a trip sees its seats change; [`jobs`]: background work
 //! * [`import`]: feeds into trips; [`demo`]: the timetable in the binary
 //! * [`store`]: the database; [`graphql`]: the graph
 //!
 //! A new kind of feed: a reader that ends in an [`import::draft::Draft`]. A new fact of a trip: a field of
 //! [`trip::Template`], a column of `trip_template`, and both ends of `store`.
 
+pub mod availability;
 pub mod calendar;
 pub mod catalogue;
 pub mod claim;
@@ -16,10 +19,15 @@ pub mod config;
 pub mod demo;
 pub mod error;
 pub mod fare;
+pub mod feed;
 pub mod graphql;
 pub mod hold;
+pub mod holds;
 pub mod import;
+pub mod jobs;
 pub mod layout;
+pub mod peer;
+pub mod sales;
 pub mod seat_choice;
 pub mod station;
 pub mod store;
@@ -29,22 +37,22 @@ pub mod trips;
 
 use std::{sync::Arc, time::Duration};
 
-use async_graphql::{EmptyMutation, EmptySubscription, Schema};
-use berth_kernel::{Deps, graphql::federation_sdl, jobs, server::Prepare};
+use berth_contracts::peer::InventoryPeer;
+use berth_kernel::{Deps, graphql::federation_sdl, jobs::every, server::Prepare};
 use sea_orm::DbErr;
 use tokio::sync::Notify;
 
 pub use config::InventoryConfig;
+pub use graphql::InventorySchema;
 
+use availability::Availability;
 use catalogue::Catalogue;
+use holds::Holds;
 use import::{ImportError, Summary};
 use trips::Trips;
 
 /// How soon a server sees an import that another process made.
 const REFRESH_EVERY: Duration = Duration::from_secs(2);
-
-/// The schema of inventory.
-pub type InventorySchema = Schema<graphql::Query, EmptyMutation, EmptySubscription>;
 
 /// The inventory service.
 #[derive(Clone)]
@@ -52,14 +60,19 @@ pub struct Inventory {
     deps: Deps,
     catalogue: Catalogue,
     trips: Trips,
+    holds: Holds,
+    availability: Availability,
+    sweep: bool,
 }
 
 impl Inventory {
     /// The service over a migrated database; reads the timetable.
-    pub async fn new(deps: Deps, _config: InventoryConfig) -> Result<Self, DbErr> {
+    pub async fn new(deps: Deps, config: InventoryConfig) -> Result<Self, DbErr> {
         let catalogue = Catalogue::load(deps.db.clone()).await?;
         let trips = Trips::new(catalogue.clone(), deps.db.clone(), deps.clock.clone());
-        Ok(Self { deps, catalogue, trips })
+        let holds = Holds::new(deps.clone(), catalogue.clone(), config.hold);
+        let availability = Availability::new(deps.clone(), catalogue.clone());
+        Ok(Self { deps, catalogue, trips, holds, availability, sweep: config.sweep })
     }
 
     /// Imports the demo timetable, or extends it to the next thirty days.
@@ -74,9 +87,29 @@ impl Inventory {
         &self.catalogue
     }
 
+    /// Holds, for the services beside this one.
+    pub fn peer(&self) -> Arc<dyn InventoryPeer> {
+        Arc::new(self.holds.clone())
+    }
+
+    /// Holds of seats.
+    pub fn holds(&self) -> &Holds {
+        &self.holds
+    }
+
+    /// Live availability.
+    pub fn availability(&self) -> &Availability {
+        &self.availability
+    }
+
     /// The schema, ready to be executed.
     pub fn schema(&self) -> InventorySchema {
-        graphql::builder().data(self.catalogue.clone()).data(self.trips.clone()).finish()
+        graphql::builder()
+            .data(self.catalogue.clone())
+            .data(self.trips.clone())
+            .data(self.holds.clone())
+            .data(self.availability.clone())
+            .finish()
     }
 
     /// Nothing is loaded per request: the timetable is in memory.
@@ -96,6 +129,7 @@ impl Inventory {
             let catalogue = catalogue.clone();
             async move { catalogue.refresh().await.map(|_| ()) }
         };
-        jobs::every("refresh-timetable", REFRESH_EVERY, Arc::new(Notify::new()), self.deps.cancel.clone(), refresh);
+        jobs::start(&self.holds, self.sweep);
+        every("refresh-timetable", REFRESH_EVERY, Arc::new(Notify::new()), self.deps.cancel.clone(), refresh);
     }
 }

@@ -110,6 +110,7 @@ mod tests {
             count: 1,
             class: class.into(),
             rows,
+            first_row: 1,
             columns: columns.into(),
             skip: vec![],
             attributes: vec![],

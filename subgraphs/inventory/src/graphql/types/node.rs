@@ -2,7 +2,7 @@
 
 use async_graphql::{ID, Interface};
 
-use super::{station::Station, trip::Trip};
+use super::{hold::Hold, station::Station, trip::Trip};
 
 /// Something with an id that is unique in the whole graph.
 #[derive(Interface)]
@@ -12,4 +12,6 @@ pub enum Node {
     Trip(Trip),
     /// A station.
     Station(Station),
+    /// A hold.
+    Hold(Hold),
 }
