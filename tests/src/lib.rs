@@ -1,0 +1,57 @@
+//! Black-box tests of Berth: everything here talks to a real `berth` process through its public addresses.
+//!
+//! * [`process`]: starts, kills and restarts `berth`, and keeps its log
+//! * [`client`], [`live`]: GraphQL over HTTP, and over WebSocket, SSE and multipart
+//! * [`person`]: what a person does, from the sign-up to the ticket; [`timetable`]: finds a train and its seats
+//! * [`history`]: who held what when, and the checkers that judge it; [`fight`]: many clients, few seats
+//! * [`arrears`]: money that arrives late; [`notices`]: webhooks
+//! * [`watch`]: what a subscriber of live seats may rely on
+//! * [`load`]: the load generator behind `berth-load`
+//!
+//! A new suite is a file under `tests/`; what two suites need, or what must also be seen to fail on a sabotaged build,
+//! is a function here.
+
+pub mod arrears;
+pub mod client;
+pub mod documents;
+pub mod fight;
+pub mod history;
+pub mod live;
+pub mod load;
+pub mod notices;
+pub mod person;
+pub mod process;
+pub mod timetable;
+pub mod watch;
+
+use std::{future::Future, time::Duration};
+
+use tokio::time::Instant;
+
+/// Asks again and again until there is an answer, or the time is over.
+pub async fn eventually<T, F, Fut>(what: &str, within: Duration, mut ask: F) -> anyhow::Result<T>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = anyhow::Result<Option<T>>>,
+{
+    let started = Instant::now();
+    let mut last = None;
+    loop {
+        match ask().await {
+            Ok(Some(answer)) => return Ok(answer),
+            Ok(None) => {}
+            Err(error) => last = Some(error),
+        }
+        if started.elapsed() > within {
+            return Err(last.unwrap_or_else(|| anyhow::anyhow!("no answer yet")).context(format!("{what}: not within {within:?}")));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Today, as the machine that runs the tests sees it.
+pub fn today() -> chrono::NaiveDate {
+    #[expect(clippy::disallowed_methods, reason = "the tests run outside of Berth: they have no other clock")]
+    let now = chrono::Utc::now();
+    now.date_naive()
+}

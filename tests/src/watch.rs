@@ -1,0 +1,106 @@
+//! What a subscriber of live seats may rely on, checked event by event.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use crate::{
+    client::Client,
+    documents,
+    history::Violation,
+    live::{Feed, Transport},
+    person::Segment,
+    timetable,
+};
+
+/// A subscriber and the picture it has of the seats.
+pub struct Watcher {
+    feed: Feed,
+    segment: Segment,
+    /// Version of its newest event.
+    pub version: u64,
+    /// State of each seat, as told.
+    pub seats: BTreeMap<String, String>,
+    /// Events so far.
+    pub events: usize,
+    /// Snapshots among them.
+    pub snapshots: usize,
+    found: Vec<Violation>,
+}
+
+impl Watcher {
+    /// Subscribes to a segment and takes the first event.
+    pub async fn open(client: &Client, transport: Transport, segment: &Segment, since: Option<u64>) -> anyhow::Result<Self> {
+        let variables =
+            json!({ "trip": segment.trip, "from": segment.from, "to": segment.to, "since": since.map(|version| version.to_string()) });
+        let feed = Feed::open(client, transport, documents::SEAT_AVAILABILITY, variables).await?;
+        let mut watcher = Self {
+            feed,
+            segment: segment.clone(),
+            version: since.unwrap_or(0),
+            seats: BTreeMap::new(),
+            events: 0,
+            snapshots: 0,
+            found: vec![],
+        };
+        watcher.take(Duration::from_secs(10)).await?;
+        if since.is_none() && watcher.snapshots != 1 {
+            watcher.found.push(Violation::Untrue("the first event is no SNAPSHOT".to_owned()));
+        }
+        Ok(watcher)
+    }
+
+    /// Waits for one event.
+    pub async fn take(&mut self, within: Duration) -> anyhow::Result<()> {
+        let result = self.feed.next(within).await?.context("the stream has ended")?;
+        self.apply(&result)
+    }
+
+    /// Takes everything that has come.
+    pub fn catch_up(&mut self) -> anyhow::Result<()> {
+        while let Some(result) = self.feed.try_next() {
+            self.apply(&result)?;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, result: &Value) -> anyhow::Result<()> {
+        let event = &result["data"]["seatAvailability"];
+        let version: u64 = event["version"].as_str().and_then(|text| text.parse().ok()).with_context(|| format!("no event: {result}"))?;
+        let snapshot = event["kind"] == "SNAPSHOT";
+        if snapshot {
+            self.snapshots += 1;
+            self.seats.clear();
+        }
+        if self.events > 0 && (version < self.version || version == self.version && !snapshot) {
+            self.found.push(Violation::Untrue(format!("version {version} after {}", self.version)));
+        }
+        self.version = version;
+        self.events += 1;
+        for seat in event["seats"].as_array().context("no seats")? {
+            let (Some(id), Some(state)) = (seat["seatId"].as_str(), seat["state"].as_str()) else { continue };
+            self.seats.insert(id.to_owned(), state.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Once nothing moves any more, the picture is the seat map's. Answers everything that was wrong.
+    pub async fn verdict(mut self, client: &Client, within: Duration) -> anyhow::Result<Vec<Violation>> {
+        let started = std::time::Instant::now();
+        loop {
+            self.catch_up()?;
+            let (version, seats) = timetable::seat_map(client, &self.segment).await?;
+            let wrong: Vec<_> = seats.iter().filter(|seat| self.seats.get(&seat.id) != Some(&seat.state)).collect();
+            if wrong.is_empty() && self.version <= version {
+                return Ok(self.found);
+            }
+            if started.elapsed() > within {
+                let text = format!("after version {} (map {version}, {} events, {} snapshots): {wrong:?}", self.version, self.events, self.snapshots);
+                self.found.push(Violation::Untrue(text));
+                return Ok(self.found);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
