@@ -113,9 +113,9 @@ impl Bookings {
 
     /// Every seating with its passenger's details; those of the owner's list are copied.
     async fn passengers(&self, user_id: Uuid, seatings: Vec<Seating>) -> Result<Vec<(Uuid, PassengerDetails)>, Error> {
-        let listed: Vec<Uuid> = seatings.iter().filter_map(|seating| seating.passenger_id.flatten()).collect();
+        let listed: Vec<Uuid> = seatings.iter().filter_map(|seating| seating.passenger_id).collect();
         let copies = if listed.is_empty() { Vec::new() } else { self.user.passengers(user_id, listed).await? };
-        let find = |wanted: Option<Uuid>| copies.iter().find(|copy: &&PassengerCopy| Some(copy.passenger_id) == wanted);
+        let find = |wanted: Uuid| copies.iter().find(|copy: &&PassengerCopy| copy.passenger_id == wanted);
         let seat = |(at, seating): (usize, Seating)| {
             let absent = || Refusal::not_found(&["passengers", &at.to_string(), "passengerId"]);
             let details = match seating.passenger_id {
@@ -163,7 +163,13 @@ impl Bookings {
         Ok(Draft { booking, parts })
     }
 
-    fn part(&self, booking_id: Uuid, position: i32, seat: HeldSeat, passenger: PassengerDetails) -> Result<(Part, String), Error> {
+    fn part(
+        &self,
+        booking_id: Uuid,
+        position: i32,
+        seat: HeldSeat,
+        passenger: PassengerDetails,
+    ) -> Result<(Part, String), Error> {
         let details = serde_json::to_string(&passenger).map_err(|_| Error::Corrupt("passenger"))?;
         let (id, title, price) = (self.deps.clock.new_key(), title_of(&seat), seat.price);
         let part = Part { id, booking_id, position, title, price, passenger, place: seat };

@@ -88,10 +88,7 @@ pub(crate) async fn commit(deps: &Deps, change: Change) -> Result<(), Error> {
         let _told_again = deps.bus.deliver(&Arc::new(envelope)).await;
     }
     let inside = deps.clone();
-    let change = deps
-        .db
-        .write(move |tx| Box::pin(async move { change.write(tx, &inside).await.map(|()| change) }))
-        .await?;
+    let change = deps.db.write(move |tx| Box::pin(async move { change.write(tx, &inside).await.map(|()| change) })).await?;
     wake(deps);
     change.count();
     Ok(())

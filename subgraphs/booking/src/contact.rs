@@ -87,8 +87,20 @@ mod tests {
             assert!(contact(good).checked().is_ok(), "{good}");
         }
         for bad in [
-            "", "ani", "ani@", "@example.id", "ani@example", "ani@@example.id", "a b@example.id", "ani@exa mple.id",
-            "ani@example.id\r\nBcc: x@y.z", "ani\n@example.id", "ani@-x.id", ".ani@example.id", "ani@example..id", "ani@example.id\n",
+            "",
+            "ani",
+            "ani@",
+            "@example.id",
+            "ani@example",
+            "ani@@example.id",
+            "a b@example.id",
+            "ani@exa mple.id",
+            "ani@example.id\r\nBcc: x@y.z",
+            "ani\n@example.id",
+            "ani@-x.id",
+            ".ani@example.id",
+            "ani@example..id",
+            "ani@example.id\n",
         ] {
             assert_eq!(contact(bad).checked().err().map(|fault| fault.0), Some("email"), "{bad}");
         }

@@ -47,7 +47,8 @@ pub enum Course {
 
 /// Whether money of this payment lies with us.
 fn holds_money(payment: &PaymentCopy) -> bool {
-    matches!(payment.status.as_str(), "PAID" | "PARTIALLY_REFUNDED") && payment.refunded.amount_minor < payment.amount.amount_minor
+    matches!(payment.status.as_str(), "PAID" | "PARTIALLY_REFUNDED")
+        && payment.refunded.amount_minor < payment.amount.amount_minor
 }
 
 fn is_open(payment: &PaymentCopy) -> bool {
@@ -82,9 +83,8 @@ impl Till {
     fn surplus(&self, booking: &Booking) -> Vec<Repayment> {
         let kept = booking.paid_by.filter(|_| matches!(booking.state, State::Confirming | State::Confirmed));
         let reason = match booking.state {
-            State::Cancelled => Reason::Cancelled,
             State::RefundPending if booking.paid_by.is_some() => Reason::SeatsGone,
-            State::RefundPending => Reason::Cancelled,
+            State::Cancelled | State::RefundPending => Reason::Cancelled,
             _ => Reason::NotNeeded,
         };
         let unneeded = |payment: &&PaymentCopy| {
@@ -113,9 +113,9 @@ impl Till {
 impl Booking {
     /// What this booking needs next.
     pub fn course(&self, till: &Till, config: &BookingConfig, now: DateTime<Utc>) -> Course {
-        self.own_course(till, now).or_else(|| self.money_course(till)).unwrap_or_else(|| {
-            if self.cleanup_due { Course::CleanUp } else { Course::Rest(self.next_look(till, config, now)) }
-        })
+        self.own_course(till, now)
+            .or_else(|| self.money_course(till))
+            .unwrap_or_else(|| if self.cleanup_due { Course::CleanUp } else { Course::Rest(self.next_look(till, config, now)) })
     }
 
     /// What the state itself asks for.
@@ -270,7 +270,13 @@ mod tests {
             if self.till.payments.len() < 4 {
                 let payment_id = Uuid::from_u128(100 + self.till.payments.len() as u128);
                 let refunded = Money::new(0, Currency::IDR);
-                self.till.payments.push(PaymentCopy { payment_id, status: "PENDING".to_owned(), amount, refunded, paid_at: None });
+                self.till.payments.push(PaymentCopy {
+                    payment_id,
+                    status: "PENDING".to_owned(),
+                    amount,
+                    refunded,
+                    paid_at: None,
+                });
             }
         }
 

@@ -57,6 +57,7 @@ fn fault(error: &Error) -> async_graphql::Error {
 
 /// The position that `after` names.
 fn position(page: &Page) -> async_graphql::Result<Option<Position>> {
-    let read = |text: &String| Position::parse(text).ok_or_else(|| refuse("INVALID_CURSOR", "after is not a cursor of this list"));
+    let read =
+        |text: &String| Position::parse(text).ok_or_else(|| refuse("INVALID_CURSOR", "after is not a cursor of this list"));
     page.after.as_ref().map(read).transpose()
 }

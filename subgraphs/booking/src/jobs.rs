@@ -3,32 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use berth_kernel::{idempotency, jobs};
-use futures_util::{StreamExt, stream};
 use sea_orm::DbErr;
 use tokio::sync::Notify;
 
-use crate::{Bookings, error::Error, store};
+use crate::{Bookings, error::Error, saga::BATCH};
 
-const BATCH: u64 = 128;
-const AT_ONCE: usize = 8;
 const RECONCILE_EVERY: Duration = Duration::from_secs(1);
-const FORGET_EVERY: Duration = Duration::from_secs(3600);
+const FORGET_EVERY: Duration = Duration::from_hours(1);
 
 impl Bookings {
-    /// Steps every booking that is due, once. Returns how many were.
-    pub async fn reconcile(&self) -> Result<usize, Error> {
-        let due = store::booking::list_due(self.deps.db.read(), self.deps.clock.now(), BATCH).await?;
-        let count = due.len();
-        stream::iter(due)
-            .for_each_concurrent(AT_ONCE, |id| async move {
-                if let Err(error) = self.step(id).await {
-                    tracing::error!(booking.id = %id, error = %error.chain(), "booking.reconcile.failed");
-                }
-            })
-            .await;
-        Ok(count)
-    }
-
     pub(crate) fn start_jobs(&self) {
         let (bookings, cancel) = (self.clone(), self.deps.cancel.clone());
         jobs::every("booking.reconcile", RECONCILE_EVERY, Arc::clone(&self.due), cancel.clone(), move || {

@@ -30,8 +30,8 @@ pub struct PassengerDetails {
 pub struct Seating {
     /// The held seat; `None` when its id can't be read.
     pub held_seat_id: Option<Uuid>,
-    /// A passenger of the list: `Some(None)` when the id can't be read.
-    pub passenger_id: Option<Option<Uuid>>,
+    /// A passenger of the list; an id that can't be read stands as the nil key, which nobody has.
+    pub passenger_id: Option<Uuid>,
     /// Details given now.
     pub details: Option<PassengerDetails>,
 }
@@ -51,7 +51,10 @@ impl PassengerDetails {
         if id_number.is_some() && self.id_type.is_none() {
             return Err(("idType", "idNumber needs an idType beside it"));
         }
-        if self.birth_date.is_some_and(|date| date > today || NaiveDate::from_ymd_opt(1900, 1, 1).is_some_and(|first| date < first)) {
+        if self
+            .birth_date
+            .is_some_and(|date| date > today || NaiveDate::from_ymd_opt(1900, 1, 1).is_some_and(|first| date < first))
+        {
             return Err(("birthDate", "a date of birth lies between 1900-01-01 and today"));
         }
         Ok(Self { full_name, id_number, ..self })
@@ -157,7 +160,7 @@ mod tests {
     #[test]
     fn exactly_one_of_passenger_and_details() {
         let neither = Seating { held_seat_id: None, passenger_id: None, details: None };
-        let both = Seating { passenger_id: Some(None), details: Some(details("Ani")), ..neither.clone() };
+        let both = Seating { passenger_id: Some(Uuid::nil()), details: Some(details("Ani")), ..neither.clone() };
         assert!(check_each(vec![neither], today()).is_err());
         assert!(check_each(vec![both], today()).is_err());
     }

@@ -3,6 +3,7 @@
 //! guarded by the row's revision, and every call to another service may be repeated. No call is made inside a transaction.
 
 use berth_contracts::peer::{CommitOutcome, RefundState};
+use futures_util::{StreamExt, stream};
 use uuid::Uuid;
 
 use crate::{
@@ -20,6 +21,10 @@ use crate::{
 /// More transitions than any booking can make at once.
 const MOVES_AT_MOST: usize = 24;
 
+/// Bookings that the reconciler takes at a time, and how many of them it steps at once.
+pub(crate) const BATCH: u64 = 128;
+const AT_ONCE: usize = 8;
+
 enum Moved {
     /// The row changed: look again.
     On,
@@ -28,6 +33,29 @@ enum Moved {
 }
 
 impl Bookings {
+    /// Steps every booking that is due, once. Returns how many were.
+    pub async fn reconcile(&self) -> Result<usize, Error> {
+        let due = store::booking::list_due(self.deps.db.read(), self.deps.clock.now(), BATCH).await?;
+        let count = due.len();
+        stream::iter(due)
+            .for_each_concurrent(AT_ONCE, |id| async move {
+                if let Err(error) = self.step(id).await {
+                    tracing::error!(booking.id = %id, error = %error.chain(), "booking.reconcile.failed");
+                }
+            })
+            .await;
+        Ok(count)
+    }
+
+    /// News about the booking's money: it is due now, and the reconciler is told.
+    pub(crate) async fn nudge(&self, id: Uuid) -> Result<(), Error> {
+        let now = self.deps.clock.now();
+        let nudge = self.deps.db.write(move |tx| Box::pin(async move { store::booking::nudge(tx, id, now).await }));
+        nudge.await?;
+        self.due.notify_one();
+        Ok(())
+    }
+
     /// Carries the booking on until it rests. When another service gives no answer the next try is noted in the row.
     pub async fn step(&self, id: Uuid) -> Result<(), Error> {
         for _ in 0..MOVES_AT_MOST {

@@ -7,11 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{
-    booking::Booking,
-    passenger::initials,
-    place::Part,
-};
+use crate::{booking::Booking, passenger::initials, place::Part};
 
 /// First word of the text in a QR code: the format and its version.
 pub const FORMAT: &str = "BERTH1";

@@ -1,4 +1,4 @@
-//! Use cases of tickets: find, list, and the picture of the QR code for who has its address.
+//! Use cases of tickets: list, and the picture of the QR code for who has its address.
 
 use berth_contracts::Kind;
 use fast_qr::{
@@ -18,11 +18,6 @@ use crate::{
 const PURPOSE: &str = "ticket-qr";
 
 impl Bookings {
-    /// The ticket, if it is this person's.
-    pub(crate) async fn find_ticket(&self, user_id: Uuid, id: Uuid) -> Result<Option<Ticket>, Error> {
-        Ok(store::ticket::list_owned(self.deps.db.read(), user_id, &[id]).await?.pop())
-    }
-
     /// A page of a person's tickets, and how many there are over all pages.
     pub(crate) async fn list_tickets(
         &self,

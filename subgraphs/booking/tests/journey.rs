@@ -17,7 +17,10 @@ async fn a_paid_booking_becomes_tickets() {
     assert_eq!(booking["code"].as_str().map(str::len), Some(6));
     assert_eq!(booking["tickets"], json!([]));
     let part = &booking["parts"][1];
-    assert_eq!((part["kind"].as_str(), part["status"].as_str(), part["passengerName"].as_str()), (Some("PLACE"), Some("HELD"), Some("Ani Sari 1")));
+    assert_eq!(
+        (part["kind"].as_str(), part["status"].as_str(), part["passengerName"].as_str()),
+        (Some("PLACE"), Some("HELD"), Some("Ani Sari 1"))
+    );
     assert_eq!(part["seat"], json!({ "car": "3", "seat": "2A", "travelClass": "EXECUTIVE" }));
     assert_eq!(part["trip"]["id"], hold.copy.seats[0].trip.encode());
     assert_eq!(part["to"]["id"], hold.copy.seats[0].trip.stop_id(4));
@@ -94,13 +97,15 @@ async fn eight_at_once_with_one_key_make_one_booking() {
 async fn a_lost_answer_of_inventory_is_repeated_without_harm() {
     let world = World::new().await;
     let hold = world.inventory.place(world.ani, 1);
-    for lost in 1..=2 {
-        world.inventory.faults.lose.store(lost, std::sync::atomic::Ordering::SeqCst);
+    // First the answer to `hold` is lost, then the one to `attach_hold`.
+    for spared in 0..2 {
+        world.inventory.faults.spare.store(spared, std::sync::atomic::Ordering::SeqCst);
+        world.inventory.faults.lose.store(1, std::sync::atomic::Ordering::SeqCst);
         let input = json!({ "input": order(&hold.encoded(), "key") });
         let answer = world.ask(Some(world.ani), world::CREATE, input).await;
         assert_eq!(answer["errors"][0]["extensions"]["code"], "SERVICE_UNAVAILABLE");
-        world.inventory.faults.lose.store(0, std::sync::atomic::Ordering::SeqCst);
     }
+    assert!(world.inventory.only().tied.is_some());
     let made = world.create(order(&hold.encoded(), "key")).await;
     assert_eq!(made["__typename"], "CreateBookingSuccess", "{made:#}");
 }

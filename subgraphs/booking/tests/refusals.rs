@@ -69,7 +69,8 @@ async fn passengers_must_match_the_seats() {
     for change in wrong {
         refused(&world, with(change), "PassengerRuleError", "PASSENGER_RULE").await;
     }
-    let name = refused(&world, with(&|list| list[1]["details"]["fullName"] = json!(" ")), "InvalidInputError", "INVALID_INPUT").await;
+    let name =
+        refused(&world, with(&|list| list[1]["details"]["fullName"] = json!(" ")), "InvalidInputError", "INVALID_INPUT").await;
     assert_eq!(name["path"], json!(["input", "passengers", "1", "details", "fullName"]));
     let future = with(&|list| list[0]["details"]["birthDate"] = json!("2999-01-01"));
     refused(&world, future, "InvalidInputError", "INVALID_INPUT").await;
@@ -101,7 +102,11 @@ async fn cancelling_has_its_time() {
     let world = World::new().await;
     let (id, key) = world.booked().await;
     let cancelled = world.cancel(&id, "one").await;
-    assert_eq!(cancelled["booking"], json!({ "id": id, "status": "CANCELLED", "parts": [{ "status": "CANCELLED" }] }), "{cancelled:#}");
+    assert_eq!(
+        cancelled["booking"],
+        json!({ "id": id, "status": "CANCELLED", "parts": [{ "status": "CANCELLED" }] }),
+        "{cancelled:#}"
+    );
     assert_eq!(world.inventory.only().copy.state, berth_contracts::peer::HoldState::Released);
     assert_eq!(*world.payments.closed.lock().expect("lock"), vec![key]);
     assert_eq!(world.cancel(&id, "one").await, cancelled);
@@ -118,7 +123,10 @@ async fn a_confirmed_or_expired_booking_can_not_be_cancelled() {
     let payment = world.payments.add(key, "PAID");
     world.peer().payment_changed(key).await.expect("changed");
     let answer = world.cancel(&id, "late").await;
-    assert_eq!((answer["__typename"].as_str(), answer["code"].as_str()), (Some("InvalidTransitionError"), Some("INVALID_TRANSITION")));
+    assert_eq!(
+        (answer["__typename"].as_str(), answer["code"].as_str()),
+        (Some("InvalidTransitionError"), Some("INVALID_TRANSITION"))
+    );
     assert_eq!((world.status(&id).await.as_str(), world.payments.refund_of(payment)), ("CONFIRMED", None));
     let other = world.inventory.place(world.ani, 1);
     let made = world.create(order(&other.encoded(), "other")).await;
@@ -166,7 +174,13 @@ async fn nodes_of_other_subgraphs_are_stubs() {
     let world = World::new().await;
     let trip = berth_contracts::id::TripKey { template: world.clock.new_key(), day: 20_812 }.encode();
     let payment = Kind::Payment.encode(world.clock.new_key());
-    for (id, kind) in [(trip.as_str(), json!("Trip")), (&payment, json!("Payment")), ("trip_x", Value::Null), ("moon_1", Value::Null), ("", Value::Null)] {
+    for (id, kind) in [
+        (trip.as_str(), json!("Trip")),
+        (&payment, json!("Payment")),
+        ("trip_x", Value::Null),
+        ("moon_1", Value::Null),
+        ("", Value::Null),
+    ] {
         let data = world.data("query($id: ID!) { node(id: $id) { __typename id } }", json!({ "id": id })).await;
         assert_eq!(data["node"]["__typename"], kind, "{id}");
     }

@@ -269,7 +269,8 @@ async fn the_event_of_payment_wakes_the_saga() {
     let (id, key) = world.booked().await;
     let payment = world.payments.add(key, "PAID");
     let status = "PAID".to_owned();
-    let event = Event::PaymentChanged { payment_id: payment, booking_id: key, user_id: world.ani, status, amount: world::peers::PRICE };
+    let event =
+        Event::PaymentChanged { payment_id: payment, booking_id: key, user_id: world.ani, status, amount: world::peers::PRICE };
     let envelope = berth_contracts::event::Envelope { id: world.clock.new_key(), at: world.clock.now(), event };
     for _ in 0..3 {
         world.deps.bus.deliver(&std::sync::Arc::new(envelope.clone())).await.expect("delivers");

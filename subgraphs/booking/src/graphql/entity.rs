@@ -1,4 +1,5 @@
-//! What the router asks when another subgraph leads here. Things of somebody else are null here too.
+//! What the router asks when another subgraph leads here. Things of somebody else are null here too, and one that
+//! fails leaves the rest of the batch as it is.
 
 use async_graphql::{Context, ID, Object, Result};
 
@@ -14,13 +15,13 @@ pub(crate) struct Entities;
 #[Object]
 impl Entities {
     #[graphql(entity)]
-    async fn find_booking_by_id(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Booking>> {
-        own_booking(ctx, &id).await
+    async fn find_booking_by_id(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Booking>> {
+        own_booking(ctx, &id).await.transpose()
     }
 
     #[graphql(entity)]
-    async fn find_ticket_by_id(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Ticket>> {
-        own_ticket(ctx, &id).await
+    async fn find_ticket_by_id(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Ticket>> {
+        own_ticket(ctx, &id).await.transpose()
     }
 
     #[graphql(entity)]

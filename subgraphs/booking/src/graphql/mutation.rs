@@ -16,6 +16,7 @@ use crate::error::Error;
 /// Everything that can be changed.
 pub struct Mutation;
 
+/// Everything that can be changed.
 #[Object]
 impl Mutation {
     /// Makes a booking from your hold. Prices, names and times are copied; the seats stay held until expiresAt, and the booking must be
@@ -35,7 +36,7 @@ impl Mutation {
         }
     }
 
-    /// Cancels your booking while it is PENDING_PAYMENT: its seats are free at once and open payments are closed. Cancelling a
+    /// Cancels your booking while it is `PENDING_PAYMENT`: its seats are free at once and open payments are closed. Cancelling a
     /// cancelled booking again changes nothing. Money that arrives anyway goes back by itself.
     #[graphql(directive = authenticated::apply())]
     async fn cancel_booking(

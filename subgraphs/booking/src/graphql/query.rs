@@ -1,4 +1,4 @@
-//! Queries.
+//! Queries. A nullable field that fails is null beside its error; the other fields of the answer stay.
 
 use async_graphql::{Context, ID, MergedObject, Object, Result};
 use berth_contracts::{Kind, id::TripKey};
@@ -24,34 +24,42 @@ pub(crate) struct Lookups;
 impl Lookups {
     /// One of your bookings. Null when there is none with this id or it belongs to somebody else.
     #[graphql(directive = authenticated::apply())]
-    async fn booking(&self, ctx: &Context<'_>, #[graphql(desc = "Id of the booking.")] id: ID) -> Result<Option<Booking>> {
-        signed_in(ctx)?;
-        own_booking(ctx, &id).await
+    async fn booking(&self, ctx: &Context<'_>, #[graphql(desc = "Id of the booking.")] id: ID) -> Option<Result<Booking>> {
+        match signed_in(ctx) {
+            Ok(_) => own_booking(ctx, &id).await.transpose(),
+            Err(refusal) => Some(Err(refusal)),
+        }
     }
 
     /// One of your tickets. Null when there is none with this id or it belongs to somebody else.
     #[graphql(directive = authenticated::apply())]
-    async fn ticket(&self, ctx: &Context<'_>, #[graphql(desc = "Id of the ticket.")] id: ID) -> Result<Option<Ticket>> {
-        signed_in(ctx)?;
-        own_ticket(ctx, &id).await
+    async fn ticket(&self, ctx: &Context<'_>, #[graphql(desc = "Id of the ticket.")] id: ID) -> Option<Result<Ticket>> {
+        match signed_in(ctx) {
+            Ok(_) => own_ticket(ctx, &id).await.transpose(),
+            Err(refusal) => Some(Err(refusal)),
+        }
     }
 
     /// Anything by its id. Null for an id that can't be read, and for a booking, ticket or user that is not yours. Things of other
     /// kinds are looked up by the subgraph that owns them when more than their id is asked for.
-    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Id of the thing.")] id: ID) -> Result<Option<Node>> {
-        let known = |kind: Kind| kind.decode(&id).is_ok();
-        Ok(match id.split_once('_').map(|(prefix, _)| prefix) {
-            Some("booking") => own_booking(ctx, &id).await?.map(|booking| Node::Booking(Box::new(booking))),
-            Some("ticket") => own_ticket(ctx, &id).await?.map(|ticket| Node::Ticket(Box::new(ticket))),
-            Some("user") => viewer_as_user(ctx, &id).map(Node::User),
-            Some("passenger") => known(Kind::Passenger).then_some(Node::Passenger(Passenger { id })),
-            Some("station") => known(Kind::Station).then_some(Node::Station(Station { id })),
-            Some("trip") => TripKey::decode(&id).ok().map(|_| Node::Trip(Trip { id })),
-            Some("hold") => known(Kind::Hold).then_some(Node::Hold(Hold { id })),
-            Some("payment") => known(Kind::Payment).then_some(Node::Payment(Payment { id })),
-            _ => None,
-        })
+    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Id of the thing.")] id: ID) -> Option<Result<Node>> {
+        find_node(ctx, id).await.transpose()
     }
+}
+
+async fn find_node(ctx: &Context<'_>, id: ID) -> Result<Option<Node>> {
+    let known = |kind: Kind| kind.decode(&id).is_ok();
+    Ok(match id.split_once('_').map(|(prefix, _)| prefix) {
+        Some("booking") => own_booking(ctx, &id).await?.map(|booking| Node::Booking(Box::new(booking))),
+        Some("ticket") => own_ticket(ctx, &id).await?.map(|ticket| Node::Ticket(Box::new(ticket))),
+        Some("user") => viewer_as_user(ctx, &id).map(Node::User),
+        Some("passenger") => known(Kind::Passenger).then_some(Node::Passenger(Passenger { id })),
+        Some("station") => known(Kind::Station).then_some(Node::Station(Station { id })),
+        Some("trip") => TripKey::decode(&id).ok().map(|_| Node::Trip(Trip { id })),
+        Some("hold") => known(Kind::Hold).then_some(Node::Hold(Hold { id })),
+        Some("payment") => known(Kind::Payment).then_some(Node::Payment(Payment { id })),
+        _ => None,
+    })
 }
 
 /// The viewer's booking with this id.

@@ -25,10 +25,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Everything that can be watched.
 pub struct Subscription;
 
+/// Everything that can be watched.
 #[GraphqlSubscription]
 impl Subscription {
-    /// One of your bookings: first as it is now, then after each change of its status or deadline. Ends with the error TOKEN_EXPIRED
-    /// when the access token ends; starts with the error NOT_FOUND when the booking does not exist or belongs to somebody else.
+    /// One of your bookings: first as it is now, then after each change of its status or deadline. Ends with the error `TOKEN_EXPIRED`
+    /// when the access token ends; starts with the error `NOT_FOUND` when the booking does not exist or belongs to somebody else.
     #[graphql(directive = authenticated::apply())]
     async fn booking_status(
         &self,

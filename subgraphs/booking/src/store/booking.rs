@@ -98,10 +98,10 @@ pub async fn list(
     let (mut rest, mut values) = shown(user_id, statuses, now);
     if let Some(Position { at_ms, id }) = after {
         let (at, key) = (values.len() + 1, values.len() + 2);
-        rest.push_str(&format!(" AND (created_at_ms < ${at} OR (created_at_ms = ${at} AND id < ${key}))"));
+        rest = format!("{rest} AND (created_at_ms < ${at} OR (created_at_ms = ${at} AND id < ${key}))");
         values.extend([at_ms.into(), id.into()]);
     }
-    rest.push_str(&format!(" ORDER BY created_at_ms DESC, id DESC LIMIT {limit}"));
+    rest = format!("{rest} ORDER BY created_at_ms DESC, id DESC LIMIT {limit}");
     select(connection, &rest, values).await
 }
 
@@ -143,10 +143,7 @@ fn condition(status: Status) -> String {
 
 /// Adds a booking. `false`: its hold made a booking before, or its code is taken.
 pub async fn insert(tx: &Tx, booking: &Booking) -> Result<bool, DbErr> {
-    let text = format!(
-        "INSERT INTO booking ({COLUMNS}) VALUES {} ON CONFLICT DO NOTHING",
-        rows_placeholder(1, COLUMN_COUNT, 1)
-    );
+    let text = format!("INSERT INTO booking ({COLUMNS}) VALUES {} ON CONFLICT DO NOTHING", rows_placeholder(1, COLUMN_COUNT, 1));
     let mut values: Vec<Value> = vec![
         booking.id.into(),
         booking.code.clone().into(),

@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::{Position, corrupt, instant};
 use crate::ticket::{Ticket, TicketStatus, When};
 
-const COLUMNS: &str = "id, booking_id, part_id, user_id, number, status, passenger_name, place, valid_from_ms, valid_until_ms, document";
+const COLUMNS: &str =
+    "id, booking_id, part_id, user_id, number, status, passenger_name, place, valid_from_ms, valid_until_ms, document";
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -103,10 +104,10 @@ pub async fn list(
     let (beyond, order) = if earliest_first(when) { (">", "ASC") } else { ("<", "DESC") };
     if let Some(Position { at_ms, id }) = after {
         let (at, key) = (values.len() + 1, values.len() + 2);
-        rest.push_str(&format!(" AND (valid_from_ms {beyond} ${at} OR (valid_from_ms = ${at} AND id {beyond} ${key}))"));
+        rest = format!("{rest} AND (valid_from_ms {beyond} ${at} OR (valid_from_ms = ${at} AND id {beyond} ${key}))");
         values.extend([at_ms.into(), id.into()]);
     }
-    rest.push_str(&format!(" ORDER BY valid_from_ms {order}, id {order} LIMIT {limit}"));
+    rest = format!("{rest} ORDER BY valid_from_ms {order}, id {order} LIMIT {limit}");
     select(connection, &rest, values).await
 }
 

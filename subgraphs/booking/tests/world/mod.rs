@@ -75,7 +75,12 @@ impl World {
 
     pub fn viewer(&self, user_id: Option<Uuid>) -> Viewer {
         let ends = self.clock.now() + TimeDelta::minutes(10);
-        Viewer(user_id.map(|user_id| SignedIn { user_id, session_id: Uuid::nil(), roles: vec!["USER".to_owned()], expires_at: ends }))
+        Viewer(user_id.map(|user_id| SignedIn {
+            user_id,
+            session_id: Uuid::nil(),
+            roles: vec!["USER".to_owned()],
+            expires_at: ends,
+        }))
     }
 
     pub fn request(&self, viewer: &Viewer, query: &str, variables: Value) -> Request {
@@ -119,7 +124,8 @@ impl World {
     }
 
     pub async fn tickets(&self, id: &str) -> Vec<Value> {
-        let query = "query($id: ID!) { booking(id: $id) { tickets { id number qr qrUrl status passengerName validFrom validUntil } } }";
+        let query =
+            "query($id: ID!) { booking(id: $id) { tickets { id number qr qrUrl status passengerName validFrom validUntil } } }";
         self.data(query, json!({ "id": id })).await["booking"]["tickets"].as_array().expect("a list").clone()
     }
 

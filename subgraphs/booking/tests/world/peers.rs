@@ -10,8 +10,8 @@ use berth_contracts::{
     Currency, Kind, Money,
     id::TripKey,
     peer::{
-        CommitOutcome, HeldSeat, HoldCopy, HoldState, InventoryPeer, PassengerCopy, PaymentCopy, PaymentPeer, PeerError, PeerResult,
-        RefundState, StopCopy, UserPeer,
+        CommitOutcome, HeldSeat, HoldCopy, HoldState, InventoryPeer, PassengerCopy, PaymentCopy, PaymentPeer, PeerError,
+        PeerResult, RefundState, StopCopy, UserPeer,
     },
 };
 use berth_kernel::clock::Clock;
@@ -28,6 +28,8 @@ pub struct Faults {
     pub refuse: AtomicU32,
     /// So many calls do their work, but their answer is lost.
     pub lose: AtomicU32,
+    /// So many answers arrive before the first is lost.
+    pub spare: AtomicU32,
 }
 
 impl Faults {
@@ -36,7 +38,7 @@ impl Faults {
     }
 
     fn after<T>(&self, answer: T) -> PeerResult<T> {
-        if take(&self.lose) { Err(gone()) } else { Ok(answer) }
+        if !take(&self.spare) && take(&self.lose) { Err(gone()) } else { Ok(answer) }
     }
 }
 

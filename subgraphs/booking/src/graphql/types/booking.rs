@@ -128,11 +128,7 @@ impl Booking {
             id: Kind::Booking.encode(booking.id).into(),
             code: booking.code,
             status: status.into(),
-            contact: Contact {
-                email: booking.contact.email,
-                phone: booking.contact.phone,
-                address: booking.contact.address,
-            },
+            contact: Contact { email: booking.contact.email, phone: booking.contact.phone, address: booking.contact.address },
             total: booking.total.into(),
             expires_at: awaits_money.then(|| in_utc(booking.expires_at)),
             created_at: in_utc(booking.created_at),
@@ -143,11 +139,10 @@ impl Booking {
 
     fn part_status(&self) -> PartStatus {
         match (self.state, self.status) {
-            (_, BookingStatus::Expired) => PartStatus::Expired,
+            (booking::State::Expired, _) | (_, BookingStatus::Expired) => PartStatus::Expired,
             (booking::State::PendingPayment | booking::State::Confirming, _) => PartStatus::Held,
             (booking::State::Confirmed, _) => PartStatus::Confirmed,
             (booking::State::Cancelled, _) => PartStatus::Cancelled,
-            (booking::State::Expired, _) => PartStatus::Expired,
             (booking::State::RefundPending, _) => PartStatus::RefundPending,
             (booking::State::Refunded, _) => PartStatus::Refunded,
         }

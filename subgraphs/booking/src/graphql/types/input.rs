@@ -22,9 +22,9 @@ pub(crate) enum IdType {
 /// A booking to be made from a hold.
 #[derive(Debug, InputObject)]
 pub(crate) struct CreateBookingInput {
-    /// The hold: yours and ACTIVE, else NOT_FOUND or HOLD_EXPIRED. A hold makes one booking.
+    /// The hold: yours and ACTIVE, else `NOT_FOUND` or `HOLD_EXPIRED`. A hold makes one booking.
     hold_id: ID,
-    /// Who sits where: exactly one passenger for each held seat of the hold, else PASSENGER_RULE.
+    /// Who sits where: exactly one passenger for each held seat of the hold, else `PASSENGER_RULE`.
     passengers: Vec<BookingPassengerInput>,
     /// How to reach you.
     contact: ContactInput,
@@ -91,7 +91,7 @@ impl BookingPassengerInput {
     fn seating(self) -> Seating {
         Seating {
             held_seat_id: Kind::HeldItem.decode(&self.held_seat_id).ok(),
-            passenger_id: self.passenger_id.map(|id| Kind::Passenger.decode(&id).ok()),
+            passenger_id: self.passenger_id.map(|id| Kind::Passenger.decode(&id).unwrap_or_default()),
             details: self.details.map(PassengerDetailsInput::details),
         }
     }

@@ -2,15 +2,14 @@
 
 use async_graphql::{ID, Interface, SimpleObject, Union};
 use berth_contracts::Kind;
-use berth_kernel::graphql::{
-    IdempotencyConflictError, InvalidInputError, InvalidTransitionError, NotFoundError, RefusalText,
-};
+use berth_kernel::graphql::{IdempotencyConflictError, InvalidInputError, InvalidTransitionError, NotFoundError, RefusalText};
 
 use super::Booking;
 use crate::error::Refusal;
 
 /// Why a mutation did nothing. Every refusal has these fields, so a client can treat one it does not know by code and message.
 #[derive(Interface)]
+#[expect(clippy::duplicated_attributes, reason = "two fields of the interface have the same type")]
 #[graphql(
     field(name = "code", ty = "&String", desc = "Stable code for programs; every code is listed in docs/ERRORS.md."),
     field(name = "message", ty = "&String", desc = "One sentence for a developer. Not for matching, may change."),
@@ -33,7 +32,7 @@ pub(crate) enum UserError {
 /// The hold's time is over or it was released, so its seats may be sold to others. Nothing was booked: hold seats again.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct HoldExpiredError {
-    /// HOLD_EXPIRED
+    /// `HOLD_EXPIRED`
     code: String,
     /// One sentence for a developer. Not for matching, may change.
     message: String,
@@ -44,7 +43,7 @@ pub(crate) struct HoldExpiredError {
 /// A hold makes one booking, and this hold made it before. Nothing was changed.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct HoldAlreadyBookedError {
-    /// HOLD_ALREADY_BOOKED
+    /// `HOLD_ALREADY_BOOKED`
     code: String,
     /// One sentence for a developer. Not for matching, may change.
     message: String,
@@ -58,7 +57,7 @@ pub(crate) struct HoldAlreadyBookedError {
 /// details. Nothing was booked.
 #[derive(Debug, SimpleObject)]
 pub(crate) struct PassengerRuleError {
-    /// PASSENGER_RULE
+    /// `PASSENGER_RULE`
     code: String,
     /// One sentence for a developer. Not for matching, may change.
     message: String,

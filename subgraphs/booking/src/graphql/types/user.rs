@@ -31,7 +31,8 @@ impl User {
     async fn bookings(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many at most, 1 to 100; more is refused with PAGE_TOO_LARGE.", default_with = "Some(20)")] first: Option<i32>,
+        #[graphql(desc = "How many at most, 1 to 100; more is refused with PAGE_TOO_LARGE.", default_with = "Some(20)")]
+        first: Option<i32>,
         #[graphql(desc = "Cursor of the last item of the page before.")] after: Option<String>,
         #[graphql(desc = "Which bookings; all without it.")] filter: Option<BookingFilter>,
     ) -> Result<Connection<String, Booking, Total, EmptyFields>> {
@@ -52,9 +53,12 @@ impl User {
     async fn tickets(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many at most, 1 to 100; more is refused with PAGE_TOO_LARGE.", default_with = "Some(20)")] first: Option<i32>,
+        #[graphql(desc = "How many at most, 1 to 100; more is refused with PAGE_TOO_LARGE.", default_with = "Some(20)")]
+        first: Option<i32>,
         #[graphql(desc = "Cursor of the last item of the page before, of the same list.")] after: Option<String>,
-        #[graphql(desc = "Which tickets, by the time of their journey.", default_with = "Some(TicketWhen::All)")] when: Option<TicketWhen>,
+        #[graphql(desc = "Which tickets, by the time of their journey.", default_with = "Some(TicketWhen::All)")] when: Option<
+            TicketWhen,
+        >,
     ) -> Result<Connection<String, Ticket, Total, EmptyFields>> {
         let page = page(first, after)?;
         let when = when.unwrap_or(TicketWhen::All).into();
