@@ -11,6 +11,7 @@ pub type DateTime = chrono::DateTime<FixedOffset>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Date(pub NaiveDate);
 
+/// A calendar date, ISO 8601: 2026-12-24.
 #[Scalar]
 impl ScalarType for Date {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -36,6 +37,7 @@ impl ScalarType for Date {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalDateTime(pub NaiveDateTime);
 
+/// A date and time on the clocks of a place, without offset: 2026-12-24T18:05:00. Read it together with the time zone beside it.
 #[Scalar]
 impl ScalarType for LocalDateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -56,6 +58,7 @@ impl ScalarType for LocalDateTime {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimeZone(pub String);
 
+/// Name of a time zone in the IANA database: Asia/Jakarta.
 #[Scalar]
 impl ScalarType for TimeZone {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -79,6 +82,7 @@ impl ScalarType for TimeZone {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decimal(pub String);
 
+/// An exact decimal number as a string: 150000.00. Never read it as a floating-point number.
 #[Scalar]
 impl ScalarType for Decimal {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -105,6 +109,7 @@ impl ScalarType for Decimal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BigInt(pub i64);
 
+/// A whole number of up to 64 bits as a string, because numbers of JSON lose digits beyond 53 bits.
 #[Scalar]
 impl ScalarType for BigInt {
     fn parse(value: Value) -> InputValueResult<Self> {
