@@ -44,6 +44,7 @@ impl Accounts {
         let (desk, flow_id) = (self.clone(), self.deps.clock.new_key());
         let started = self.deps.db.write(move |tx| {
             Box::pin(async move {
+                store::flow::take_email(tx, email.as_str()).await?;
                 let before = store::flow::find_by_email(tx, email.as_str()).await?;
                 desk.dispatch(tx, before, flow_id, email.as_str(), password_hash).await
             })

@@ -44,12 +44,24 @@ fn fit_for_composition(printed: &str) -> String {
         in_link |= line.starts_with("extend schema @link(");
         let dropped = in_link || line.starts_with("directive @");
         in_link &= line != ")";
-        let kept = std::mem::take(&mut description);
+        let own = std::mem::take(&mut description);
         if !dropped {
-            sdl.extend([kept.as_str(), line, "\n"]);
+            sdl.extend([library_description(line).unwrap_or(&own), line, "\n"]);
         }
     }
     sdl
+}
+
+/// Descriptions for types of the GraphQL library that have none, or one that speaks of Rust.
+fn library_description(line: &str) -> Option<&'static str> {
+    let words = line.split_whitespace().take(2).collect::<Vec<_>>();
+    match words.as_slice() {
+        ["scalar", "DateTime"] => Some("\"\"\"\nAn instant with offset, RFC 3339: 2026-12-24T18:05:00+07:00.\n\"\"\"\n"),
+        ["type", name] if name.ends_with("Connection") => {
+            Some("\"\"\"\nA page of a list: its items, and where it stands in the whole.\n\"\"\"\n")
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

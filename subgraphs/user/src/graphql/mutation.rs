@@ -25,6 +25,7 @@ use super::{
 /// Mutations of the user service.
 pub struct Mutation;
 
+/// Everything that can be changed.
 #[Object]
 impl Mutation {
     /// Starts a sign-up: sends a one-time password to the address, which verifyOtp wants. The answer is the same whether the

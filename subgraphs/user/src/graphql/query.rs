@@ -12,6 +12,7 @@ use super::{
 /// Queries of the user service.
 pub struct Query;
 
+/// Everything that can be read.
 #[Object]
 impl Query {
     /// The signed-in person. Null when nobody is signed in.

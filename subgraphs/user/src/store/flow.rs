@@ -86,6 +86,11 @@ pub async fn count_try(tx: &Tx, id: Uuid, limit: i32, now: DateTime<Utc>) -> Res
     Ok(done.rows_affected() == 1)
 }
 
+/// Takes the flow of an address for the rest of the transaction, so that racing sign-ups of it see each other's letters.
+pub async fn take_email(tx: &Tx, email: &str) -> Result<(), DbErr> {
+    tx.execute_raw(sql(tx, "UPDATE sign_up SET tries = tries WHERE email = $1", [email.into()])).await.map(|_| ())
+}
+
 /// Takes the flow for the rest of the transaction; `false` when absent.
 pub async fn take(tx: &Tx, id: Uuid) -> Result<bool, DbErr> {
     let text = "UPDATE sign_up SET tries = tries WHERE flow_id = $1";

@@ -120,6 +120,11 @@ fn the_schema_prints_without_a_database() {
     for kind in ["InvalidInputError", "OtpInvalidError", "SessionEndedError", "PassengerLimitError", "RateLimitedError"] {
         assert!(sdl.contains(&format!("type {kind} implements UserError")), "{kind} is no UserError");
     }
+    let lines: Vec<&str> = sdl.lines().collect();
+    for (at, line) in lines.iter().enumerate() {
+        let opens = ["type ", "input ", "enum ", "union ", "interface ", "scalar "].iter().any(|word| line.starts_with(word));
+        assert!(!opens || lines[at - 1].ends_with("\"\"\""), "{line} has no description");
+    }
     let me = sdl.lines().find(|line| line.trim_start().starts_with("me:")).expect("me");
     assert!(!me.contains("@authenticated"));
     assert!(!sdl.to_lowercase().contains("role"));

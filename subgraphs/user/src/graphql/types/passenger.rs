@@ -11,6 +11,7 @@ use crate::passenger::{self, PassengerChange, PassengerDraft};
 /// Somebody a person books for. Only visible to that person.
 pub struct Passenger(pub passenger::Passenger);
 
+/// Somebody a person books for. Only visible to that person.
 #[Object]
 impl Passenger {
     /// Opaque id: passenger_...

@@ -41,6 +41,7 @@ pub enum ProfileTier {
 /// A person with an account. Only visible to that person.
 pub struct User(pub Arc<Account>);
 
+/// A person with an account. Only visible to that person.
 #[Object]
 impl User {
     /// Opaque id: user_...
