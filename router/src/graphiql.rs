@@ -28,7 +28,7 @@ pub(crate) fn page() -> Response {
 
 /// A file of the explorer.
 pub(crate) fn asset(path: &str) -> Response {
-    let name = match path.trim_start_matches("/graphiql").trim_start_matches('/') {
+    let name = match path.strip_prefix("/graphiql").unwrap_or_default().trim_start_matches('/') {
         "" => "index.html",
         name => name,
     };

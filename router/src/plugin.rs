@@ -128,6 +128,11 @@ impl RouterPlugin for FrontDoor {
                 "A part of the service does not answer. Try again soon.".clone_into(&mut payload.error.message);
                 true
             }
+            // Validation rules are named in camel case.
+            rule if rule.contains(|letter: char| letter.is_ascii_lowercase()) => {
+                payload.error.extensions.code = Some("GRAPHQL_VALIDATION_FAILED".to_owned());
+                false
+            }
             _ => {
                 payload.error.extensions.code = Some(code);
                 false
