@@ -20,6 +20,7 @@ pub enum AvailabilityKind {
 /// Seats of a trip and their states on the watched segment, at one version of the trip.
 pub struct SeatAvailability(pub Arc<Update>);
 
+/// Seats of a trip and their states on the watched segment, at one version of the trip.
 #[Object]
 impl SeatAvailability {
     /// The trip_ id.

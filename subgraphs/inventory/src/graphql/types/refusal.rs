@@ -64,9 +64,9 @@ impl SeatsUnavailableError {
     async fn alternatives(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default = 5, desc = "How many at most, 1 to 100.")] first: i32,
+        #[graphql(default = 5, desc = "How many at most, 1 to 100.")] first: Option<i32>,
     ) -> Result<Vec<Seat>> {
-        let first = page(Some(first), None)?.first;
+        let first = page(first.or(Some(5)), None)?.first;
         let found = ctx.data::<Holds>()?.alternatives(&self.lost, first).await.map_err(|error| internal(&error))?;
         let seat = |(trip, segment, spot_no)| Seat { trip, spot_no, segment, state: SeatState::Available };
         Ok(found.into_iter().map(seat).collect())

@@ -26,6 +26,7 @@ pub struct SearchTripsInput {
 /// A trip that goes from the one station to the other, with what is free of it now.
 pub struct TripOption(pub trips::TripOption);
 
+/// A trip that goes from the one station to the other, with what is free of it now.
 #[Object]
 impl TripOption {
     /// The trip.

@@ -58,6 +58,7 @@ impl From<trips::SeatMap> for SeatMap {
     }
 }
 
+/// Every seat of a trip with its state between two stops, as of a version.
 #[Object]
 impl SeatMap {
     /// The trip, trip_...
@@ -88,6 +89,7 @@ impl Car {
     }
 }
 
+/// A car of a trip, with its seats.
 #[Object]
 impl Car {
     /// Opaque id, car_...
@@ -135,6 +137,7 @@ impl Seat {
     }
 }
 
+/// A seat of a trip, with its state and price on the part of the trip that was asked for.
 #[Object]
 impl Seat {
     /// Opaque id, seat_... The same for every part of the trip; name it in placeHold.
