@@ -223,7 +223,7 @@ fn refuse_unknown_variables() -> Result<(), Refusal> {
     for (name, _) in std::env::vars_os() {
         let Some(key) = name.to_str().and_then(|name| name.strip_prefix("BERTH_")) else { continue };
         if !OTHERS.contains(&key) && !known.iter().any(|known| known == key) {
-            let nearest = nearest(key, &known).unwrap_or_default();
+            let nearest = nearest(key, &known).map_or("", String::as_str);
             return Err(Refusal::new(&format!("BERTH_{key}"), "no such setting", &format!("BERTH_{nearest}")));
         }
     }

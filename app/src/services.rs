@@ -117,6 +117,8 @@ pub struct Services {
     pub payment: Payments,
     /// The database of each, by name.
     pub databases: Vec<(&'static str, Db)>,
+    /// What each stands on: its relay and its post are started here.
+    deps: Vec<Deps>,
 }
 
 impl Services {
@@ -128,6 +130,7 @@ impl Services {
         let payment_deps = common.deps(open::<PaymentMigrator>(&config.file("payment.sqlite")).await?);
         let named = [("user", &user_deps), ("inventory", &inventory_deps), ("booking", &booking_deps), ("payment", &payment_deps)];
         let databases = named.map(|(name, deps)| (name, deps.db.clone())).to_vec();
+        let deps = named.map(|(_, deps)| deps.clone()).to_vec();
         let signer = TokenSigner::new(keys.access.clone(), common.clock.clone());
         let user = User::new(user_deps, UserConfig::default(), signer);
         let inventory = Inventory::new(inventory_deps, inventory_config(config)).await?;
@@ -135,7 +138,7 @@ impl Services {
         let booking = Bookings::new(booking_deps, booking_config, inventory.peer(), user.peer());
         let payment = Payments::new(payment_deps, payment_config(config, addresses)?, booking.peer())?;
         booking.set_payment(payment.peer());
-        Ok(Self { user, inventory, booking, payment, databases })
+        Ok(Self { user, inventory, booking, payment, databases, deps })
     }
 
     /// Starts relays, letters, workers and consumers. Consumers come first, so that no relay delivers to nobody.
@@ -144,6 +147,7 @@ impl Services {
         self.payment.start();
         self.inventory.start();
         self.user.start();
+        self.deps.iter().for_each(Deps::start);
     }
 }
 

@@ -1,0 +1,120 @@
+//! The `berth` binary: wires the services, the router and the workers into one process, and holds the operator's commands.
+#![recursion_limit = "256"]
+
+mod config;
+mod doctor;
+mod import;
+mod pages;
+mod schema;
+mod serve;
+mod services;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use config::{Arguments, Config, Refusal};
+
+/// `EX_CONFIG` of sysexits: the configuration is refused.
+const EXIT_CONFIG: u8 = 78;
+
+/// Berth, the open booking graph: everything that has a seat, a slot or a stock count.
+#[derive(Parser)]
+#[command(version, about, after_help = "Every setting is also a variable: `berth config` lists them. Without a command, `berth` serves.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArguments,
+}
+
+#[derive(clap::Args, Default, Clone)]
+struct ServeArguments {
+    /// Where databases, keys and caught mail live [env: BERTH_DATA_DIR] [default: ./data]
+    #[arg(long, value_name = "DIR", global = true)]
+    data_dir: Option<PathBuf>,
+    /// Public address; port 0 takes a free one [env: BERTH_LISTEN] [default: 127.0.0.1:4000]
+    #[arg(long, value_name = "ADDR", global = true)]
+    listen: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs everything: four subgraphs, router, workers, SQLite, demo timetable, sandbox payments, mail catcher
+    Serve,
+    /// Brings timetables in
+    Import {
+        #[command(subcommand)]
+        what: ImportWhat,
+    },
+    /// Writes or checks the graph's schema files
+    Schema {
+        #[command(subcommand)]
+        what: SchemaWhat,
+    },
+    /// Prints the effective configuration with secrets hidden
+    Config,
+    /// Checks data directory, databases, keys, schema and port, and says what to do
+    Doctor,
+}
+
+#[derive(Subcommand)]
+enum ImportWhat {
+    /// Imports a GTFS feed: a second import of the same feed changes nothing; a newer version updates trips, never sold seats
+    Gtfs(import::GtfsArguments),
+}
+
+#[derive(Subcommand)]
+enum SchemaWhat {
+    /// Writes schema/<name>.graphql of the four subgraphs into a folder
+    Export {
+        /// The folder
+        #[arg(long, default_value = "schema")]
+        dir: PathBuf,
+    },
+    /// Compares the files of a folder, and the embedded supergraph, with what this binary serves
+    Check {
+        /// The folder
+        #[arg(long, default_value = "schema")]
+        dir: PathBuf,
+    },
+}
+
+/// Reads the command line, runs the command, and tells how it ended.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let arguments = Arguments { data_dir: cli.serve.data_dir.clone(), listen: cli.serve.listen.clone() };
+    let outcome = match cli.command {
+        Some(Command::Schema { what: SchemaWhat::Export { dir } }) => schema::export(&dir),
+        Some(Command::Schema { what: SchemaWhat::Check { dir } }) => schema::check(&dir),
+        None | Some(Command::Serve) => with_config(&arguments, serve::run),
+        Some(Command::Import { what: ImportWhat::Gtfs(gtfs) }) => with_config(&arguments, |config| import::gtfs(config, &gtfs)),
+        Some(Command::Config) => with_config(&arguments, print_config),
+        Some(Command::Doctor) => with_config(&arguments, doctor::run),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(&error),
+    }
+}
+
+fn with_config(arguments: &Arguments, command: impl FnOnce(Config) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    command(Config::load(arguments)?)
+}
+
+#[expect(clippy::print_stdout, reason = "the output is the command's purpose")]
+fn print_config(config: Config) -> anyhow::Result<()> {
+    print!("{}", config.redacted()?);
+    Ok(())
+}
+
+/// One line for a refused configuration; the chain of causes for anything else.
+#[expect(clippy::print_stderr, reason = "the last words of a command")]
+fn report(error: &anyhow::Error) -> ExitCode {
+    if let Some(refusal) = error.downcast_ref::<Refusal>() {
+        eprintln!("berth: {refusal}");
+        return ExitCode::from(EXIT_CONFIG);
+    }
+    eprintln!("berth: {error:#}");
+    ExitCode::FAILURE
+}
