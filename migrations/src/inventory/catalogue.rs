@@ -24,7 +24,7 @@ fn unique(name: &'static str, columns: &[&'static str]) -> IndexCreateStatement 
     for column in columns {
         index.col(Alias::new(*column));
     }
-    index.to_owned()
+    index.take()
 }
 
 fn feed() -> TableCreateStatement {
@@ -39,10 +39,7 @@ fn feed() -> TableCreateStatement {
 
 /// One row: the number of the newest import. Servers compare it with what they have in memory.
 fn timetable_version() -> TableCreateStatement {
-    table("timetable_version")
-        .col(integer("id").primary_key())
-        .col(big_integer("version"))
-        .to_owned()
+    table("timetable_version").col(integer("id").primary_key()).col(big_integer("version")).to_owned()
 }
 
 fn operator() -> TableCreateStatement {
@@ -97,10 +94,7 @@ fn trip_template() -> TableCreateStatement {
         .col(uuid("layout_id"))
         .col(uuid("tariff_id"))
         .col(boolean("retired"))
-        .index(&mut unique(
-            "trip_template_source",
-            &["feed_id", "source_id", "frequency_secs"],
-        ))
+        .index(&mut unique("trip_template_source", &["feed_id", "source_id", "frequency_secs"]))
         .to_owned()
 }
 
@@ -111,14 +105,7 @@ impl MigrationTrait for Catalogue {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in [
-            feed(),
-            timetable_version(),
-            operator(),
-            station(),
-            timetable_part(),
-            trip_template(),
-        ] {
+        for table in [feed(), timetable_version(), operator(), station(), timetable_part(), trip_template()] {
             manager.create_table(table).await?;
         }
         Ok(())

@@ -92,11 +92,9 @@ impl Tariff {
 
 impl ZoneFare {
     fn fits(&self, journey: &Journey<'_>) -> bool {
-        let at = |wanted: &Option<String>, zone: Option<&Option<&str>>| {
-            wanted.is_none() || zone.copied().flatten() == wanted.as_deref()
-        };
-        at(&self.origin, journey.zones.first())
-            && at(&self.destination, journey.zones.last())
+        let at = |wanted: &Option<String>, zone: Option<&str>| wanted.is_none() || zone == wanted.as_deref();
+        at(&self.origin, journey.zones.first().copied().flatten())
+            && at(&self.destination, journey.zones.last().copied().flatten())
             && (self.contains.is_empty()
                 || journey.zones.iter().flatten().copied().collect::<BTreeSet<_>>()
                     == self.contains.iter().map(String::as_str).collect())

@@ -242,8 +242,9 @@ impl Layout {
         let read = |mark: &'p MarkPlan| {
             let rows = match &mark.rows {
                 None => 1..=u16::MAX,
-                Some(text) => row_range(text)
-                    .ok_or_else(|| LayoutError::MarkRows { layout: self.name.clone(), rows: text.clone() })?,
+                Some(text) => {
+                    row_range(text).ok_or_else(|| LayoutError::MarkRows { layout: self.name.clone(), rows: text.clone() })?
+                }
             };
             Ok(Mark { rows, columns: mark.columns.as_deref(), attributes: &mark.attributes })
         };
@@ -345,10 +346,7 @@ mod tests {
         use SeatAttribute::{Aisle, Power, Window};
         let layout = build(vec![CarPlan { attributes: vec![Power], ..car("1", "economy", 1, "ABC-D") }]).unwrap();
         let seen: Vec<_> = layout.spots.iter().map(|spot| (spot.column, spot.attributes.clone())).collect();
-        assert_eq!(
-            seen,
-            [(1, vec![Window, Power]), (2, vec![Power]), (3, vec![Aisle, Power]), (5, vec![Window, Aisle, Power])]
-        );
+        assert_eq!(seen, [(1, vec![Window, Power]), (2, vec![Power]), (3, vec![Aisle, Power]), (5, vec![Window, Aisle, Power])]);
     }
 
     #[test]

@@ -40,7 +40,9 @@ fn route(world: &World, from: &str, to: &str, date: &str) -> Value {
 async fn stations_are_found_as_people_type() {
     let world = demo().await;
     let names = async |search: &str| {
-        let answer = world.ask("query($s: String) { stations(search: $s, first: 3) { nodes { name code } } }", json!({ "s": search })).await;
+        let answer = world
+            .ask("query($s: String) { stations(search: $s, first: 3) { nodes { name code } } }", json!({ "s": search }))
+            .await;
         let nodes = answer["data"]["stations"]["nodes"].as_array().unwrap().clone();
         nodes.iter().map(|node| node["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
@@ -60,7 +62,12 @@ async fn stations_come_in_pages() {
     assert_eq!((first["totalCount"].as_i64(), first["pageInfo"]["hasNextPage"].as_bool()), (Some(40), Some(true)));
     let second = world.ask(query, json!({ "after": first["pageInfo"]["endCursor"] })).await["data"]["stations"].clone();
     assert_eq!((second["nodes"].as_array().unwrap().len(), second["pageInfo"]["hasNextPage"].as_bool()), (10, Some(false)));
-    for (arguments, code) in [("first: 101", "PAGE_TOO_LARGE"), ("first: 0", "PAGE_TOO_LARGE"), ("after: \"?\"", "INVALID_CURSOR"), ("after: \"YQ\"", "INVALID_CURSOR")] {
+    for (arguments, code) in [
+        ("first: 101", "PAGE_TOO_LARGE"),
+        ("first: 0", "PAGE_TOO_LARGE"),
+        ("after: \"?\"", "INVALID_CURSOR"),
+        ("after: \"YQ\"", "INVALID_CURSOR"),
+    ] {
         assert_eq!(world.refusal(&format!("{{ stations({arguments}) {{ totalCount }} }}"), json!({})).await, code);
     }
 }
@@ -81,7 +88,8 @@ async fn a_search_shows_trips_by_departure() {
 async fn a_search_comes_in_pages_without_gaps() {
     let world = demo().await;
     let whole = world.ask(SEARCH, route(&world, "CN", "GMR", "2026-11-25")).await;
-    let whole: Vec<_> = whole["data"]["searchTrips"]["nodes"].as_array().unwrap().iter().map(|node| node["trip"]["id"].clone()).collect();
+    let whole: Vec<_> =
+        whole["data"]["searchTrips"]["nodes"].as_array().unwrap().iter().map(|node| node["trip"]["id"].clone()).collect();
     let (mut seen, mut variables) = (Vec::new(), route(&world, "CN", "GMR", "2026-11-25"));
     variables["first"] = json!(2);
     loop {
@@ -99,7 +107,9 @@ async fn a_search_comes_in_pages_without_gaps() {
 #[tokio::test]
 async fn departed_trips_are_left_out() {
     let world = demo().await;
-    let count = async || world.ask(SEARCH, route(&world, "GMR", "BD", "2026-11-21")).await["data"]["searchTrips"]["totalCount"].as_i64().unwrap();
+    let count = async || {
+        world.ask(SEARCH, route(&world, "GMR", "BD", "2026-11-21")).await["data"]["searchTrips"]["totalCount"].as_i64().unwrap()
+    };
     // 03:00 in Jakarta; the trains leave at 06:30, 10:25, 15:30 and, as it is a Saturday, 19:50.
     assert_eq!(count().await, 4);
     world.clock.advance(chrono::TimeDelta::hours(8));

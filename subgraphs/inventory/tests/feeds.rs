@@ -66,7 +66,8 @@ async fn frequencies_become_departures() {
     let mut starts: Vec<_> = timetable.templates().iter().map(|template| template.start_secs / 60).collect();
     starts.sort_unstable();
     assert_eq!(starts, [360, 420, 1500, 1515]);
-    let same = |template: &std::sync::Arc<berth_inventory::trip::Template>| template.pattern.id == timetable.templates()[0].pattern.id;
+    let same =
+        |template: &std::sync::Arc<berth_inventory::trip::Template>| template.pattern.id == timetable.templates()[0].pattern.id;
     assert!(timetable.templates().iter().all(same), "one pattern serves all departures");
     let again = world.import(&small_feed_with(&[("frequencies.txt", frequencies)])).await.unwrap();
     assert_eq!((again.changed(), again.unchanged), (false, 4));
@@ -143,8 +144,14 @@ async fn seventy_legs() {
 #[tokio::test]
 async fn dressed_as_spreadsheets_dress_them() {
     let files = small_feed_with(&[
-        ("stops.txt", "\u{feff}\"stop_id\",\"stop_name\",\"extra\"\r\n\"A\",\"Alpha, main\",\"\"\r\n\"B\",\"Beta \"\"x\"\"\",\r\n C , Gamma\r\n\r\n"),
-        ("stop_times.txt", "\u{feff}stop_sequence, stop_id ,trip_id,departure_time,arrival_time\r\n3,C,T1,,10:00:00\r\n1,A,T1,8:00:00,\r\n2,B,T1,,\r\n"),
+        (
+            "stops.txt",
+            "\u{feff}\"stop_id\",\"stop_name\",\"extra\"\r\n\"A\",\"Alpha, main\",\"\"\r\n\"B\",\"Beta \"\"x\"\"\",\r\n C , Gamma\r\n\r\n",
+        ),
+        (
+            "stop_times.txt",
+            "\u{feff}stop_sequence, stop_id ,trip_id,departure_time,arrival_time\r\n3,C,T1,,10:00:00\r\n1,A,T1,8:00:00,\r\n2,B,T1,,\r\n",
+        ),
         ("trips.txt", "trip_id,service_id,route_id\nT1,S,R\n"),
     ]);
     let world = World::new().await;
@@ -161,10 +168,13 @@ async fn dressed_as_spreadsheets_dress_them() {
 #[tokio::test]
 async fn platforms_are_found_by_their_station() {
     let stops = "stop_id,stop_name,location_type,parent_station,stop_code\nP1,Platform 1,0,A,\nA,Alpha,1,,ALP\nB,Beta,,,\nE,Entrance,2,A,\nP2,Platform 2,0,A,\n";
-    let times = format!("{TIMES}T1,08:00:00,08:00:00,P1,1\nT1,09:00:00,09:00:00,B,2\nT2,09:00:00,09:00:00,B,1\nT2,10:00:00,10:00:00,P2,2\n");
+    let times = format!(
+        "{TIMES}T1,08:00:00,08:00:00,P1,1\nT1,09:00:00,09:00:00,B,2\nT2,09:00:00,09:00:00,B,1\nT2,10:00:00,10:00:00,P2,2\n"
+    );
     let trips = format!("{TRIPS}R,S,T1,Express 1\nR,S,T2,Express 2\n");
     let world = World::new().await;
-    let summary = world.import(&small_feed_with(&[("stops.txt", stops), ("stop_times.txt", &times), ("trips.txt", &trips)])).await.unwrap();
+    let summary =
+        world.import(&small_feed_with(&[("stops.txt", stops), ("stop_times.txt", &times), ("trips.txt", &trips)])).await.unwrap();
     assert_eq!(summary.stations, 2);
     let timetable = world.timetable();
     let (alpha, beta) = (timetable.find_stations("alp")[0].id, timetable.find_stations("beta")[0].id);
@@ -191,10 +201,8 @@ async fn closed_stops_make_no_legs() {
 async fn route_types_old_and_new() {
     let routes = "route_id,route_long_name,route_type\nR,Line,109\nF,Ship,1200\nB,Coach,702\nP,Plane,1100\n";
     let trips = format!("{TRIPS}R,S,T1,r\nF,S,T2,f\nB,S,T3,b\nP,S,T4,p\n");
-    let mut times = TIMES.to_owned();
-    for trip in 1..=4 {
-        times.push_str(&format!("T{trip},08:00:00,08:00:00,A,1\nT{trip},09:00:00,09:00:00,B,2\n"));
-    }
+    let calls = |trip| format!("T{trip},08:00:00,08:00:00,A,1\nT{trip},09:00:00,09:00:00,B,2\n");
+    let times: String = std::iter::once(TIMES.to_owned()).chain((1..=4).map(calls)).collect();
     let world = World::new().await;
     world.import(&small_feed_with(&[("routes.txt", routes), ("trips.txt", &trips), ("stop_times.txt", &times)])).await.unwrap();
     let timetable = world.timetable();
@@ -214,10 +222,15 @@ async fn route_types_old_and_new() {
 #[tokio::test]
 async fn fares_of_the_feed_go_before_distance() {
     let stops = "stop_id,stop_name,stop_lat,stop_lon,zone_id\nA,Alpha,-6,106,1\nB,Beta,-6,107,2\nC,Gamma,-6,108,3\n";
-    let attributes = "fare_id,price,currency_type,payment_method,transfers\nshort,12.50,USD,0,\nlong,20.00,USD,0,\nelse,99,USD,0,\n";
-    let rules = "fare_id,route_id,origin_id,destination_id,contains_id\nshort,R,1,2,\nlong,,,,1\nlong,,,,2\nlong,,,,3\nelse,Q,,,\n";
+    let attributes =
+        "fare_id,price,currency_type,payment_method,transfers\nshort,12.50,USD,0,\nlong,20.00,USD,0,\nelse,99,USD,0,\n";
+    let rules =
+        "fare_id,route_id,origin_id,destination_id,contains_id\nshort,R,1,2,\nlong,,,,1\nlong,,,,2\nlong,,,,3\nelse,Q,,,\n";
     let world = World::new().await;
-    world.import(&small_feed_with(&[("stops.txt", stops), ("fare_attributes.txt", attributes), ("fare_rules.txt", rules)])).await.unwrap();
+    world
+        .import(&small_feed_with(&[("stops.txt", stops), ("fare_attributes.txt", attributes), ("fare_rules.txt", rules)]))
+        .await
+        .unwrap();
     let trip = world.trip("Express 1", "2026-12-10");
     let price = |from, to, class: &str| trip.class_price(class, trip.segment(from, to).unwrap()).to_string();
     assert_eq!(price(0, 1, "economy"), "USD 12.50");
@@ -235,13 +248,34 @@ async fn a_bad_feed_changes_nothing() {
     for (changes, reason) in [
         (vec![("stop_times.txt", "")], "stop_times.txt is missing"),
         (vec![("agency.txt", "agency_name\nRail\n")], "agency.txt line 2: agency_timezone is empty, expected an IANA time zone"),
-        (vec![("agency.txt", "agency_name,agency_timezone\nRail,Mars/Base\n")], "agency.txt line 2: agency_timezone is Mars/Base, expected an IANA time zone like Asia/Jakarta"),
-        (vec![("trips.txt", "route_id,service_id,trip_id\nX,S,T1\n")], "trips.txt line 2: route_id is X, expected an id of routes.txt"),
-        (vec![("stops.txt", "stop_id,stop_name,stop_lat,stop_lon\nA,Alpha,95,1\n")], "stops.txt line 2: stop_lat is 95, expected degrees from -90 to 90"),
-        (vec![("stop_times.txt", "trip_id,arrival_time,departure_time,stop_id,stop_sequence\nT1,8h,8h,A,1\n")], "stop_times.txt line 2: arrival_time is 8h, expected a time like 25:05:00"),
-        (vec![("calendar_dates.txt", "service_id,date,exception_type\nS,2026-12-24,1\n")], "calendar_dates.txt line 2: date is 2026-12-24, expected a date like 20261224"),
-        (vec![("frequencies.txt", "trip_id,start_time,end_time,headway_secs\nT1,08:00:00,09:00:00,0\n")], "frequencies.txt line 2: headway_secs is 0, expected at least 10 seconds"),
-        (vec![("trips.txt", "route_id,service_id,trip_id\n")], "stop_times.txt line 2: trip_id is T1, expected an id of trips.txt"),
+        (
+            vec![("agency.txt", "agency_name,agency_timezone\nRail,Mars/Base\n")],
+            "agency.txt line 2: agency_timezone is Mars/Base, expected an IANA time zone like Asia/Jakarta",
+        ),
+        (
+            vec![("trips.txt", "route_id,service_id,trip_id\nX,S,T1\n")],
+            "trips.txt line 2: route_id is X, expected an id of routes.txt",
+        ),
+        (
+            vec![("stops.txt", "stop_id,stop_name,stop_lat,stop_lon\nA,Alpha,95,1\n")],
+            "stops.txt line 2: stop_lat is 95, expected degrees from -90 to 90",
+        ),
+        (
+            vec![("stop_times.txt", "trip_id,arrival_time,departure_time,stop_id,stop_sequence\nT1,8h,8h,A,1\n")],
+            "stop_times.txt line 2: arrival_time is 8h, expected a time like 25:05:00",
+        ),
+        (
+            vec![("calendar_dates.txt", "service_id,date,exception_type\nS,2026-12-24,1\n")],
+            "calendar_dates.txt line 2: date is 2026-12-24, expected a date like 20261224",
+        ),
+        (
+            vec![("frequencies.txt", "trip_id,start_time,end_time,headway_secs\nT1,08:00:00,09:00:00,0\n")],
+            "frequencies.txt line 2: headway_secs is 0, expected at least 10 seconds",
+        ),
+        (
+            vec![("trips.txt", "route_id,service_id,trip_id\n")],
+            "stop_times.txt line 2: trip_id is T1, expected an id of trips.txt",
+        ),
         (vec![("berth.toml", "[[rule]]\nlayout = 'none'\n")], "layout and fare file: a rule names none, which is not defined"),
     ] {
         let error = world.import(&small_feed_with(&changes)).await.unwrap_err();
@@ -286,7 +320,8 @@ async fn the_example_of_the_documentation_is_right() {
     let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let agency = "agency_name,agency_timezone\nKereta Api Contoh,Asia/Jakarta\n";
     let trips = format!("{TRIPS}R,S,T1,Express 57\nR,S,T2,Express 58\n");
-    let times = format!("{TIMES}T1,8:00:00,8:00:00,A,1\nT1,9:00:00,9:00:00,B,2\nT2,8:00:00,8:00:00,A,1\nT2,9:00:00,9:00:00,B,2\n");
+    let times =
+        format!("{TIMES}T1,8:00:00,8:00:00,A,1\nT1,9:00:00,9:00:00,B,2\nT2,8:00:00,8:00:00,A,1\nT2,9:00:00,9:00:00,B,2\n");
     let world = World::new().await;
     let feed = small_feed_with(&[("agency.txt", agency), ("trips.txt", &trips), ("stop_times.txt", &times)]);
     let options = ImportOptions { layouts: Some(example.to_owned()), ..ImportOptions::default() };

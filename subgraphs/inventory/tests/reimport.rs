@@ -39,8 +39,13 @@ async fn a_newer_version_updates_in_place() {
     assert_eq!((summary.updated, summary.conflicts.len(), summary.timetable_version), (1, 0, 2));
     let trip = world.timetable().trip(key).unwrap();
     assert_eq!((trip.leg_count(), trip.layout().spot_count()), (1, 2));
-    let gone = world.import(&small_feed_with(&[("trips.txt", "route_id,service_id,trip_id\nR,S,T1\nR,S,T9\n"),
-        ("stop_times.txt", &format!("{SHORTER}T9,1:00:00,1:00:00,A,1\nT9,2:00:00,2:00:00,B,2\n"))])).await.unwrap();
+    let gone = world
+        .import(&small_feed_with(&[
+            ("trips.txt", "route_id,service_id,trip_id\nR,S,T1\nR,S,T9\n"),
+            ("stop_times.txt", &format!("{SHORTER}T9,1:00:00,1:00:00,A,1\nT9,2:00:00,2:00:00,B,2\n")),
+        ]))
+        .await
+        .unwrap();
     assert_eq!((gone.added, gone.updated), (1, 1));
 }
 

@@ -30,11 +30,13 @@ pub struct CatalogueQuery;
 
 #[Object]
 impl CatalogueQuery {
-    /// Stations, by name; with a search, the best fit first. Fails with PAGE_TOO_LARGE and INVALID_CURSOR.
+    /// Stations, by name; with a search, the best fit first. Fails with `PAGE_TOO_LARGE` and `INVALID_CURSOR`.
     async fn stations(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Begin of a name, of a word of it, or of a code; case and accents do not matter. Absent: all stations.")]
+        #[graphql(
+            desc = "Begin of a name, of a word of it, or of a code; case and accents do not matter. Absent: all stations."
+        )]
         search: Option<String>,
         #[graphql(default_with = "Some(20)", desc = "How many, from 1 to 100.")] first: Option<i32>,
         #[graphql(desc = "Cursor of the last item of the page before.")] after: Option<String>,
@@ -55,8 +57,8 @@ impl CatalogueQuery {
     }
 
     /// Trips of a service date that can be boarded at one station and left at another, by departure, with the seats
-    /// that are free on the whole way. Trips that have departed are left out. Fails with INVALID_ID, UNKNOWN_STATION,
-    /// SAME_STATION, DATE_OUTSIDE_TIMETABLE, INVALID_PASSENGER_COUNT, PAGE_TOO_LARGE or INVALID_CURSOR.
+    /// that are free on the whole way. Trips that have departed are left out. Fails with `INVALID_ID`, `UNKNOWN_STATION`,
+    /// `SAME_STATION`, `DATE_OUTSIDE_TIMETABLE`, `INVALID_PASSENGER_COUNT`, `PAGE_TOO_LARGE` or `INVALID_CURSOR`.
     async fn search_trips(
         &self,
         ctx: &Context<'_>,
@@ -72,7 +74,7 @@ impl CatalogueQuery {
         Ok(connection(&page, rows, i32::try_from(found.total).ok()))
     }
 
-    /// A trip by id. Null when there is none, also when it does not run on that date. Fails with INVALID_ID when the id is malformed.
+    /// A trip by id. Null when there is none, also when it does not run on that date. Fails with `INVALID_ID` when the id is malformed.
     async fn trip(&self, ctx: &Context<'_>, #[graphql(desc = "Id of the trip, trip_...")] id: ID) -> Result<Option<Trip>> {
         let key = TripKey::decode(&id).map_err(|_| refused(Error::InvalidId("id")))?;
         Ok(ctx.data::<Trips>()?.find(key).map(Trip))

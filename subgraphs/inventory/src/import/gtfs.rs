@@ -277,11 +277,7 @@ fn agency_of(row: &Row<'_>, agencies: &[Agency]) -> Result<Option<usize>, Import
     }
 }
 
-fn read_calendar(
-    source: &mut Source,
-    feed: &mut Feed,
-    window: Option<(NaiveDate, NaiveDate)>,
-) -> Result<(), ImportError> {
+fn read_calendar(source: &mut Source, feed: &mut Feed, window: Option<(NaiveDate, NaiveDate)>) -> Result<(), ImportError> {
     const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
     let Some(mut table) = source.optional_table("calendar.txt")? else { return Ok(()) };
     while let Some(row) = table.next_row()? {
@@ -376,7 +372,7 @@ fn read_stop_times(
             distance: row.number::<f64>("shape_dist_traveled")?.filter(|distance| distance.is_finite()),
         });
         feed.stop_time_count += 1;
-        if feed.stop_time_count % 4096 == 0 {
+        if feed.stop_time_count.is_multiple_of(4096) {
             progress(Progress { stage: Stage::Read, done: feed.stop_time_count, total: None });
         }
     }

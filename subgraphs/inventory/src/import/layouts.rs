@@ -298,8 +298,17 @@ mod tests {
 
     #[test]
     fn rules_choose_by_every_condition() {
-        for fits in ["", "operator = 'kai'", "operator = '*indonesia'", "route = 'argo*'", "train = '8'", "train = 't8'", "route_type = 2",
-            "mode = 'rail'\ntime_zone = 'Asia/*'", "train = '*Lawu*'"] {
+        for fits in [
+            "",
+            "operator = 'kai'",
+            "operator = '*indonesia'",
+            "route = 'argo*'",
+            "train = '8'",
+            "train = 't8'",
+            "route_type = 2",
+            "mode = 'rail'\ntime_zone = 'Asia/*'",
+            "train = '*Lawu*'",
+        ] {
             assert_eq!(layout_of(fits), "own", "{fits}");
         }
         for fails in ["operator = 'DAMRI'", "train = '9'", "mode = 'bus'", "route = 'argo'", "mode = 'rail'\nroute_type = 100"] {
@@ -323,7 +332,10 @@ mod tests {
             ("[[rule]]\ncolour = 'red'", "unknown field `colour`"),
             ("[[fare]]\nname = 'x'\ncurrency = 'rupiah'\nclasses = []", "rupiah is no currency"),
             ("[[fare]]\nname = 'x'\ncurrency = 'IDR'\nclasses = []", "has no class"),
-            ("[[fare]]\nname = 'x'\ncurrency = 'EUR'\nclasses = [{ class = 'e', base = '1.005', per_km = '1' }]", "1.005 is no amount of EUR"),
+            (
+                "[[fare]]\nname = 'x'\ncurrency = 'EUR'\nclasses = [{ class = 'e', base = '1.005', per_km = '1' }]",
+                "1.005 is no amount of EUR",
+            ),
             ("[[layout]]\nname = 'x'\ncars = []", "has no seat"),
         ] {
             let error = LayoutBook::read(Some(text)).unwrap_err().to_string();

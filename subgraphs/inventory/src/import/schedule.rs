@@ -30,9 +30,7 @@ pub struct PlannedCall {
 pub fn plan(feed: &Feed, trip: &Trip) -> Result<Option<(i32, Vec<PlannedCall>)>, ImportError> {
     let times = complete_times(&trip.stop_times)?;
     let distances = distances(feed, &trip.stop_times);
-    let used: Vec<usize> = (0..times.len())
-        .filter(|&at| trip.stop_times[at].pickup || trip.stop_times[at].drop_off)
-        .collect();
+    let used: Vec<usize> = (0..times.len()).filter(|&at| trip.stop_times[at].pickup || trip.stop_times[at].drop_off).collect();
     let (Some(&first), true) = (used.first(), used.len() >= 2) else { return Ok(None) };
     let (start, origin) = (times[first].1, distances[first]);
     let call = |&at: &usize| {
@@ -79,10 +77,8 @@ pub fn departures(trip: &Trip) -> Vec<i32> {
 
 /// Arrival and departure of every stop, with the gaps between timed stops filled in and time never running backward.
 fn complete_times(stops: &[StopTime]) -> Result<Vec<(i32, i32)>, ImportError> {
-    let mut times: Vec<Option<(i32, i32)>> = stops
-        .iter()
-        .map(|stop| Some((stop.arrival.or(stop.departure)?, stop.departure.or(stop.arrival)?)))
-        .collect();
+    let mut times: Vec<Option<(i32, i32)>> =
+        stops.iter().map(|stop| Some((stop.arrival.or(stop.departure)?, stop.departure.or(stop.arrival)?))).collect();
     for at in [0, times.len().saturating_sub(1)] {
         if times.get(at).is_some_and(Option::is_none) {
             return Err(bad_time(&stops[at], "a time: it is the first or last stop"));
@@ -95,11 +91,11 @@ fn complete_times(stops: &[StopTime]) -> Result<Vec<(i32, i32)>, ImportError> {
         if departure < arrival || (at > 0 && arrival < before) {
             return Err(bad_time(&stops[at], "a time not before the one of the stop before"));
         }
-        for gap in known + 1..at {
+        for (gap, time) in times.iter_mut().enumerate().take(at).skip(known + 1) {
             let share = share_of_way(stops, known, gap, at);
             #[expect(clippy::cast_possible_truncation, reason = "between two times that fit")]
-            let time = before + (f64::from(arrival - before) * share).round() as i32;
-            times[gap] = Some((time, time));
+            let between = before + (f64::from(arrival - before) * share).round() as i32;
+            *time = Some((between, between));
         }
         known = at;
     }
@@ -176,7 +172,16 @@ mod tests {
 
     fn stop_time(sequence: u32, time: Option<i32>, distance: Option<f64>) -> StopTime {
         let stop = sequence as usize;
-        StopTime { line: 2 + u64::from(sequence), sequence, stop, arrival: time, departure: time, pickup: true, drop_off: true, distance }
+        StopTime {
+            line: 2 + u64::from(sequence),
+            sequence,
+            stop,
+            arrival: time,
+            departure: time,
+            pickup: true,
+            drop_off: true,
+            distance,
+        }
     }
 
     fn stop(position: Option<(f64, f64)>, parent: Option<usize>) -> Stop {
@@ -194,7 +199,8 @@ mod tests {
 
     #[test]
     fn missing_times_are_spread_by_count_or_distance() {
-        let plain = [stop_time(0, Some(0), None), stop_time(1, None, None), stop_time(2, None, None), stop_time(3, Some(900), None)];
+        let plain =
+            [stop_time(0, Some(0), None), stop_time(1, None, None), stop_time(2, None, None), stop_time(3, Some(900), None)];
         assert_eq!(complete_times(&plain).unwrap(), [(0, 0), (300, 300), (600, 600), (900, 900)]);
         let along = [stop_time(0, Some(0), Some(0.0)), stop_time(1, None, Some(9.0)), stop_time(2, Some(1000), Some(10.0))];
         assert_eq!(complete_times(&along).unwrap()[1], (900, 900));
@@ -204,7 +210,10 @@ mod tests {
     fn time_never_runs_backward() {
         let back = [stop_time(0, Some(100), None), stop_time(1, None, None), stop_time(2, Some(50), None)];
         let error = complete_times(&back).unwrap_err().to_string();
-        assert_eq!(error, "stop_times.txt line 4: arrival_time is 0:00:50, expected a time not before the one of the stop before");
+        assert_eq!(
+            error,
+            "stop_times.txt line 4: arrival_time is 0:00:50, expected a time not before the one of the stop before"
+        );
         let open = [stop_time(0, Some(100), None), stop_time(1, None, None)];
         assert!(complete_times(&open).unwrap_err().to_string().contains("first or last stop"));
     }

@@ -199,7 +199,8 @@ mod tests {
 
     #[test]
     fn rows_come_whatever_the_dress() {
-        let mut source = Source::Texts(&[("stops.txt", "\u{feff}Stop_ID ,\"stop_name\"\r\n 1 ,\"A \"\"x\"\", B\"\r\n,\r\n2\r\n")]);
+        let mut source =
+            Source::Texts(&[("stops.txt", "\u{feff}Stop_ID ,\"stop_name\"\r\n 1 ,\"A \"\"x\"\", B\"\r\n,\r\n2\r\n")]);
         let mut table = source.table("stops.txt").unwrap();
         let row = table.next_row().unwrap().unwrap();
         assert_eq!((row.text("stop_id"), row.text("stop_name"), row.text("stop_lat")), (Some("1"), Some("A \"x\", B"), None));

@@ -192,13 +192,10 @@ async fn parts<S: DeserializeOwned, T>(
     mut read: impl FnMut(Uuid, S) -> Result<T, DbErr>,
 ) -> Result<HashMap<Uuid, Arc<T>>, DbErr> {
     let column = kind.word();
-    let text = format!(
-        "SELECT id, content FROM timetable_part WHERE kind = $1 AND id IN (SELECT {column}_id FROM trip_template)"
-    );
+    let text =
+        format!("SELECT id, content FROM timetable_part WHERE kind = $1 AND id IN (SELECT {column}_id FROM trip_template)");
     let mut found = HashMap::new();
-    for PartRow { id, content } in
-        PartRow::find_by_statement(sql(connection, &text, [column.into()])).all(connection).await?
-    {
+    for PartRow { id, content } in PartRow::find_by_statement(sql(connection, &text, [column.into()])).all(connection).await? {
         let stored = serde_json::from_str(&content).map_err(broken)?;
         found.insert(id, Arc::new(read(id, stored)?));
     }

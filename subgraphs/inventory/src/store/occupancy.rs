@@ -1,7 +1,7 @@
 //! What the catalogue reads of the claims: how full segments are, and which trips have claims at all.
 
 use berth_contracts::id::TripKey;
-use berth_kernel::db::sql;
+use berth_kernel::db::{rows_placeholder, sql};
 use sea_orm::{ConnectionTrait, DbErr, Value};
 use uuid::Uuid;
 
@@ -41,13 +41,7 @@ pub async fn occupied(
 
 /// A claim on any leg of the part takes the seat; an expired hold takes nothing. SOLD (1) beats BLOCKED (2) beats HELD (0).
 fn occupied_text(parts: usize) -> String {
-    let mut asked = String::with_capacity(parts * 40);
-    for part in 0..parts {
-        let first = 2 + part * 5;
-        let comma = if part == 0 { "" } else { "," };
-        let (a, b, c, d, e) = (first, first + 1, first + 2, first + 3, first + 4);
-        asked.push_str(&format!("{comma}(${a},${b},${c},${d},${e})"));
-    }
+    let asked = rows_placeholder(parts, 5, 2);
     format!(
         "WITH asked (n, template, day, from_leg, to_leg) AS (VALUES {asked}) \
          SELECT asked.n AS n, c.spot_no AS spot_no, MAX(CASE c.state WHEN 1 THEN 3 WHEN 2 THEN 2 ELSE 1 END) AS strength \

@@ -67,8 +67,8 @@ impl Trip {
         (0..=self.0.leg_count()).map(|index| TripStop { trip: self.0.clone(), index }).collect()
     }
 
-    /// Every seat, with its state and its price between two stops of this trip. Fails with INVALID_ID when an id is
-    /// malformed, and with INVALID_SEGMENT when a stop belongs to another trip, the stops are the same or in the wrong
+    /// Every seat, with its state and its price between two stops of this trip. Fails with `INVALID_ID` when an id is
+    /// malformed, and with `INVALID_SEGMENT` when a stop belongs to another trip, the stops are the same or in the wrong
     /// order, or boarding or leaving is not possible there.
     async fn seat_map(
         &self,

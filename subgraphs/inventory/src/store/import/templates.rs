@@ -24,8 +24,20 @@ use crate::{
 };
 
 const COLUMNS: [&str; 14] = [
-    "id", "feed_id", "source_id", "frequency_secs", "name", "mode", "operator_id", "time_zone", "start_secs",
-    "calendar_id", "pattern_id", "layout_id", "tariff_id", "retired",
+    "id",
+    "feed_id",
+    "source_id",
+    "frequency_secs",
+    "name",
+    "mode",
+    "operator_id",
+    "time_zone",
+    "start_secs",
+    "calendar_id",
+    "pattern_id",
+    "layout_id",
+    "tariff_id",
+    "retired",
 ];
 
 #[derive(Debug, Clone, PartialEq, FromQueryResult)]
