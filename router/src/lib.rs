@@ -9,7 +9,7 @@
 //! | `door` | which part answers a request: GraphQL, GraphiQL, WebSocket, or the routes of the app |
 //! | `http_graphql` | GraphQL over HTTP: negotiation, body, status codes |
 //! | `websocket`, `protocol` | GraphQL over WebSocket (`graphql-transport-ws`) |
-//! | `live` | one upstream per live feed, however many people watch it |
+//! | `live`, `framing` | one upstream per live feed, however many people watch it; events as HTTP streams |
 //! | `auth` | access tokens: `EdDSA` only, refused before anything runs |
 //! | `document`, `rules` | limits on the operation itself |
 //! | `engine`, `plugin`, `executor` | the embedded router, its hooks, and the way into a subgraph of this process |
@@ -43,6 +43,7 @@ mod document;
 mod door;
 mod engine;
 mod executor;
+mod framing;
 mod graphiql;
 mod http_graphql;
 mod live;

@@ -6,29 +6,24 @@
 //! own (the snapshot, or the changes since a version) and continues with the shared events that are
 //! newer. A watcher that lags behind starts over with a snapshot instead of missing changes silently.
 
-use std::{collections::BTreeMap, collections::HashMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    rc::Rc,
+    time::Duration,
+};
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use hive_router::{
     executor::plugins::hooks::on_graphql_params::GraphQLParams,
     graphql_tools::{
         parser::parse_query,
         static_graphql::query::{Document, Field, OperationDefinition, Selection},
     },
-    pipeline::{
-        header::{RequestAccepts, StreamContentType},
-        multipart_subscribe::{
-            APOLLO_MULTIPART_HTTP_CONTENT_TYPE, INCREMENTAL_DELIVERY_CONTENT_TYPE,
-            create_apollo_multipart_http_stream, create_incremental_delivery_stream,
-        },
-        sse,
-    },
     sonic_rs::{self, JsonValueTrait},
 };
 use ntex::{
     http::{
-        Response,
         body::{Body, ResponseBody},
         header,
     },
@@ -37,7 +32,15 @@ use ntex::{
 };
 use tokio::sync::{broadcast, mpsc};
 
-use crate::{door::Door, params, plugin::Caller, rules, websocket::synthetic};
+use crate::{
+    auth::{self, Viewer},
+    door::Door,
+    framing::Form,
+    params,
+    plugin::Caller,
+    rules,
+    websocket::synthetic,
+};
 
 /// The JSON of one event.
 pub(crate) type Event = Bytes;
@@ -48,7 +51,6 @@ const LAG: usize = 256;
 const IN_FLIGHT: usize = 16;
 /// The field whose feed is shared.
 const SHARED_FIELD: &str = "seatAvailability";
-const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// The shared upstreams of one worker.
 #[derive(Default)]
@@ -231,52 +233,83 @@ pub(crate) fn event(chunk: &[u8]) -> Option<&str> {
     Some(text.strip_prefix("event: next\ndata: ")?.trim_end_matches('\n'))
 }
 
-/// The shared feed as an HTTP stream, in the form that the client accepts.
+/// A subscription as an HTTP stream, in the form that the client accepts. `None` when the operation
+/// is none or does not start: then it runs like a query and tells its client why.
 pub(crate) async fn over_http(
     door: &Rc<Door>,
     request: &HttpRequest,
     params: &GraphQLParams,
     caller: &Caller,
 ) -> Option<HttpResponse> {
-    request.negotiate(false).ok()?.stream_content_type()?;
+    let form = Form::accepted(request)?;
     let slot = door.engine.reserve_stream()?;
-    let events = join(door, params, caller).await?;
+    let events = match join(door, params, caller).await {
+        Some(events) => events,
+        None => alone(door, params, caller).await?,
+    };
     let events = stream::unfold((events, slot), |(mut events, slot)| async move {
         let event = events.recv().await?;
-        Some((event.to_vec(), (events, slot)))
+        Some((event, (events, slot)))
     });
-    streamed(request, Box::pin(events))
+    Some(form.response(Box::pin(events)))
+}
+
+/// A subscription of its own. A private one ends when its token does.
+async fn alone(door: &Rc<Door>, params: &GraphQLParams, caller: &Caller) -> Option<mpsc::Receiver<Event>> {
+    let document = parse_query::<String>(params.query.as_deref()?).ok()?.into_static();
+    if !rules::operations(&document).all(|operation| matches!(operation, OperationDefinition::Subscription(_))) {
+        return None;
+    }
+    let mut request = synthetic(caller);
+    let mut answer = door.engine.run(&mut request, params::copy(params), caller.clone()).await;
+    if !is_stream(&answer.response) {
+        return None;
+    }
+    let ends = caller.viewer.as_ref().filter(|_| !answer.public).map(Viewer::remaining);
+    let body = answer.response.take_body();
+    let (out, events) = mpsc::channel(IN_FLIGHT);
+    rt::spawn(pass_on(body, ends, out, caller.request_id.clone()));
+    Some(events)
+}
+
+async fn pass_on(mut body: ResponseBody<Body>, ends: Option<Duration>, out: mpsc::Sender<Event>, request_id: String) {
+    let expiry = after(ends);
+    tokio::pin!(expiry);
+    loop {
+        let event = tokio::select! {
+            event = next_event(&mut body) => event,
+            () = out.closed() => return,
+            () = &mut expiry => {
+                let errors = auth::expired().errors_json(&request_id);
+                let last = serde_json::json!({ "data": null, "errors": errors }).to_string();
+                let _ = out.send(last.into()).await;
+                return;
+            }
+        };
+        let Some(event) = event else { return };
+        if out.send(event).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Resolves when the time is over; never without a limit.
+pub(crate) async fn after(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// A single answer as the only event of a stream.
 pub(crate) async fn as_stream(request: &HttpRequest, mut answer: HttpResponse) -> HttpResponse {
+    let Some(form) = Form::accepted(request) else { return answer };
     let mut text = Vec::new();
     let mut body = answer.take_body();
     while let Some(Ok(chunk)) = body.next().await {
         text.extend_from_slice(&chunk);
     }
-    streamed(request, Box::pin(stream::iter([text]))).unwrap_or(answer)
-}
-
-/// Events in the form that the client accepts.
-fn streamed(request: &HttpRequest, events: impl Stream<Item = Vec<u8>> + Send + Unpin + 'static) -> Option<HttpResponse> {
-    let mode = request.negotiate(false).ok()?;
-    let mut response = Response::build(http::StatusCode::OK);
-    response.set_header(header::CACHE_CONTROL, "no-store");
-    Some(match mode.stream_content_type()? {
-        StreamContentType::SSE => {
-            response.set_header(header::CONTENT_TYPE, sse::SSE_HEADER);
-            response.streaming(sse::create_stream(events, HEARTBEAT))
-        }
-        StreamContentType::ApolloMultipartHTTP => {
-            response.set_header(header::CONTENT_TYPE, APOLLO_MULTIPART_HTTP_CONTENT_TYPE);
-            response.streaming(create_apollo_multipart_http_stream(events, HEARTBEAT))
-        }
-        StreamContentType::IncrementalDelivery => {
-            response.set_header(header::CONTENT_TYPE, INCREMENTAL_DELIVERY_CONTENT_TYPE);
-            response.streaming(create_incremental_delivery_stream(events))
-        }
-    })
+    form.response(stream::iter([Event::from(text)]))
 }
 
 /// Whether an answer is one JSON document.

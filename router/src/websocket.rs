@@ -289,10 +289,12 @@ impl Socket {
         let mut body = answer.response.take_body();
         let ends = viewer.filter(|_| !answer.public).map(|viewer| viewer.remaining());
         let mut text = Vec::new();
+        let expiry = live::after(ends);
+        tokio::pin!(expiry);
         loop {
             let chunk = tokio::select! {
                 chunk = body.next() => chunk,
-                () = after(ends), if !single => {
+                () = &mut expiry, if !single => {
                     self.send(self.refused(id, &auth::expired())).await;
                     return;
                 }
@@ -340,13 +342,6 @@ impl Socket {
 
     fn refused(&self, id: &str, refusal: &Refusal) -> Message {
         protocol::error(id, &refusal.errors_json(&self.request_id).to_string())
-    }
-}
-
-async fn after(limit: Option<Duration>) {
-    match limit {
-        Some(limit) => tokio::time::sleep(limit).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -102,6 +102,17 @@ async fn a_private_stream_ends_with_its_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_private_stream_over_http_ends_with_its_token() {
+    let rig = Rig::start(Way::InProcess).await;
+    let mut short = claims("ann");
+    short["exp"] = json!(now() + 3);
+    let token = signed("at+jwt", &short);
+    let query = "subscription { bookingStatus(bookingId: 5) { id } }";
+    let text = stream_text(&rig, query, "text/event-stream", Some(&token), "event: complete").await;
+    assert!(text.contains("TOKEN_EXPIRED"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_people_never_share_a_private_stream() {
     let rig = Rig::start(Way::InProcess).await;
     let mut sockets = Vec::new();
@@ -183,14 +194,15 @@ async fn stream_text(rig: &Rig, query: &str, accept: &str, token: Option<&str>, 
 async fn streams_over_http() {
     let rig = Rig::start(Way::InProcess).await;
     let sse = stream_text(&rig, SEATS, "text/event-stream", None, "SNAPSHOT").await;
-    assert!(sse.starts_with("event: next\ndata: {\"data\":{\"seatAvailability\""), "{sse}");
+    assert!(sse.starts_with(":\n\nevent: next\ndata: {\"data\":{\"seatAvailability\""), "{sse}");
     let private = "subscription { bookingStatus(bookingId: 5) { viewer } }";
-    let sse = stream_text(&rig, private, "text/event-stream", Some(&token("ann")), "\n\n").await;
+    let sse = stream_text(&rig, private, "text/event-stream", Some(&token("ann")), "}\n\n").await;
     assert!(sse.contains("\"viewer\":\"ann\""), "{sse}");
     let apollo = "multipart/mixed;subscriptionSpec=\"1.0\", application/json";
     for query in [SEATS, private] {
         let multipart = stream_text(&rig, query, apollo, Some(&token("ann")), "\"data\"").await;
-        assert!(multipart.contains("\"payload\"") && multipart.contains("--graphql"), "{multipart}");
+        assert!(multipart.contains("{\"payload\":{\"data\""), "{multipart}");
+        assert!(multipart.ends_with("\r\n--graphql"), "an event is whole when it is sent: {multipart}");
     }
     let sse = stream_text(&rig, "{ whoami }", "text/event-stream", None, "complete").await;
     assert!(sse.contains("\"whoami\":\"nobody\""), "{sse}");
