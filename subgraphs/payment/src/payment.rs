@@ -153,6 +153,8 @@ impl Payment {
     /// The state after this look at the provider; `None` when nothing changes.
     pub fn after(&self, sighting: &Sighting) -> Option<Status> {
         match self.status.after(sighting.truth)? {
+            // The order waits, but the answer with its QR code is lost or still on its way: nothing can be shown yet.
+            Status::Pending if sighting.qris_payload.is_none() => None,
             // Other money than asked for pays no booking.
             Status::Paid if Some(sighting.gross) != self.amount.whole_major().ok() => Some(Status::NeedsAttention),
             next => Some(next),

@@ -104,7 +104,7 @@ impl Provider for Line {
             return Err(lost());
         }
         let answer = self.real.charge(charge).await;
-        if self.hit(Fault::ChargeAnswerLost) { Err(lost()) } else { answer }
+        if answer.is_ok() && self.hit(Fault::ChargeAnswerLost) { Err(lost()) } else { answer }
     }
 
     async fn status(&self, order_id: &str) -> Result<Sighting, ProviderError> {
@@ -140,7 +140,6 @@ impl Default for Plan {
 
 pub struct World {
     pub payments: Payments,
-    pub sandbox: Sandbox,
     pub bookings: Arc<Bookings>,
     pub line: Arc<Line>,
     pub clock: Clock,
@@ -178,6 +177,14 @@ fn config(provider_url: &str, public: &str, plan: &Plan) -> PaymentConfig {
     config
 }
 
+/// SQLite, or a schema of its own on the PostgreSQL of `BERTH_TEST_POSTGRES_URL`.
+async fn database(dir: &TempDir, clock: &Clock) -> Db {
+    match std::env::var("BERTH_TEST_POSTGRES_URL") {
+        Ok(url) => Db::open_postgres(&url, &format!("payment_{}", clock.new_key().simple()), 5).await.unwrap(),
+        Err(_) => Db::open_sqlite(&dir.path().join("payment.sqlite")).await.unwrap(),
+    }
+}
+
 impl World {
     pub async fn new() -> Self {
         Self::with(Plan::default()).await
@@ -186,7 +193,7 @@ impl World {
     pub async fn with(plan: Plan) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (clock, cancel) = (Clock::system(), CancellationToken::new());
-        let db = Db::open_sqlite(&dir.path().join("payment.sqlite")).await.unwrap();
+        let db = database(&dir, &clock).await;
         db.migrate::<PaymentMigrator>().await.unwrap();
         let sandbox_db = Db::open_sqlite(&dir.path().join("sandbox.sqlite")).await.unwrap();
         sandbox_db.migrate::<SandboxMigrator>().await.unwrap();
@@ -210,7 +217,7 @@ impl World {
         }
         let (schema, user_id) = (payments.schema(), clock.new_key());
         let http = reqwest::Client::builder().tls_certs_only([]).build().unwrap();
-        Self { payments, sandbox, bookings, line, clock, deps, public, http, user_id, schema, config, _dir: dir }
+        Self { payments, bookings, line, clock, deps, public, http, user_id, schema, config, _dir: dir }
     }
 
     /// The service anew over the same database, as after a restart.
