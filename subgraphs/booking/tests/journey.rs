@@ -1,5 +1,7 @@
 //! From a hold to tickets, through the schema.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
+
 mod world;
 
 use berth_contracts::{Kind, peer::PassengerCopy};

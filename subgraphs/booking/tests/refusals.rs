@@ -1,5 +1,7 @@
 //! Every refusal of the booking mutations, typed and without effect; and what strangers see.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
+
 mod world;
 
 use berth_contracts::Kind;

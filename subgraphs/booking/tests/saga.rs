@@ -1,5 +1,7 @@
 //! The saga under lost answers, repeated steps, crashes and late money.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
+
 mod world;
 
 use std::sync::atomic::Ordering::SeqCst;
@@ -159,7 +161,9 @@ async fn of_two_late_payers_one_gets_the_seats() {
     let payments = [world.payments.add(key, "PENDING"), world.payments.add(key, "PENDING")];
     world.clock.advance(after_deadline());
     world.settle().await;
-    payments.iter().for_each(|payment| world.payments.pay(*payment));
+    for payment in payments {
+        world.payments.pay(payment);
+    }
     world.settle().await;
     assert_eq!((world.status(&id).await.as_str(), world.tickets(&id).await.len()), ("CONFIRMED", 1));
     assert_eq!(world.payments.refund_of(payments[0]), None);

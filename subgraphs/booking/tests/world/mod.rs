@@ -1,4 +1,4 @@
-//! One booking service on a real SQLite file, between three peers that do what the test tells them.
+//! One booking service on a real SQLite file, or on the PostgreSQL of `BERTH_TEST_POSTGRES_URL`, between three peers that do what the test tells them.
 
 #![allow(dead_code, reason = "each suite uses its own part of the world")]
 
@@ -42,6 +42,8 @@ pub struct World {
     pub users: Arc<Users>,
     pub ani: Uuid,
     folder: TempDir,
+    /// Schema on PostgreSQL.
+    schema_name: String,
 }
 
 impl World {
@@ -53,17 +55,18 @@ impl World {
         let (payments, users) = (Arc::new(Payments::default()), Arc::new(Users::default()));
         let key = SignKey::generate();
         let peers = (Arc::clone(&inventory), Arc::clone(&payments), Arc::clone(&users));
-        let deps = open(folder.path(), &clock, &mail).await;
+        let schema_name = format!("booking_{}", clock.new_key().simple());
+        let deps = open(folder.path(), &schema_name, &clock, &mail).await;
         deps.db.migrate::<BookingMigrator>().await.expect("migrates");
         let bookings = wire(&deps, &key, &peers);
         let (schema, prepare) = (bookings.schema(), bookings.prepare());
         let ani = clock.new_key();
-        Self { bookings, schema, prepare, deps, clock, mail, key, inventory, payments, users, ani, folder }
+        Self { bookings, schema, prepare, deps, clock, mail, key, inventory, payments, users, ani, folder, schema_name }
     }
 
     /// The process dies and starts again: a new service on the same file.
     pub async fn restart(&mut self) {
-        self.deps = open(self.folder.path(), &self.clock, &self.mail).await;
+        self.deps = open(self.folder.path(), &self.schema_name, &self.clock, &self.mail).await;
         let peers = (Arc::clone(&self.inventory), Arc::clone(&self.payments), Arc::clone(&self.users));
         self.bookings = wire(&self.deps, &self.key, &peers);
         (self.schema, self.prepare) = (self.bookings.schema(), self.bookings.prepare());
@@ -149,8 +152,11 @@ impl World {
     }
 }
 
-async fn open(folder: &Path, clock: &Clock, mail: &Arc<Mail>) -> Deps {
-    let db = Db::open_sqlite(&folder.join("booking.db")).await.expect("opens");
+async fn open(folder: &Path, schema: &str, clock: &Clock, mail: &Arc<Mail>) -> Deps {
+    let db = match std::env::var("BERTH_TEST_POSTGRES_URL") {
+        Ok(url) => Db::open_postgres(&url, schema, 5).await.expect("opens"),
+        Err(_) => Db::open_sqlite(&folder.join("booking.db")).await.expect("opens"),
+    };
     Deps::new(db, clock.clone(), Bus::local(), Arc::clone(mail), Sealer::new([7; 32]), CancellationToken::new())
 }
 

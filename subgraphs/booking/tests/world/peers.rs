@@ -1,5 +1,7 @@
 //! Peers that keep their promises in memory and fail when told to.
 
+#![allow(clippy::assigning_clones, reason = "short statuses")]
+
 use std::{
     collections::HashMap,
     sync::atomic::{AtomicU32, Ordering},
