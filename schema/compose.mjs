@@ -40,6 +40,12 @@ if (lost.length > 0) {
   process.exit(1);
 }
 
+const silent = undocumented(result.publicSdl);
+if (silent.length > 0) {
+  console.error(`compose: without a description: ${silent.join(', ')}`);
+  process.exit(1);
+}
+
 const folder = dirname(configFile) === resolve(here, '..') ? here : join(dirname(configFile), 'schema');
 const header = [
   `# subgraphs-sha256: ${fingerprint(subgraphs)}`,
@@ -106,6 +112,19 @@ function guardsOf(sdl) {
 function lostGuards(subgraphs, supergraphSdl) {
   const kept = guardsOf(supergraphSdl);
   return subgraphs.flatMap(({ name, sdl }) => [...guardsOf(sdl)].filter((g) => !kept.has(g)).map((g) => `${name}: ${g}`));
+}
+
+/** Types, fields, arguments and enum values of the public schema that tell a reader nothing. */
+function undocumented(sdl) {
+  const found = [];
+  for (const type of parse(sdl).definitions.filter((node) => node.name && node.kind !== 'DirectiveDefinition')) {
+    const fields = [...(type.fields ?? []), ...(type.values ?? [])];
+    const members = fields.flatMap((field) => [field, ...(field.arguments ?? [])]);
+    for (const node of [type, ...members]) {
+      if (!node.description) found.push(node === type ? type.name.value : `${type.name.value}.${node.name.value}`);
+    }
+  }
+  return found;
 }
 
 function write(files) {

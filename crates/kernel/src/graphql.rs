@@ -5,7 +5,7 @@ mod refusal;
 mod scalar;
 mod sdl;
 
-pub use page::{Page, PageError, Total, connection, page};
+pub use page::{Page, PageError, PageOf, Total, connection, page};
 pub use refusal::{
     IdempotencyConflictError, IdempotencyInProgressError, InvalidInputError, InvalidTransitionError,
     NotFoundError, RateLimitedError, RefusalText, internal, refuse, unauthenticated,

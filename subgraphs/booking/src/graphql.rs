@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_graphql::{Context, Schema, SchemaBuilder, dataloader::DataLoader};
 use berth_kernel::{
-    graphql::{Page, internal, refuse},
+    graphql::{Page, PageOf, internal, refuse},
     server::Prepare,
 };
 
@@ -30,6 +30,8 @@ pub(crate) fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(Query::default(), Mutation, Subscription)
         .register_output_type::<types::UserError>()
         .register_output_type::<types::Node>()
+        .override_output_type_description::<PageOf<types::Booking>>("A page of bookings.")
+        .override_output_type_description::<PageOf<types::Ticket>>("A page of tickets.")
         .enable_federation()
         .enable_subscription_in_federation()
 }

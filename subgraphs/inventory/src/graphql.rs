@@ -8,7 +8,7 @@ pub mod subscription;
 pub mod types;
 
 use async_graphql::{MergedObject, Schema, SchemaBuilder};
-use berth_kernel::graphql::{internal, refuse};
+use berth_kernel::graphql::{PageOf, internal, refuse};
 
 pub use mutation::Mutation;
 pub use subscription::Subscription;
@@ -29,6 +29,8 @@ pub fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
         .enable_subscription_in_federation()
         .register_output_type::<types::node::Node>()
         .register_output_type::<types::refusal::UserError>()
+        .override_output_type_description::<PageOf<types::station::Station>>("A page of stations.")
+        .override_output_type_description::<PageOf<types::search::TripOption>>("A page of trips that go where you want to go.")
 }
 
 /// A refusal or a fault as an error of the graph.

@@ -7,6 +7,7 @@ mod result;
 mod types;
 
 use async_graphql::{Context, EmptySubscription, Result, Schema, SchemaBuilder};
+use berth_kernel::graphql::PageOf;
 
 pub use loaders::with_loaders;
 pub use mutation::Mutation;
@@ -24,6 +25,7 @@ pub fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
         .enable_federation()
         .register_output_type::<UserError>()
         .register_output_type::<Node>()
+        .override_output_type_description::<PageOf<types::passenger::Passenger>>("A page of passengers.")
 }
 
 fn accounts<'a>(ctx: &Context<'a>) -> Result<&'a Accounts> {

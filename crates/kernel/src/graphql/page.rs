@@ -54,6 +54,9 @@ fn decode_cursor(cursor: String) -> Result<String, PageError> {
     text.ok_or_else(|| refuse("INVALID_CURSOR", "after is not a cursor of this list"))
 }
 
+/// The connection of a kind of thing, as [`connection`] makes it.
+pub type PageOf<T> = Connection<String, T, Total, EmptyFields>;
+
 /// A connection from the rows of a page. Pass up to `page.first + 1` rows, each with its position: the surplus row only
 /// tells that there is a next page.
 pub fn connection<T: OutputType>(
