@@ -89,6 +89,7 @@ pub struct Table<'s> {
     columns: HashMap<String, usize>,
     record: StringRecord,
     line: u64,
+    lag: u64,
 }
 
 impl<'s> Table<'s> {
@@ -96,7 +97,9 @@ impl<'s> Table<'s> {
         let mut reader = ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(bytes);
         let headers = reader.headers().map_err(|error| bad_csv(file, &error))?;
         let columns = headers.iter().enumerate().map(|(at, name)| (name.to_ascii_lowercase(), at)).collect();
-        Ok(Self { file, reader, columns, record: StringRecord::new(), line: 1 })
+        // Where lines end in CRLF, the reader counts one when it meets the LF, which is after the next record has begun.
+        let lag = u64::from(reader.position().line() == 1);
+        Ok(Self { file, reader, columns, record: StringRecord::new(), line: 1, lag })
     }
 
     /// The next row that has anything in it.
@@ -105,7 +108,7 @@ impl<'s> Table<'s> {
             if !self.reader.read_record(&mut self.record).map_err(|error| bad_csv(self.file, &error))? {
                 return Ok(None);
             }
-            self.line = self.record.position().map_or(self.line, csv::Position::line);
+            self.line = self.record.position().map_or(self.line, |position| position.line() + self.lag);
             if self.record.iter().any(|field| !field.is_empty()) {
                 break;
             }
