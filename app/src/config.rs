@@ -73,6 +73,8 @@ pub struct Config {
     pub provider_server_key: Option<String>,
     /// How payments are polled: seconds after the start of a payment, separated by commas.
     pub payment_poll_secs: String,
+    /// Whether the sandbox provider sends its notifications. Without them payments are found by polling.
+    pub sandbox_webhooks: bool,
     /// How the router reaches the subgraphs.
     pub subgraph_transport: Transport,
     /// Imports the demo timetable into an empty inventory, and extends it at each start.
@@ -99,6 +101,7 @@ impl Default for Config {
             provider_url: None,
             provider_server_key: None,
             payment_poll_secs: "60,120,300,600,1800".to_owned(),
+            sandbox_webhooks: true,
             subgraph_transport: Transport::InProcess,
             demo: true,
             allowed_origins: String::new(),

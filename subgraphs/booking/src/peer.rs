@@ -12,8 +12,9 @@ use crate::{
     store,
 };
 
-/// How often a start of payment is tried against other steps.
-const TRIES: usize = 8;
+/// How often a start of payment is tried against other steps. A client that repeats its request eight times at once meets
+/// itself here, and the saga as well.
+const TRIES: usize = 64;
 
 impl Bookings {
     async fn known(&self, booking_id: Uuid) -> Result<Booking, PeerError> {
