@@ -2,15 +2,13 @@
 //! the operation runs, because an embedded router that takes a bad token for an anonymous caller
 //! would turn an expired session into a silently different answer.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
 use jsonwebtoken::{
     Algorithm, DecodingKey, Validation, decode, decode_header,
     errors::ErrorKind,
+    get_current_timestamp,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet},
 };
 use ntex::http::{HeaderMap, header};
@@ -33,12 +31,8 @@ pub(crate) struct Viewer {
 impl Viewer {
     /// Time until the token ends.
     pub(crate) fn remaining(&self) -> Duration {
-        Duration::from_secs(self.expires_at).saturating_sub(now())
+        Duration::from_secs(self.expires_at.saturating_sub(get_current_timestamp()))
     }
-}
-
-fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[derive(Deserialize)]
@@ -66,10 +60,7 @@ impl TokenVerifier {
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        let verified = moka::sync::Cache::builder()
-            .max_capacity(REMEMBERED)
-            .time_to_live(Duration::from_secs(600))
-            .build();
+        let verified = moka::sync::Cache::builder().max_capacity(REMEMBERED).time_to_live(Duration::from_mins(10)).build();
         Ok(Self { keys, validation, verified })
     }
 
@@ -102,7 +93,7 @@ impl TokenVerifier {
             self.verified.insert(token.clone(), expires_at);
             expires_at
         };
-        if expires_at <= now().as_secs() {
+        if expires_at <= get_current_timestamp() {
             return Err(expired());
         }
         Ok(Viewer { token, expires_at })

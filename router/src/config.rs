@@ -81,7 +81,7 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Time until a query or mutation is answered.
     pub execution: Duration,
-    /// Open WebSockets and open HTTP streams, each.
+    /// Open `WebSocket` connections and open HTTP streams, each.
     pub live_clients: usize,
     /// Operations running at once on one WebSocket.
     pub operations_per_socket: usize,

@@ -100,11 +100,7 @@ fn skip_while(source: &[u8], at: usize, fits: impl Fn(u8) -> bool) -> usize {
 }
 
 fn end_of_graphql_string(source: &[u8], at: usize) -> usize {
-    if source[at..].starts_with(b"\"\"\"") {
-        end_of_block_string(source, at + 3)
-    } else {
-        end_of_string(source, at)
-    }
+    if source[at..].starts_with(b"\"\"\"") { end_of_block_string(source, at + 3) } else { end_of_string(source, at) }
 }
 
 fn end_of_block_string(source: &[u8], mut at: usize) -> usize {
@@ -140,8 +136,10 @@ mod tests {
 
     #[test]
     fn counts_tokens_like_a_lexer() {
-        let size = measure(br#"query Q($a: Int = -1) { a: b(x: "} { \" ", y: """{""" ) # { {
-          ...F }"#);
+        let size = measure(
+            br#"query Q($a: Int = -1) { a: b(x: "} { \" ", y: """{""" ) # { {
+          ...F }"#,
+        );
         assert_eq!(size, Size { tokens: 24, nesting: 2 });
     }
 

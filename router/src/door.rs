@@ -2,8 +2,12 @@
 
 use std::{
     cell::{Cell, RefCell},
+    hash::{BuildHasher, Hasher, RandomState},
     rc::Rc,
-    sync::Arc,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use hive_router::background_tasks::CancellationToken;
@@ -16,7 +20,6 @@ use ntex::{
     web::{self, DefaultError, HttpRequest, WebRequest, WebResponse},
 };
 use tokio::runtime::Handle;
-use uuid::Uuid;
 
 use crate::{
     auth::TokenVerifier,
@@ -46,7 +49,7 @@ pub(crate) struct Door {
     shared: Shared,
     /// Feeds that this worker passes on to its clients.
     pub feeds: RefCell<Feeds>,
-    /// Open WebSockets of this worker.
+    /// Open sockets of this worker.
     pub sockets: Cell<usize>,
 }
 
@@ -119,7 +122,14 @@ fn request_id(request: &WebRequest<DefaultError>) -> String {
         .get("x-request-id")
         .and_then(|value| value.to_str().ok())
         .filter(|id| !id.is_empty() && id.len() <= 128 && id.bytes().all(is_plain))
-        .map_or_else(|| Uuid::now_v7().simple().to_string(), str::to_owned)
+        .map_or_else(new_request_id, str::to_owned)
+}
+
+/// Unlike any other: a number of this process and a count.
+fn new_request_id() -> String {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    format!("{:016x}{:08x}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 fn is_plain(byte: u8) -> bool {

@@ -62,10 +62,7 @@ pub(crate) struct Answer {
 
 impl Engine {
     /// Starts the embedded router. Must run on an ntex system.
-    pub(crate) async fn start(
-        config: &RouterConfig,
-        runtime: &Handle,
-    ) -> Result<(Self, BackgroundTasksManager), RouterError> {
+    pub(crate) async fn start(config: &RouterConfig, runtime: &Handle) -> Result<(Self, BackgroundTasksManager), RouterError> {
         set_tracing_enabled(false);
         let mut keys = tempfile::NamedTempFile::new()?;
         keys.write_all(config.jwks_json.as_bytes())?;
@@ -105,7 +102,8 @@ impl Engine {
     async fn call(&self, request: &mut HttpRequest) -> HttpResponse {
         let span = HttpServerRequestSpan::from_request(request, &None);
         let mut mode = ResponseMode::default();
-        let handled = graphql_request_handler(
+        // boxed: its 26 KB would be copied from future to future
+        let handled = Box::pin(graphql_request_handler(
             request,
             web::types::Payload(Payload::None),
             &self.shared,
@@ -113,7 +111,7 @@ impl Engine {
             &span,
             &mut mode,
             ResponseHeaderSink::default(),
-        );
+        ));
         match handle_timeout(handled, &self.shared).await {
             Ok(response) => response,
             Err(error) => handle_pipeline_error(error, request, &self.shared, &mode),
@@ -150,10 +148,7 @@ fn engine_error(error: impl std::fmt::Display) -> RouterError {
 }
 
 /// Builds what runs the graph once, so that no request waits for it and none takes a lock for it.
-async fn selection(
-    schema: &SchemaState,
-    graph: &Supergraph,
-) -> Result<Arc<dyn Fn(&HttpRequest) + Send + Sync>, RouterError> {
+async fn selection(schema: &SchemaState, graph: &Supergraph) -> Result<Arc<dyn Fn(&HttpRequest) + Send + Sync>, RouterError> {
     let probe = TestRequest::default().to_http_request();
     probe.extensions_mut().insert(graph.snapshot());
     let selected = schema

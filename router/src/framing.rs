@@ -49,7 +49,7 @@ impl Form {
     }
 
     fn frames(self, events: impl Stream<Item = Event> + Unpin + 'static) -> impl Stream<Item = Result<Bytes, Infallible>> {
-        let start = stream::iter(self.start().map(|start| Ok(Bytes::from_static(start))));
+        let start = stream::iter([Ok(Bytes::from_static(self.start()))]);
         start.chain(stream::unfold(Some(events), move |events| async move {
             let mut events = events?;
             let frame = match tokio::time::timeout(HEARTBEAT, events.next()).await {
@@ -69,12 +69,12 @@ impl Form {
         }
     }
 
-    fn start(self) -> Option<&'static [u8]> {
+    fn start(self) -> &'static [u8] {
         match self {
             // opens the stream for clients that wait for a first byte
-            Self::Sse => Some(b":\n\n"),
-            Self::Apollo => Some(b"--graphql"),
-            Self::Incremental => Some(b"---"),
+            Self::Sse => b":\n\n",
+            Self::Apollo => b"--graphql",
+            Self::Incremental => b"---",
         }
     }
 
@@ -118,17 +118,13 @@ mod tests {
 
     fn written(form: Form) -> String {
         let events = stream::iter(["1", "2"].map(|event| Event::from_static(event.as_bytes())));
-        let frames: Vec<_> = futures_util::FutureExt::now_or_never(Box::pin(form.frames(events)).collect())
-            .unwrap_or_default();
+        let frames: Vec<_> = futures_util::FutureExt::now_or_never(Box::pin(form.frames(events)).collect()).unwrap_or_default();
         frames.iter().flatten().map(|frame| String::from_utf8_lossy(frame).into_owned()).collect()
     }
 
     #[tokio::test]
     async fn each_event_is_whole_when_it_is_sent() {
-        assert_eq!(
-            written(Form::Sse),
-            ":\n\nevent: next\ndata: 1\n\nevent: next\ndata: 2\n\nevent: complete\ndata: \n\n"
-        );
+        assert_eq!(written(Form::Sse), ":\n\nevent: next\ndata: 1\n\nevent: next\ndata: 2\n\nevent: complete\ndata: \n\n");
         let part = "\r\nContent-Type: application/json\r\n\r\n";
         assert_eq!(
             written(Form::Apollo),

@@ -29,7 +29,11 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const CLIENT: HeaderName = HeaderName::from_static("x-berth-client");
 
 /// Answers `/graphql`.
-pub(crate) async fn answer(door: &Rc<Door>, mut request: WebRequest<DefaultError>, request_id: &str) -> (HttpRequest, HttpResponse) {
+pub(crate) async fn answer(
+    door: &Rc<Door>,
+    mut request: WebRequest<DefaultError>,
+    request_id: &str,
+) -> (HttpRequest, HttpResponse) {
     let wanted = match negotiate(request.method(), request.headers()) {
         Ok(wanted) => wanted,
         Err(refusal) => return refused(request, &refusal, Json::Plain, request_id),
@@ -133,7 +137,7 @@ pub(crate) async fn body(mut payload: Payload, limit: usize) -> Result<Bytes, Re
     let mut first: Option<Bytes> = None;
     while let Some(chunk) = payload.recv().await {
         let chunk = chunk.map_err(|_| Refusal::bad_request("The body ended early."))?;
-        let read = first.as_ref().map_or(body.len(), |first| first.len());
+        let read = first.as_ref().map_or(body.len(), Bytes::len);
         if read + chunk.len() > limit {
             drain(&mut payload, limit).await;
             let message = format!("The body is longer than {limit} bytes.");

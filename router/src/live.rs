@@ -332,7 +332,10 @@ mod tests {
         assert!(shareable("subscription { seatAvailability(tripId: 1) { seats { seatId } } }").is_none());
         assert!(shareable("subscription { bookingStatus(bookingId: 1) { version } }").is_none());
         assert!(shareable("{ seatAvailability { version } }").is_none());
-        assert!(shareable("subscription A { seatAvailability { version } } subscription B { seatAvailability { version } }").is_none());
+        assert!(
+            shareable("subscription A { seatAvailability { version } } subscription B { seatAvailability { version } }")
+                .is_none()
+        );
     }
 
     #[test]

@@ -50,10 +50,7 @@ fn not_acceptable() -> Refusal {
 fn media_and_quality(part: &str) -> (String, f32) {
     let mut pieces = part.split(';');
     let media = pieces.next().unwrap_or_default().trim().to_ascii_lowercase();
-    let quality = pieces
-        .filter_map(|parameter| parameter.trim().strip_prefix("q=")?.trim().parse().ok())
-        .next()
-        .unwrap_or(1.0);
+    let quality = pieces.find_map(|parameter| parameter.trim().strip_prefix("q=")?.trim().parse().ok()).unwrap_or(1.0);
     (media, quality)
 }
 
@@ -61,8 +58,9 @@ fn wanted(media: &str, method: &Method) -> Option<Wanted> {
     match media {
         "text/html" | "application/xhtml+xml" if method == Method::GET => Some(Wanted::Page),
         "application/graphql-response+json" => Some(Wanted::Answer(Json::GraphQl)),
-        "application/json" | "application/*" | "*/*" | "text/event-stream" | "text/*"
-        | "multipart/mixed" | "multipart/*" => Some(Wanted::Answer(Json::Plain)),
+        "application/json" | "application/*" | "*/*" | "text/event-stream" | "text/*" | "multipart/mixed" | "multipart/*" => {
+            Some(Wanted::Answer(Json::Plain))
+        }
         _ => None,
     }
 }

@@ -3,14 +3,16 @@
 
 use std::collections::HashMap;
 
-use hive_router::executor::plugins::hooks::on_graphql_params::GraphQLParams;
+use hive_router::{
+    executor::plugins::hooks::on_graphql_params::GraphQLParams,
+    sonic_rs::{self, Value},
+};
 use http::StatusCode;
 use ntex::{
     http::{HeaderMap, header},
     web::types::Query,
 };
 use serde::Deserialize;
-use sonic_rs::Value;
 
 use crate::{config::Limits, document, refusal::Refusal};
 
@@ -45,7 +47,9 @@ pub(crate) fn from_json(body: &[u8], limits: &Limits) -> Result<GraphQLParams, R
         ));
     }
     let body: Body = sonic_rs::from_slice(body).map_err(|_| {
-        Refusal::bad_request("The body must be a JSON object with a string `query`, and optionally `operationName`, `variables` and `extensions`.")
+        Refusal::bad_request(
+            "The body must be a JSON object with a string `query`, and optionally `operationName`, `variables` and `extensions`.",
+        )
     })?;
     checked(body, limits)
 }

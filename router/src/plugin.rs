@@ -87,11 +87,8 @@ impl RouterPlugin for FrontDoor {
         }
         let chosen = payload.context.get_ref::<Chosen>().and_then(|chosen| chosen.0.clone());
         if let Some(message) = rules::choice_problem(&payload.document, chosen.as_deref()) {
-            payload.errors = Some(Arc::new(vec![ValidationError {
-                locations: vec![],
-                message,
-                error_code: "OPERATION_RESOLUTION_FAILURE",
-            }]));
+            payload.errors =
+                Some(Arc::new(vec![ValidationError { locations: vec![], message, error_code: "OPERATION_RESOLUTION_FAILURE" }]));
         }
         payload.proceed()
     }
@@ -141,9 +138,7 @@ impl RouterPlugin for FrontDoor {
         let extensions = &mut payload.error.extensions.extensions;
         extensions.entry("retryable".to_owned()).or_insert_with(|| Value::from(retryable));
         if let Some(caller) = caller {
-            extensions
-                .entry("requestId".to_owned())
-                .or_insert_with(|| Value::from(caller.request_id.as_str()));
+            extensions.entry("requestId".to_owned()).or_insert_with(|| Value::from(caller.request_id.as_str()));
         }
         payload.proceed()
     }

@@ -1,12 +1,11 @@
 //! Messages of `graphql-transport-ws`.
 
-use hive_router::sonic_rs;
+use hive_router::sonic_rs::{self, JsonContainerTrait, JsonValueTrait, OwnedLazyValue};
 use ntex::{
     util::ByteString,
     ws::{CloseCode, CloseReason, Message},
 };
 use serde::Deserialize;
-use sonic_rs::{JsonContainerTrait, JsonValueTrait, OwnedLazyValue};
 
 use crate::refusal::Refusal;
 

@@ -100,9 +100,9 @@ fn nested_lists(selections: &[Selection], fragments: &Fragments<'_>, lists: usiz
         Selection::InlineFragment(inline) => nested_lists(&inline.selection_set.items, fragments, lists, spreads),
         Selection::FragmentSpread(spread) => {
             spreads > MAX_SPREADS
-                || fragments.get(spread.fragment_name.as_str()).is_some_and(|fragment| {
-                    nested_lists(&fragment.selection_set.items, fragments, lists, spreads + 1)
-                })
+                || fragments
+                    .get(spread.fragment_name.as_str())
+                    .is_some_and(|fragment| nested_lists(&fragment.selection_set.items, fragments, lists, spreads + 1))
         }
     })
 }
@@ -170,16 +170,12 @@ fn collect<'a>(set: &'a SelectionSet, fragments: &Fragments<'a>, spreads: usize,
 
 /// Why it is not clear which operation to run; `None` when it is.
 pub(crate) fn choice_problem(document: &Document, chosen: Option<&str>) -> Option<String> {
-    match chosen {
-        Some(chosen) => {
-            let known = operations(document).any(|operation| name(operation) == Some(chosen));
-            (!known).then(|| format!("The document has no operation named {chosen}."))
-        }
-        None => {
-            let several = operations(document).count() > 1;
-            several.then(|| "The document has several operations; say which one in operationName.".to_owned())
-        }
-    }
+    let Some(chosen) = chosen else {
+        let several = operations(document).count() > 1;
+        return several.then(|| "The document has several operations; say which one in operationName.".to_owned());
+    };
+    let known = operations(document).any(|operation| name(operation) == Some(chosen));
+    (!known).then(|| format!("The document has no operation named {chosen}."))
 }
 
 fn name(operation: &OperationDefinition) -> Option<&str> {
@@ -192,8 +188,7 @@ fn name(operation: &OperationDefinition) -> Option<&str> {
 }
 
 /// Root fields whose answer is the same for everybody.
-const PUBLIC_FIELDS: [&str; 7] =
-    ["seatAvailability", "searchTrips", "stations", "trip", "__typename", "__schema", "__type"];
+const PUBLIC_FIELDS: [&str; 7] = ["seatAvailability", "searchTrips", "stations", "trip", "__typename", "__schema", "__type"];
 
 /// Whether every operation of the document reads only what is the same for everybody.
 pub(crate) fn is_public(document: &Document) -> bool {
@@ -227,9 +222,11 @@ mod tests {
 
     #[test]
     fn nested_introspection_is_seen_through_fragments() {
-        let document = parse_query("{ __schema { ...A } } fragment A on S { fields { t { fields { t { fields { t { fields { x } } } } } } } }")
-            .expect("a document")
-            .into_static();
+        let document = parse_query(
+            "{ __schema { ...A } } fragment A on S { fields { t { fields { t { fields { t { fields { x } } } } } } } }",
+        )
+        .expect("a document")
+        .into_static();
         let found = operations(&document)
             .flat_map(|operation| root_selections(operation, &document))
             .any(|field| nested_lists(std::slice::from_ref(field), &fragments(&document), 0, 0));

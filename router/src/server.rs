@@ -55,11 +55,7 @@ async fn joined(thread: JoinHandle<Result<(), RouterError>>) -> Result<(), Route
 
 /// Starts the front door on threads of its own and returns once it answers. `runtime` runs the
 /// subgraphs of this process and the public routes.
-pub async fn start(
-    config: RouterConfig,
-    routes: Arc<dyn PublicRoutes>,
-    runtime: Handle,
-) -> Result<RunningRouter, RouterError> {
+pub async fn start(config: RouterConfig, routes: Arc<dyn PublicRoutes>, runtime: Handle) -> Result<RunningRouter, RouterError> {
     let (ready, bound) = oneshot::channel();
     let (stop, stopped) = oneshot::channel::<()>();
     let thread = std::thread::Builder::new().name("router".to_owned()).spawn(move || {

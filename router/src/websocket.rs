@@ -14,8 +14,9 @@ use futures_util::StreamExt;
 use hive_router::{background_tasks::CancellationToken, executor::plugins::hooks::on_graphql_params::GraphQLParams, sonic_rs};
 use http::StatusCode;
 use ntex::{
-    chain, rt,
+    chain,
     http::header,
+    rt,
     service::{Service, fn_factory_with_config, fn_service, fn_shutdown},
     time::{Millis, sleep},
     util::Bytes,
@@ -51,7 +52,8 @@ pub(crate) async fn accept(
     request_id: String,
 ) -> Result<HttpResponse, web::Error> {
     if door.sockets.get() >= door.limits.live_clients {
-        let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_CLIENTS", "Too many clients watch. Try again soon.");
+        let refusal =
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_CLIENTS", "Too many clients watch. Try again soon.");
         return Ok(refusal.response(Json::Plain, &request_id));
     }
     let known = web::ws::subprotocols(&request).any(|offered| offered == protocol::NAME);
@@ -190,7 +192,7 @@ impl Socket {
             return Some(protocol::close(4400, "Invalid message"));
         };
         match message.kind.as_str() {
-            "connection_init" => self.initialise(&message),
+            "connection_init" => Some(self.initialise(&message)),
             "ping" => Some(protocol::pong()),
             "pong" => None,
             "subscribe" if self.initialised.get() => self.subscribe(message),
@@ -205,18 +207,18 @@ impl Socket {
         }
     }
 
-    fn initialise(&self, message: &Incoming) -> Option<Message> {
+    fn initialise(&self, message: &Incoming) -> Message {
         if self.initialised.get() {
-            return Some(protocol::close(4429, "Too many initialisation requests"));
+            return protocol::close(4429, "Too many initialisation requests");
         }
         if let Some(token) = message.authorization().or_else(|| self.header.clone()) {
             match self.door.tokens.verify_header(&token) {
                 Ok(viewer) => *self.viewer.borrow_mut() = Some(viewer),
-                Err(refusal) => return Some(protocol::close_for(&refusal)),
+                Err(refusal) => return protocol::close_for(&refusal),
             }
         }
         self.initialised.set(true);
-        Some(protocol::ack())
+        protocol::ack()
     }
 
     fn subscribe(self: Rc<Self>, message: Incoming) -> Option<Message> {

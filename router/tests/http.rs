@@ -151,7 +151,8 @@ async fn each_limit_has_its_code() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_operation_ends_with_a_code() {
     for way in [Way::InProcess, Way::Http] {
-        let rig = Rig::with(way, |config| config.limits = Limits { execution: Duration::from_millis(300), ..Limits::default() }).await;
+        let rig =
+            Rig::with(way, |config| config.limits = Limits { execution: Duration::from_millis(300), ..Limits::default() }).await;
         let started = std::time::Instant::now();
         let (_, body) = rig.query("{ slow(ms: 3000) }", None).await;
         assert!(started.elapsed() < Duration::from_secs(2));
@@ -162,9 +163,8 @@ async fn a_slow_operation_ends_with_a_code() {
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_requests_are_typed() {
     let rig = Rig::start(Way::InProcess).await;
-    let post = |kind: &'static str, body: &'static str| {
-        rig.client.post(rig.url("/graphql")).header("content-type", kind).body(body)
-    };
+    let post =
+        |kind: &'static str, body: &'static str| rig.client.post(rig.url("/graphql")).header("content-type", kind).body(body);
     let cases = [
         (post("application/json", "{"), 400, "BAD_REQUEST"),
         (post("application/json", "{}"), 400, "BAD_REQUEST"),
@@ -174,7 +174,11 @@ async fn malformed_requests_are_typed() {
         (post("application/json; charset=latin1", "{\"query\":\"{ whoami }\"}"), 415, "UNSUPPORTED_MEDIA_TYPE"),
         (post("application/json", "{\"query\":\"{\"}"), 200, "GRAPHQL_PARSE_FAILED"),
         (post("application/json", "{\"query\":\"query A { whoami } query B { whoami }\"}"), 200, "OPERATION_RESOLUTION_FAILURE"),
-        (post("application/json", "{\"query\":\"query A { whoami }\",\"operationName\":\"B\"}"), 200, "OPERATION_RESOLUTION_FAILURE"),
+        (
+            post("application/json", "{\"query\":\"query A { whoami }\",\"operationName\":\"B\"}"),
+            200,
+            "OPERATION_RESOLUTION_FAILURE",
+        ),
         (post("application/json", "{\"query\":\"{ whoami }\"}").header("accept", "image/png"), 406, "NOT_ACCEPTABLE"),
     ];
     for (request, status, expected) in cases {

@@ -36,12 +36,7 @@ pub struct Live {
 
 impl Default for Live {
     fn default() -> Self {
-        Self {
-            version: watch::channel(1).0,
-            opened: AtomicUsize::new(0),
-            open: Arc::default(),
-            executions: AtomicI32::new(0),
-        }
+        Self { version: watch::channel(1).0, opened: AtomicUsize::new(0), open: Arc::default(), executions: AtomicI32::new(0) }
     }
 }
 
@@ -149,9 +144,7 @@ impl Drop for Open {
 }
 
 pub fn catalog(live: Arc<Live>) -> Arc<Served<CatalogQuery, EmptyMutation, CatalogSubscription>> {
-    let schema = Schema::build(CatalogQuery(live.clone()), EmptyMutation, CatalogSubscription(live))
-        .enable_federation()
-        .finish();
+    let schema = Schema::build(CatalogQuery(live.clone()), EmptyMutation, CatalogSubscription(live)).enable_federation().finish();
     Arc::new(Served(schema))
 }
 
