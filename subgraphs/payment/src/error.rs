@@ -40,11 +40,11 @@ pub enum Refusal {
     /// No such booking, or not the caller's.
     BookingNotFound,
     /// The booking is paid.
-    AlreadyPaid(Option<Payment>),
+    AlreadyPaid(Option<Box<Payment>>),
     /// The booking can't be paid any more, or not yet.
     NotPayable(String),
     /// The booking has an open payment under another idempotency key.
-    Pending(Payment),
+    Pending(Box<Payment>),
     /// The idempotency key was used for something else.
     Conflict,
     /// The first request with the key is still at work.
@@ -52,7 +52,7 @@ pub enum Refusal {
     /// The provider gives no answer now.
     ProviderUnavailable,
     /// The provider took no order.
-    ProviderRefused(Payment),
+    ProviderRefused(Box<Payment>),
 }
 
 impl From<Refusal> for Error {

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use crate::Payments;
 
-const FORGET_EVERY: Duration = Duration::from_secs(3600);
+const FORGET_EVERY: Duration = Duration::from_hours(1);
 
 /// Starts all of it.
 pub fn start(payments: &Payments) {

@@ -48,7 +48,7 @@ use books::Books;
 use provider::{Provider, midtrans::Midtrans};
 
 /// How long the right to work on one payment is remembered after its last use.
-const TURN_IDLE: Duration = Duration::from_secs(120);
+const TURN_IDLE: Duration = Duration::from_mins(2);
 
 /// The payment service. Cheap to clone.
 #[derive(Clone)]

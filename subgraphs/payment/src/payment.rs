@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn order_ids_go_round() {
-        let key = Uuid::now_v7();
+        let key = berth_kernel::clock::Clock::system().new_key();
         let id = Kind::Payment.encode(key);
         assert_eq!(read_order_id(&id), Some((key, 1)));
         assert_eq!(read_order_id(&format!("{id}-3")), Some((key, 3)));

@@ -108,7 +108,7 @@ impl Payments {
     async fn refuse_unpayable(&self, payable: &Payable) -> Result<(), Error> {
         if PAID_STATUSES.contains(&payable.status.as_str()) {
             let payments = store::payment::list_of_booking(self.deps.db.read(), payable.booking_id).await?;
-            return Err(Refusal::AlreadyPaid(payments.into_iter().find(|payment| payment.paid_at.is_some())).into());
+            return Err(Refusal::AlreadyPaid(payments.into_iter().find(|payment| payment.paid_at.is_some()).map(Box::new)).into());
         }
         if payable.status != PAYABLE {
             return Err(Refusal::NotPayable(format!("the booking is {}", payable.status)).into());
@@ -165,10 +165,10 @@ impl Payments {
         let Ok(_turn) = tokio::time::timeout(PATIENCE, turn.lock()).await else { return Err(Refusal::InProgress.into()) };
         let payment = store::payment::find(self.deps.db.read(), id).await?.ok_or(Error::NotFound)?;
         if payment.status != Status::Created {
-            return if payment.status == Status::Failed { Err(Refusal::ProviderRefused(payment).into()) } else { Ok(payment) };
+            return if payment.status == Status::Failed { Err(Refusal::ProviderRefused(Box::new(payment)).into()) } else { Ok(payment) };
         }
         match self.place(payment).await {
-            Ok(payment) if payment.status == Status::Failed => Err(Refusal::ProviderRefused(payment).into()),
+            Ok(payment) if payment.status == Status::Failed => Err(Refusal::ProviderRefused(Box::new(payment)).into()),
             Err(Error::Provider(error)) => {
                 tracing::warn!(payment.id = %id, error = %error, "payment.charge.unanswered");
                 Err(Refusal::ProviderUnavailable.into())
@@ -225,10 +225,10 @@ fn refuse_second(others: Vec<Payment>) -> Result<(), Refusal> {
     let money = |payment: &Payment| matches!(payment.status, Status::Paid | Status::PartiallyRefunded | Status::NeedsAttention);
     for payment in others {
         if payment.status.is_open() {
-            return Err(Refusal::Pending(payment));
+            return Err(Refusal::Pending(Box::new(payment)));
         }
         if money(&payment) {
-            return Err(Refusal::AlreadyPaid(Some(payment)));
+            return Err(Refusal::AlreadyPaid(Some(Box::new(payment))));
         }
     }
     Ok(())

@@ -157,7 +157,7 @@ fn row(fields: &[(&str, &str)]) -> Result<String, QrisError> {
         if length > 99 {
             return Err(QrisError::TooLong);
         }
-        text.push_str(&format!("{id}{length:02}{value}"));
+        text.extend([*id, &format!("{length:02}"), *value]);
     }
     Ok(text)
 }

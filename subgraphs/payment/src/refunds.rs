@@ -81,10 +81,9 @@ impl Payments {
             return self.done(payment.id, order).await;
         }
         match self.provider.refund(&payment.order_id(), &order).await {
-            Ok(()) => self.done(payment.id, order).await,
             Err(ProviderError::Refused(why)) if !self.was_done(&payment, &order).await? => self.refused(refund, why).await,
-            Err(ProviderError::Refused(_)) => self.done(payment.id, order).await,
-            Err(ProviderError::Duplicate) if self.was_done(&payment, &order).await? => self.done(payment.id, order).await,
+            Err(ProviderError::Duplicate) if !self.was_done(&payment, &order).await? => Err(ProviderError::Duplicate.into()),
+            Ok(()) | Err(ProviderError::Refused(_) | ProviderError::Duplicate) => self.done(payment.id, order).await,
             Err(error) => Err(error.into()),
         }
     }

@@ -88,12 +88,12 @@ impl From<Refusal> for CreatePaymentResult {
                 Self::NotFound(NotFoundError::from_text(text))
             }
             Refusal::AlreadyPaid(payment) => {
-                Self::AlreadyPaid(AlreadyPaidError::new(text("ALREADY_PAID", "the booking is paid"), payment.map(Payment)))
+                Self::AlreadyPaid(AlreadyPaidError::new(text("ALREADY_PAID", "the booking is paid"), payment.map(|payment| Payment(*payment))))
             }
             Refusal::NotPayable(why) => Self::NotPayable(InvalidTransitionError::from_text(text("BOOKING_NOT_PAYABLE", &why))),
             Refusal::Pending(payment) => {
                 let text = text("PAYMENT_PENDING", "the booking has an open payment: let it be paid, or wait until it ends");
-                Self::Pending(PaymentPendingError::new(text, Payment(payment)))
+                Self::Pending(PaymentPendingError::new(text, Payment(*payment)))
             }
             Refusal::Conflict => Self::Conflict(IdempotencyConflictError::from_text(RefusalText::at(
                 "IDEMPOTENCY_CONFLICT",
@@ -110,7 +110,7 @@ impl From<Refusal> for CreatePaymentResult {
             }
             Refusal::ProviderRefused(payment) => {
                 let text = text("PAYMENT_REFUSED", "the payment provider takes no order for this payment");
-                Self::Refused(PaymentRefusedError::new(text, Payment(payment)))
+                Self::Refused(PaymentRefusedError::new(text, Payment(*payment)))
             }
         }
     }

@@ -10,6 +10,7 @@ use super::types::Payment;
 /// A refusal: nothing was changed, and the caller can do something about it. Every refusal has these fields, so this interface
 /// also covers those that are added later.
 #[derive(Interface)]
+#[allow(clippy::duplicated_attributes, reason = "fields of one type")]
 #[graphql(
     field(name = "code", ty = "&String", desc = "Stable code for programs; every code is listed in docs/ERRORS.md."),
     field(name = "message", ty = "&String", desc = "One sentence for a developer. Not for matching, may change."),

@@ -26,8 +26,8 @@ const TOKEN_CHECK: Duration = Duration::from_secs(1);
 
 #[GraphSubscription]
 impl Subscription {
-    /// A payment of yours: its present state first, then each change. Ends with the error TOKEN_EXPIRED when the access token does:
-    /// subscribe again with a new one. NOT_FOUND when there is no such payment of yours.
+    /// A payment of yours: its present state first, then each change. Ends with the error `TOKEN_EXPIRED` when the access token does:
+    /// subscribe again with a new one. `NOT_FOUND` when there is no such payment of yours.
     #[graphql(directive = authenticated::apply())]
     async fn payment_status(
         &self,

@@ -171,7 +171,7 @@ pub struct QrisInput {
 /// A wish to pay for a booking.
 #[derive(InputObject)]
 pub struct CreatePaymentInput {
-    /// The booking; it must be yours and PENDING_PAYMENT.
+    /// The booking; it must be yours and `PENDING_PAYMENT`.
     pub booking_id: ID,
     /// How to pay.
     pub method: PaymentMethodInput,

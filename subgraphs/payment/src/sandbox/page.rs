@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn ids_with_attempts_belong_to_their_payment() {
-        let id = Kind::Payment.encode(uuid::Uuid::now_v7());
+        let id = Kind::Payment.encode(berth_kernel::clock::Clock::system().new_key());
         assert!(format!("{id}-2") > format!("{id}-") && format!("{id}-9") < format!("{id}."));
     }
 }

@@ -3,7 +3,7 @@
 use axum::{
     Json, Router,
     extract::{Path, Request, State},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -37,7 +37,7 @@ pub fn routes(sandbox: Sandbox) -> Router {
 
 async fn authenticate(State(sandbox): State<Sandbox>, request: Request, next: Next) -> Response {
     let expected = format!("Basic {}", STANDARD.encode(format!("{}:", sandbox.server_key)));
-    let given = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes()).unwrap_or_default();
+    let given = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
     if given.ct_eq(expected.as_bytes()).into() {
         next.run(request).await
     } else {
