@@ -112,9 +112,11 @@ async fn upgrade<E: Executor>(State(door): State<Door<E>>, headers: HeaderMap, u
 
 async fn talk<E: Executor>(door: Door<E>, admitted: bool, viewer: Result<Viewer, TokenError>, socket: Socket) {
     let (mut sink, stream) = socket.split();
-    let incoming = stream
-        .take_while(|message| std::future::ready(message.is_ok()))
-        .filter_map(|message| std::future::ready(message.ok().map(Message::into_data)));
+    // Only text carries messages of the protocol: pings and pongs of the socket itself are the transport's.
+    let incoming = stream.take_while(|message| std::future::ready(message.is_ok())).filter_map(|message| {
+        let text = message.ok().filter(|message| matches!(message, Message::Text(_) | Message::Binary(_)));
+        std::future::ready(text.map(Message::into_data))
+    });
     let prepared = Prepared { schema: door.schema.clone(), prepare: door.prepare.clone() };
     let initialise = move |payload: serde_json::Value| {
         let text = |key: &str| payload.get(key).and_then(serde_json::Value::as_str);
