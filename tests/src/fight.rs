@@ -222,7 +222,7 @@ impl Fighter<'_> {
         F: Fn() -> Fut,
         Fut: Future<Output = anyhow::Result<Outcome>>,
     {
-        let patience = self.until + Duration::from_secs(60);
+        let patience = self.until + Duration::from_mins(1);
         loop {
             let asked = Instant::now();
             match request().await {

@@ -58,19 +58,24 @@ impl Feed {
 
     /// The next execution result; `None` when the stream has ended.
     pub async fn next(&mut self, within: Duration) -> anyhow::Result<Option<Value>> {
-        Ok(tokio::time::timeout(within, self.events.recv()).await.with_context(|| format!("no event within {within:?}"))?)
+        tokio::time::timeout(within, self.events.recv()).await.with_context(|| format!("no event within {within:?}"))
     }
 
     /// The data of a field of the next result; an error in it is an error.
     pub async fn next_of(&mut self, field: &str, within: Duration) -> anyhow::Result<Value> {
         let mut result = self.next(within).await?.context("the stream has ended")?;
         let data = result["data"][field].take();
-        if data.is_null() { bail!("no {field} in {result}") } else { Ok(data) }
+        anyhow::ensure!(!data.is_null(), "no {field} in {result}");
+        Ok(data)
     }
 
-    /// What has already come.
-    pub fn try_next(&mut self) -> Option<Value> {
-        self.events.try_recv().ok()
+    /// What has already come; an error when the stream has ended.
+    pub fn try_next(&mut self) -> anyhow::Result<Option<Value>> {
+        match self.events.try_recv() {
+            Ok(result) => Ok(Some(result)),
+            Err(mpsc::error::TryRecvError::Empty) => Ok(None),
+            Err(mpsc::error::TryRecvError::Disconnected) => bail!("the stream has ended"),
+        }
     }
 
     async fn web_socket(client: &Client, document: &str, variables: Value) -> anyhow::Result<Self> {

@@ -29,8 +29,7 @@ pub fn setup() -> Setup {
 
 /// Lower-case hex of SHA-512 over the four texts.
 pub fn signature(order_id: &str, status_code: &str, gross_amount: &str, server_key: &str) -> String {
-    let digest = Sha512::digest(format!("{order_id}{status_code}{gross_amount}{server_key}"));
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha512::digest(format!("{order_id}{status_code}{gross_amount}{server_key}")))
 }
 
 /// A signed notification.

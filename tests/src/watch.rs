@@ -59,7 +59,7 @@ impl Watcher {
 
     /// Takes everything that has come.
     pub fn catch_up(&mut self) -> anyhow::Result<()> {
-        while let Some(result) = self.feed.try_next() {
+        while let Some(result) = self.feed.try_next()? {
             self.apply(&result)?;
         }
         Ok(())

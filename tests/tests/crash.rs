@@ -1,5 +1,5 @@
 //! kill -9 in the middle of fights and payments: nothing acknowledged is lost, every payment ends in tickets or a refund.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test stops at the first surprise, and tells of its run")]
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! Subgraphs in the same process and subgraphs over HTTP give the same bytes.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test stops at the first surprise, and tells of its run")]
 
 use anyhow::{Context, ensure};
 use berth_tests::{
@@ -55,7 +55,7 @@ async fn both_ways_give_the_same_bytes() -> anyhow::Result<()> {
     first.restart().await?;
     // Links in answers name the public address: both claim the same one.
     let mut second =
-        Setup::default().env("BERTH_SUBGRAPH_TRANSPORT", "http").env("BERTH_PUBLIC_URL", first.url()).on(copy).start().await?;
+        Setup::default().env("BERTH_SUBGRAPH_TRANSPORT", "http").env("BERTH_PUBLIC_URL", &first.url()).on(copy).start().await?;
     let token = person.client.token().context("no token")?;
     for signed_in in [true, false] {
         let (one, other) = if signed_in {

@@ -1,5 +1,5 @@
 //! Notifications of the provider: doubled, out of order, lost.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test stops at the first surprise, and tells of its run")]
 
 use std::{collections::BTreeSet, future::Future, time::Duration};
 
@@ -23,7 +23,7 @@ async fn a_notification_counts_once() -> anyhow::Result<()> {
 
 /// The provider is asked an hour later at the earliest.
 fn unpolled() -> Setup {
-    notices::setup().env("BERTH_PAYMENT_POLL_SECS", "3600")
+    notices::setup().env("BERTH_PAYMENT_POLL_SECS", "3600,7200")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,7 +76,7 @@ fn orders<'a>(items: &[&'a str]) -> Vec<Vec<&'a str>> {
 /// With every webhook lost, the provider is asked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn blocked_webhooks_only_delay() -> anyhow::Result<()> {
-    let mut berth = notices::setup().env("BERTH_SANDBOX_WEBHOOKS", false).start().await?;
+    let mut berth = notices::setup().env("BERTH_SANDBOX_WEBHOOKS", "false").start().await?;
     let payer = Payer::new(&berth.client()?).await?;
     payer.person.provider(&payer.payment_id, "settle").await?;
     tokio::time::sleep(Duration::from_secs(2)).await;

@@ -1,5 +1,5 @@
 //! A real railway's timetable becomes inventory by one command, and is sold over HTTP.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test stops at the first surprise, and tells of its run")]
 
 use std::{path::Path, time::Instant};
 
