@@ -90,6 +90,7 @@ async fn serve(config: Config, started: Instant) -> anyhow::Result<()> {
         jwks_json: serde_json::json!({ "keys": [keys.access.jwk()] }).to_string(),
         jwt_issuer: ISSUER.to_owned(),
         jwt_audience: AUDIENCE.to_owned(),
+        now_secs: now_secs(&common),
         service_secret: secret,
         graphiql: config.profile == Profile::Development,
         introspection: true,
@@ -104,6 +105,11 @@ async fn serve(config: Config, started: Instant) -> anyhow::Result<()> {
     router.stop().await?;
     common.cancel.cancel();
     Ok(())
+}
+
+fn now_secs(common: &Common) -> berth_router::NowSecs {
+    let clock = common.clock.clone();
+    Arc::new(move || u64::try_from(clock.now().timestamp()).unwrap_or(0))
 }
 
 /// Port 0 is settled here, because links in mails and the provider's notices need the address before the door opens.

@@ -5,6 +5,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+/// Seconds since 1970: the app's clock.
+pub type NowSecs = Arc<dyn Fn() -> u64 + Send + Sync>;
+
 /// Everything the front door needs to know before it starts.
 pub struct RouterConfig {
     /// Public address; port 0 takes a free port, reported once bound.
@@ -19,6 +22,8 @@ pub struct RouterConfig {
     pub jwt_issuer: String,
     /// Required `aud` of an access token.
     pub jwt_audience: String,
+    /// The clock that ends access tokens.
+    pub now_secs: NowSecs,
     /// Sent to every subgraph as `x-berth-service`: as an HTTP header, and in the payload of
     /// `connection_init` on a subgraph's WebSocket (the embedded router sends no upgrade headers).
     pub service_secret: String,

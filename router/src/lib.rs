@@ -57,7 +57,7 @@ mod rules;
 mod server;
 mod websocket;
 
-pub use config::{InProcess, Limits, PublicRoutes, RouterConfig, RouterError, Subgraph};
+pub use config::{InProcess, Limits, NowSecs, PublicRoutes, RouterConfig, RouterError, Subgraph};
 /// The allocator that the embedded router is measured with, for the app's `#[global_allocator]`.
 pub use hive_router::RouterGlobalAllocator;
 pub use server::{RunningRouter, serve, start};

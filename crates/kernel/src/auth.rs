@@ -1,6 +1,6 @@
 //! Who asks: signing and verifying access tokens (EdDSA JWT, RFC 9068 `at+jwt`), and the [`Viewer`] made of one.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{collections::HashMap, fs, io, path::Path, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,6 +9,7 @@ use ed25519_dalek::{
     pkcs8::{DecodePrivateKey, EncodePrivateKey, spki::der::pem::LineEnding},
 };
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -189,8 +190,13 @@ impl TokenError {
 #[derive(Clone)]
 pub struct TokenVerifier {
     keys: Arc<Vec<(String, DecodingKey)>>,
+    /// Tokens whose signature was found good: a busy client pays for one check, not for one a fetch.
+    verified: Arc<RwLock<HashMap<Box<str>, SignedIn>>>,
     clock: Clock,
 }
+
+/// Verified tokens remembered at most; then all are forgotten.
+const REMEMBERED: usize = 20_000;
 
 impl TokenVerifier {
     /// A verifier that knows these keys.
@@ -209,6 +215,15 @@ impl TokenVerifier {
 
     /// The viewer a token stands for.
     pub fn verify(&self, token: &str) -> Result<Viewer, TokenError> {
+        let known = self.verified.read().get(token).cloned();
+        let person = known.map_or_else(|| self.check(token), Ok)?;
+        if person.expires_at <= self.clock.now() {
+            return Err(TokenError::Expired);
+        }
+        Ok(Viewer(Some(person)))
+    }
+
+    fn check(&self, token: &str) -> Result<SignedIn, TokenError> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
         if header.alg != Algorithm::EdDSA || header.typ.as_deref() != Some(ACCESS_TOKEN_TYPE) {
             return Err(TokenError::Invalid);
@@ -229,16 +244,14 @@ impl TokenVerifier {
             .map_err(|_| TokenError::Invalid)?
             .claims;
         let expires_at = DateTime::from_timestamp(claims.exp, 0).ok_or(TokenError::Invalid)?;
-        if expires_at <= self.clock.now() {
-            return Err(TokenError::Expired);
-        }
         let user_id = Kind::User.decode(&claims.sub).map_err(|_| TokenError::Invalid)?;
-        Ok(Viewer(Some(SignedIn {
-            user_id,
-            session_id: claims.sid,
-            roles: claims.roles,
-            expires_at,
-        })))
+        let person = SignedIn { user_id, session_id: claims.sid, roles: claims.roles, expires_at };
+        let mut verified = self.verified.write();
+        if verified.len() >= REMEMBERED {
+            verified.clear();
+        }
+        verified.insert(token.into(), person.clone());
+        Ok(person)
     }
 
     /// The viewer of an `Authorization` header (or its absence).

@@ -99,6 +99,7 @@ fn config() -> RouterConfig {
         jwks_json: jwks(),
         jwt_issuer: ISSUER.to_owned(),
         jwt_audience: AUDIENCE.to_owned(),
+        now_secs: std::sync::Arc::new(now),
         service_secret: SECRET.to_owned(),
         graphiql: true,
         introspection: true,
