@@ -81,6 +81,11 @@ impl Db {
         &self.read
     }
 
+    /// Whether all writes queue for one writer (SQLite), so that a service gains by writing several things at once.
+    pub fn has_one_writer(&self) -> bool {
+        matches!(self.writer, Writer::Queue(_))
+    }
+
     /// Which SQL dialect is spoken.
     pub fn backend(&self) -> DatabaseBackend {
         self.read.get_database_backend()

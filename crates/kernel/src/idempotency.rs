@@ -2,14 +2,14 @@
 //! written in the transaction of the effect: a repeat finds the answer, a racing repeat waits for the first.
 
 use chrono::TimeDelta;
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::{ConnectionTrait, DbErr, Value};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{
     clock::Clock,
-    db::{Tx, sql},
+    db::{Tx, rows_placeholder, sql},
 };
 
 /// Longest accepted key, in characters; the shortest is 1.
@@ -72,6 +72,33 @@ pub async fn record(tx: &Tx, clock: &Clock, call: &Call, answer: &str) -> Result
         return Ok(Seen::First);
     }
     find(tx, call).await.map(|seen| seen.unwrap_or(Seen::Conflict))
+}
+
+/// Records several first calls with their answers in one statement. `false`: some of them were seen before, and the caller
+/// must undo this and take them one by one.
+pub async fn record_all(tx: &Tx, clock: &Clock, calls: &[(&Call, String)]) -> Result<bool, DbErr> {
+    const COLUMNS: usize = 6;
+    let now_ms = clock.now().timestamp_millis();
+    let text = format!(
+        "INSERT INTO idempotency (user_id, mutation, key, fingerprint, answer, expires_at_ms) VALUES {} \
+         ON CONFLICT (user_id, mutation, key) DO UPDATE SET fingerprint = excluded.fingerprint, answer = excluded.answer, \
+         expires_at_ms = excluded.expires_at_ms WHERE idempotency.expires_at_ms <= $1",
+        rows_placeholder(calls.len(), COLUMNS, 2)
+    );
+    let mut values: Vec<Value> = Vec::with_capacity(calls.len() * COLUMNS + 1);
+    values.push(now_ms.into());
+    for (call, answer) in calls {
+        values.extend([
+            call.user_id.into(),
+            call.mutation.into(),
+            call.key.clone().into(),
+            call.fingerprint.clone().into(),
+            answer.clone().into(),
+            (now_ms + call.keep.num_milliseconds()).into(),
+        ]);
+    }
+    let done = tx.execute_raw(sql(tx, &text, values)).await?;
+    Ok(usize::try_from(done.rows_affected()).is_ok_and(|rows| rows == calls.len()))
 }
 
 /// What is known of the call, without recording it. `None`: nothing.

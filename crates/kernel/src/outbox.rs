@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use berth_contracts::event::{Envelope, Event};
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::{ConnectionTrait, DbErr, Value};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     bus::Bus,
     clock::Clock,
-    db::{Db, Tx, sql},
+    db::{Db, Tx, rows_placeholder, sql},
 };
 
 const BATCH: u64 = 512;
@@ -37,18 +37,22 @@ impl Outbox {
 
     /// Writes the event in the caller's transaction. Call [`Outbox::wake`] after the commit.
     pub async fn append(&self, tx: &Tx, event: &Event) -> Result<(), DbErr> {
-        let envelope = Envelope {
-            id: self.clock.new_key(),
-            at: self.clock.now(),
-            event: event.clone(),
-        };
-        let payload = serde_json::to_string(&envelope).map_err(|error| DbErr::Custom(error.to_string()))?;
-        let statement = sql(
-            tx,
-            "INSERT INTO outbox (id, kind, payload) VALUES ($1, $2, $3)",
-            [envelope.id.into(), event.kind().into(), payload.into()],
-        );
-        tx.execute_raw(statement).await.map(|_| ())
+        self.append_all(tx, std::slice::from_ref(event)).await
+    }
+
+    /// Writes several events in the caller's transaction, in one statement. Call [`Outbox::wake`] after the commit.
+    pub async fn append_all(&self, tx: &Tx, events: &[Event]) -> Result<(), DbErr> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let mut values: Vec<Value> = Vec::with_capacity(events.len() * 3);
+        for event in events {
+            let envelope = Envelope { id: self.clock.new_key(), at: self.clock.now(), event: event.clone() };
+            let payload = serde_json::to_string(&envelope).map_err(|error| DbErr::Custom(error.to_string()))?;
+            values.extend([envelope.id.into(), event.kind().into(), payload.into()]);
+        }
+        let text = format!("INSERT INTO outbox (id, kind, payload) VALUES {}", rows_placeholder(events.len(), 3, 1));
+        tx.execute_raw(sql(tx, &text, values)).await.map(|_| ())
     }
 
     /// Tells the relay that rows wait. Losing this call only delays delivery.

@@ -90,13 +90,11 @@ impl Block {
     }
 }
 
-/// Who claims, and for how long.
+/// What claims become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Claimant {
-    /// The state that the claims get.
+pub struct Terms {
+    /// Their state.
     pub state: ClaimState,
-    /// The hold.
-    pub hold_id: Uuid,
     /// The booking, once there is one.
     pub booking_id: Option<Uuid>,
     /// The deadline of HELD claims.

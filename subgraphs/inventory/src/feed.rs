@@ -27,6 +27,9 @@ pub enum Applied {
     Gap,
 }
 
+/// A version, and the seats and legs that it changed.
+type Change = (i64, Vec<(u16, Range<u16>)>);
+
 /// The board of a trip and its recent history.
 #[derive(Debug)]
 pub struct Feed {
@@ -34,7 +37,7 @@ pub struct Feed {
     /// Seats that changed since the views were last told.
     touched: BTreeSet<u16>,
     /// Seats and legs that each of the last versions changed, without gaps up to the board's version.
-    recent: VecDeque<(i64, Vec<(u16, Range<u16>)>)>,
+    recent: VecDeque<Change>,
 }
 
 impl Feed {

@@ -1,28 +1,33 @@
-//! Holding seats: place, look, give back, and let go what nobody released. Selling what is held is in [`crate::sales`].
+//! Holding seats: ask, look, give back, and let go what nobody released. How a hold is written is in [`crate::placing`],
+//! selling what is held in [`crate::sales`].
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::{Arc, OnceLock};
 
 use berth_contracts::{
-    Money, MoneyError,
     event::{Event, LegState, SeatChanged},
     id::TripKey,
 };
 use berth_kernel::{
     Deps,
-    db::{self, Tx},
+    db::Tx,
     idempotency::{self, Call, Seen},
     metrics,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::DbErr;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::{
     catalogue::Catalogue,
-    claim::{Block, Board, ClaimState, Claimant, SeatState},
-    hold::{self, HeldItem, Hold, HoldPolicy, HoldStatus, Lost, Pick, Refusal, SeatRequest, Wanted},
+    claim::{Block, Board},
+    hold::{self, Hold, HoldPolicy, HoldStatus, Lost, Refusal, SeatRequest},
+    placing::{Order, Placed, Waiting},
     seat_choice::Choice,
-    store::{self, occurrence::Occurrence},
+    store::{
+        self,
+        occurrence::{Occurrence, Occurrences},
+    },
     trip::{Segment, TripRef},
 };
 
@@ -54,6 +59,7 @@ pub struct Holds {
     pub(crate) deps: Deps,
     pub(crate) catalogue: Catalogue,
     pub(crate) policy: Arc<HoldPolicy>,
+    pub(crate) queue: Arc<OnceLock<mpsc::Sender<Waiting>>>,
 }
 
 /// What `placeHold` was asked for.
@@ -65,15 +71,10 @@ pub struct PlaceHold {
     pub idempotency_key: String,
 }
 
-enum Placed {
-    Now(Hold),
-    Before(Uuid),
-}
-
 impl Holds {
     /// Holds over a service's database and timetable.
     pub fn new(deps: Deps, catalogue: Catalogue, policy: HoldPolicy) -> Self {
-        Self { deps, catalogue, policy: Arc::new(policy) }
+        Self { deps, catalogue, policy: Arc::new(policy), queue: Arc::default() }
     }
 
     /// The limits in force.
@@ -101,8 +102,7 @@ impl Holds {
             // A repeat gets the first answer even when the same request would be refused by now.
             Err(refusal) => return self.repeated(&call).await?.ok_or_else(|| refusal.into()),
         };
-        let holds = self.clone();
-        match self.deps.db.write(move |tx| Box::pin(async move { holds.place_in(tx, call, wanted).await })).await? {
+        match self.submit(Order { call, wanted }).await? {
             Placed::Before(id) => Ok(store::hold::find(self.deps.db.read(), id).await?.ok_or_else(gone)?),
             Placed::Now(hold) => {
                 self.deps.outbox.wake();
@@ -117,80 +117,6 @@ impl Holds {
             Some(Seen::Repeat(answer)) => Ok(store::hold::find(self.deps.db.read(), read_key(&answer)?).await?),
             _ => Ok(None),
         }
-    }
-
-    async fn place_in(&self, tx: &Tx, call: Call, wanted: Vec<Wanted>) -> Result<Placed, HoldError> {
-        let (id, now) = (self.deps.clock.new_key(), self.now());
-        match idempotency::record(tx, &self.deps.clock, &call, &id.simple().to_string()).await? {
-            Seen::Repeat(answer) => return Ok(Placed::Before(read_key(&answer)?)),
-            Seen::Conflict => return Err(Refusal::IdempotencyConflict.into()),
-            Seen::First => {}
-        }
-        // The limit counts the person's holds: on PostgreSQL two of the person's calls must not count at once.
-        db::queue_on(tx, call.user_id).await?;
-        let trips = bump_all(tx, wanted.iter().map(|wanted| wanted.trip.key())).await?;
-        let seats = self.seats_of(tx, &wanted, &trips, now).await?;
-        let expires_at = now + self.policy.ttl;
-        let hold = self.form(id, call.user_id, now, expires_at, &seats)?;
-        let blocks: Vec<Block> = seats.iter().map(|seats| seats.block.clone()).collect();
-        let expires_at_ms = expires_at.timestamp_millis();
-        let claimant = Claimant { state: ClaimState::Held, hold_id: id, booking_id: None, expires_at_ms };
-        if !store::claim::claim(tx, &blocks, &claimant, now.timestamp_millis()).await? {
-            return Err(Refusal::SeatsUnavailable(lost(tx, &seats, id, now).await?).into());
-        }
-        if !store::hold::insert(tx, &hold, self.policy.max_active).await? {
-            return Err(Refusal::HoldLimit(self.policy.max_active).into());
-        }
-        store::hold::insert_items(tx, &hold).await?;
-        self.announce(tx, &trips, &blocks, LegState::Held, Some(expires_at_ms)).await?;
-        Ok(Placed::Now(hold))
-    }
-
-    /// The seats of each request, chosen where the person did not.
-    async fn seats_of(&self, tx: &Tx, wanted: &[Wanted], trips: &Trips, now: DateTime<Utc>) -> Result<Vec<Seats>, HoldError> {
-        let mut all: Vec<Seats> = Vec::with_capacity(wanted.len());
-        // Chosen seats first: a choice of ours must not take one of them.
-        let mut order: Vec<&Wanted> = wanted.iter().collect();
-        order.sort_by_key(|wanted| (wanted.trip.key(), matches!(wanted.pick, Pick::Best { .. }), wanted.segment.from()));
-        for wanted in order {
-            let occurrence = trips.get(&wanted.trip.key()).copied().ok_or_else(gone)?;
-            let spots = match &wanted.pick {
-                Pick::Seats(seats) => seats.clone(),
-                Pick::Best { count, class_no } => choose(tx, wanted, (*count, *class_no), &all, now).await?,
-            };
-            let block = Block { occurrence_id: occurrence.id, version: occurrence.version, legs: wanted.segment.legs(), spots };
-            all.push(Seats { trip: wanted.trip.clone(), segment: wanted.segment, block });
-        }
-        Ok(all)
-    }
-
-    fn form(&self, id: Uuid, user_id: Uuid, now: DateTime<Utc>, expires_at: DateTime<Utc>, seats: &[Seats]) -> Result<Hold, HoldError> {
-        let mut items = Vec::new();
-        for Seats { trip, segment, block } in seats {
-            for &spot_no in &block.spots {
-                items.push(HeldItem {
-                    id: self.deps.clock.new_key(),
-                    occurrence_id: block.occurrence_id,
-                    trip: trip.key(),
-                    spot_no,
-                    from_stop: segment.from(),
-                    to_stop: segment.to(),
-                    price: trip.price(spot_no, *segment).ok_or_else(gone)?,
-                });
-            }
-        }
-        let total = Money::sum(items.iter().map(|item| item.price)).map_err(total_refusal)?.ok_or_else(gone)?;
-        Ok(Hold {
-            id,
-            user_id,
-            stored_status: HoldStatus::Active,
-            booking_id: None,
-            total,
-            expires_at,
-            created_at: now,
-            extended: false,
-            items,
-        })
     }
 
     /// The hold, if it is this person's.
@@ -292,7 +218,8 @@ impl Holds {
     /// The one way in which unsold seats become free: releases, expiries and cancellations. The holds are locked by the
     /// caller. Claims that others took after a deadline stay theirs.
     async fn end(&self, tx: &Tx, mut holds: Vec<Hold>, status: HoldStatus) -> Result<Vec<Hold>, DbErr> {
-        let trips = bump_all(tx, holds.iter().flat_map(Hold::trips)).await?;
+        let trips = store::occurrence::bump(tx, holds.iter().flat_map(Hold::trips)).await?;
+        let mut events = Vec::with_capacity(trips.len());
         for (trip, occurrence) in &trips {
             let mut seats = Vec::new();
             for hold in &holds {
@@ -300,8 +227,9 @@ impl Holds {
                     seats.extend(hold::freed(&store::claim::free(tx, &block, hold.id).await?));
                 }
             }
-            self.append(tx, *trip, occurrence.version, seats).await?;
+            events.push(changed(*trip, *occurrence, seats));
         }
+        self.deps.outbox.append_all(tx, &events).await?;
         for hold in &mut holds {
             hold.stored_status = status;
             store::hold::update(tx, hold).await?;
@@ -309,50 +237,24 @@ impl Holds {
         }
         Ok(holds)
     }
-
-    /// Tells of a change of whole blocks, one event per trip.
-    pub(crate) async fn announce(
-        &self,
-        tx: &Tx,
-        trips: &Trips,
-        blocks: &[Block],
-        state: LegState,
-        expires_at_ms: Option<i64>,
-    ) -> Result<(), DbErr> {
-        for (trip, occurrence) in trips {
-            let of_trip = blocks.iter().filter(|block| block.occurrence_id == occurrence.id);
-            let seats = of_trip.flat_map(|block| block.changes(state, expires_at_ms)).collect();
-            self.append(tx, *trip, occurrence.version, seats).await?;
-        }
-        Ok(())
-    }
-
-    async fn append(&self, tx: &Tx, trip: TripKey, version: i64, seats: Vec<SeatChanged>) -> Result<(), DbErr> {
-        let event = Event::SeatsChanged { template: trip.template, day: trip.day, version, seats };
-        self.deps.outbox.append(tx, &event).await
-    }
 }
 
-/// Seats of one request, found or chosen.
-struct Seats {
-    trip: TripRef,
-    segment: Segment,
-    block: Block,
+/// Events that tell of a change of whole blocks, one per trip.
+pub(crate) fn seats_changed<'b>(
+    trips: &Occurrences,
+    blocks: impl Iterator<Item = &'b Block> + Clone,
+    state: LegState,
+    expires_at_ms: Option<i64>,
+) -> Vec<Event> {
+    let event = |(trip, occurrence): (&TripKey, &Occurrence)| {
+        let of_trip = blocks.clone().filter(|block| block.occurrence_id == occurrence.id);
+        changed(*trip, *occurrence, of_trip.flat_map(|block| block.changes(state, expires_at_ms)).collect())
+    };
+    trips.iter().map(event).collect()
 }
 
-/// Trips that a transaction changes, with their new versions.
-pub(crate) type Trips = BTreeMap<TripKey, Occurrence>;
-
-/// Makes the next version of each trip, in the order of their keys: so no two transactions wait for each other.
-pub(crate) async fn bump_all(tx: &Tx, keys: impl IntoIterator<Item = TripKey>) -> Result<Trips, DbErr> {
-    let mut keys: Vec<TripKey> = keys.into_iter().collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let mut trips = Trips::new();
-    for key in keys {
-        trips.insert(key, store::occurrence::bump(tx, key).await?);
-    }
-    Ok(trips)
+fn changed(trip: TripKey, occurrence: Occurrence, seats: Vec<SeatChanged>) -> Event {
+    Event::SeatsChanged { template: trip.template, day: trip.day, version: occurrence.version, seats }
 }
 
 pub(crate) async fn read_board(connection: &impl sea_orm::ConnectionTrait, trip: &TripRef, now_ms: i64) -> Result<Board, DbErr> {
@@ -360,57 +262,11 @@ pub(crate) async fn read_board(connection: &impl sea_orm::ConnectionTrait, trip:
     Ok(Board::new(occupied.version, trip.layout().spot_count(), trip.leg_count(), occupied.claims))
 }
 
-async fn choose(
-    tx: &Tx,
-    wanted: &Wanted,
-    (count, class_no): (usize, Option<u16>),
-    before: &[Seats],
-    now: DateTime<Utc>,
-) -> Result<Vec<u16>, HoldError> {
-    let mut board = read_board(tx, &wanted.trip, now.timestamp_millis()).await?;
-    let version = board.version();
-    for seats in before.iter().filter(|seats| seats.trip.key() == wanted.trip.key()) {
-        board.apply(version, &seats.block.changes(LegState::Blocked, None).collect::<Vec<_>>());
-    }
-    let now_ms = now.timestamp_millis();
-    let choice = Choice { layout: wanted.trip.layout(), board: &board, legs: wanted.segment.legs(), now_ms };
-    choice.best(count, class_no).ok_or_else(|| {
-        let lost = Lost { trip: wanted.trip.clone(), segment: wanted.segment, seats: Vec::new(), class_no };
-        Refusal::SeatsUnavailable(vec![lost]).into()
-    })
-}
-
-/// Which of the seats somebody else has.
-async fn lost(tx: &Tx, all: &[Seats], hold_id: Uuid, now: DateTime<Utc>) -> Result<Vec<Lost>, DbErr> {
-    let mut lost = Vec::new();
-    for Seats { trip, segment, block } in all {
-        let seats = store::claim::taken_by_others(tx, block, hold_id, now.timestamp_millis()).await?;
-        if !seats.is_empty() {
-            lost.push(Lost { trip: trip.clone(), segment: *segment, seats, class_no: None });
-        }
-    }
-    if lost.is_empty() {
-        // Refused, yet nobody is seen to have them: all of them are doubtful.
-        let doubtful = |seats: &Seats| Lost {
-            trip: seats.trip.clone(),
-            segment: seats.segment,
-            seats: seats.block.spots.iter().map(|&spot_no| (spot_no, SeatState::Held)).collect(),
-            class_no: None,
-        };
-        lost.extend(all.iter().map(doubtful));
-    }
-    Ok(lost)
-}
-
-fn total_refusal(error: MoneyError) -> Refusal {
-    hold::invalid("MIXED_CURRENCIES", format!("the seats have no common total: {error}"), vec!["items".to_owned()])
-}
-
-fn read_key(answer: &str) -> Result<Uuid, DbErr> {
+pub(crate) fn read_key(answer: &str) -> Result<Uuid, DbErr> {
     Uuid::parse_str(answer).map_err(|error| DbErr::Type(error.to_string()))
 }
 
 /// Something that was there a moment ago in this same transaction.
-fn gone() -> DbErr {
+pub(crate) fn gone() -> DbErr {
     DbErr::RecordNotFound("a row of this very change".to_owned())
 }

@@ -27,6 +27,7 @@ pub mod import;
 pub mod jobs;
 pub mod layout;
 pub mod peer;
+mod placing;
 pub mod sales;
 pub mod seat_choice;
 pub mod station;

@@ -8,10 +8,10 @@ use sea_orm::DbErr;
 use uuid::Uuid;
 
 use crate::{
-    claim::{Block, ClaimState, Claimant},
+    claim::{Block, ClaimState, Terms},
     hold::{Hold, HoldStatus},
-    holds::{Holds, Trips, bump_all},
-    store,
+    holds::{Holds, seats_changed},
+    store::{self, occurrence::Occurrences},
 };
 
 /// Why a hold can't be sold.
@@ -70,7 +70,7 @@ impl Holds {
             expect(block.claims(), store::claim::extend(tx, block, id, expires_at_ms).await?)?;
         }
         store::hold::update(tx, &hold).await?;
-        self.announce(tx, &trips, &blocks, LegState::Held, Some(expires_at_ms)).await?;
+        self.deps.outbox.append_all(tx, &seats_changed(&trips, blocks.iter(), LegState::Held, Some(expires_at_ms))).await?;
         Ok(hold.expires_at)
     }
 
@@ -107,7 +107,7 @@ impl Holds {
         hold.stored_status = HoldStatus::Committed;
         hold.booking_id = Some(booking_id);
         store::hold::update(tx, &hold).await?;
-        self.announce(tx, &trips, &blocks, LegState::Sold, None).await?;
+        self.deps.outbox.append_all(tx, &seats_changed(&trips, blocks.iter(), LegState::Sold, None)).await?;
         metrics::reached("hold", HoldStatus::Committed.word());
         Ok(())
     }
@@ -119,13 +119,14 @@ impl Holds {
         if hold.items.iter().any(|item| left(item.trip, item.from_stop)) {
             return Err(SaleError::Gone);
         }
-        let claimant = Claimant { state: ClaimState::Sold, hold_id: hold.id, booking_id: Some(booking_id), expires_at_ms: 0 };
-        if store::claim::claim(tx, blocks, &claimant, now.timestamp_millis()).await? { Ok(()) } else { Err(SaleError::Gone) }
+        let blocks: Vec<(Uuid, &Block)> = blocks.iter().map(|block| (hold.id, block)).collect();
+        let terms = Terms { state: ClaimState::Sold, booking_id: Some(booking_id), expires_at_ms: 0 };
+        if store::claim::claim(tx, &blocks, &terms, now.timestamp_millis()).await? { Ok(()) } else { Err(SaleError::Gone) }
     }
 }
 
-async fn blocks_of(tx: &Tx, hold: &Hold) -> Result<(Trips, Vec<Block>), DbErr> {
-    let trips = bump_all(tx, hold.trips()).await?;
+async fn blocks_of(tx: &Tx, hold: &Hold) -> Result<(Occurrences, Vec<Block>), DbErr> {
+    let trips = store::occurrence::bump(tx, hold.trips()).await?;
     let blocks = trips.iter().flat_map(|(trip, occurrence)| hold.blocks(*trip, occurrence.version)).collect();
     Ok((trips, blocks))
 }

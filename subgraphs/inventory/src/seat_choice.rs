@@ -40,7 +40,7 @@ impl Choice<'_> {
         let mut found: Vec<_> = self
             .free(None)
             .filter(|spot_no| !lost.contains(spot_no))
-            .filter_map(|spot_no| Some((self.distance(self.layout.spot(spot_no)?, &places), self.slack(spot_no), spot_no)))
+            .filter_map(|spot_no| Some((Self::distance(self.layout.spot(spot_no)?, &places), self.slack(spot_no), spot_no)))
             .collect();
         found.sort_unstable();
         found.into_iter().take(first).map(|(_, _, spot_no)| spot_no).collect()
@@ -82,7 +82,7 @@ impl Choice<'_> {
         (cars, rows, apart, slack, window.first().copied().unwrap_or(0))
     }
 
-    fn distance(&self, spot: &Spot, lost: &[&Spot]) -> (bool, bool, Reverse<bool>, u16, u16) {
+    fn distance(spot: &Spot, lost: &[&Spot]) -> (bool, bool, Reverse<bool>, u16, u16) {
         let kept = spot.attributes.contains(&SeatAttribute::Wheelchair);
         let from = |place: &&Spot| {
             let same_car = place.car_no == spot.car_no;

@@ -6,3 +6,11 @@ pub mod occupancy;
 pub mod claim;
 pub mod hold;
 pub mod occurrence;
+
+use sea_orm::{DbErr, QueryResult};
+
+/// A number that was written from 16 bits.
+fn small(row: &QueryResult, column: &str) -> Result<u16, DbErr> {
+    let number: i32 = row.try_get("", column)?;
+    u16::try_from(number).map_err(|_| DbErr::Type(format!("{column} is {number}")))
+}

@@ -1,6 +1,8 @@
 //! Many people, few seats: nobody shares a seat, nobody gets half of what they asked for, and what the database says at
 //! the end is what a simple model says.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
 mod arena;
 mod world;
 
@@ -79,7 +81,7 @@ async fn nobody_shares_a_seat() {
     for person in people.collect::<Vec<_>>() {
         person.await.unwrap();
     }
-    let spans = spans.lock().unwrap();
+    let spans = std::mem::take(&mut *spans.lock().unwrap());
     println!("{} holds", spans.len());
     assert!(spans.len() > 50, "only {} holds", spans.len());
     assert_eq!(overlaps(&spans), 0, "a seat was held twice");
@@ -173,7 +175,7 @@ async fn opposite_orders_do_not_lock_each_other() {
     });
     let mut won = 0;
     for rival in rivals {
-        won += tokio::time::timeout(Duration::from_secs(60), rival).await.unwrap().unwrap();
+        won += tokio::time::timeout(Duration::from_mins(1), rival).await.unwrap().unwrap();
     }
     assert!(won > 0);
     assert_eq!(arena.state(1, 0..LEGS).await, SeatState::Available);
@@ -185,7 +187,7 @@ async fn the_limit_holds_under_races() {
     let arena = Arena::open().await;
     let user = arena.user();
     let tries = (0..SEATS).map(|seat| arena.place(user, vec![arena.request(&[seat], 0..LEGS)]));
-    let placed = futures_util::future::join_all(tries).await.into_iter().filter(Result::is_ok).count();
+    let placed = futures_util::future::join_all(tries).await.into_iter().flatten().count();
     assert_eq!(placed, 4);
 }
 

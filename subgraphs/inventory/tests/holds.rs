@@ -67,7 +67,7 @@ async fn nonsense_is_refused_before_anything_changes() {
         (vec![wrong_seat], "INVALID_SEAT"),
         (vec![wrong_class], "UNKNOWN_CLASS"),
         (vec![arena.request(&[1], 2..2)], "INVALID_SEGMENT"),
-        (vec![arena.request(&[1], 3..1)], "INVALID_SEGMENT"),
+        (vec![arena.reversed(&[1])], "INVALID_SEGMENT"),
         (vec![arena.request(&[1], 0..9)], "INVALID_SEGMENT"),
         (vec![wrong_trip], "NOT_FOUND"),
     ];

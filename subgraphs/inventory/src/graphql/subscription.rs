@@ -15,8 +15,8 @@ pub struct Subscription;
 impl Subscription {
     /// The seats of a trip, live: a SNAPSHOT first, then CHANGES as they happen, at most 20 updates a second. States are those of the
     /// segment between the two stops. After a lost connection pass the last version as sinceVersion: if it is not too old (1,000
-    /// changes), the first update is CHANGES with what was missed. A client that reads too slowly gets a new SNAPSHOT. Errors:
-    /// INVALID_ID, NOT_FOUND, INVALID_SEGMENT. Needs no signing in.
+    /// changes), the first update is CHANGES with what was missed. A client that reads too slowly gets a new SNAPSHOT. Fails
+    /// with `INVALID_ID`, `NOT_FOUND` or `INVALID_SEGMENT`. Needs no signing in.
     async fn seat_availability(
         &self,
         ctx: &Context<'_>,
@@ -26,7 +26,7 @@ impl Subscription {
         #[graphql(desc = "The last version you know. Absent, negative, too old or yet to come: begin with a SNAPSHOT.")]
         since_version: Option<BigInt>,
     ) -> Result<impl Stream<Item = Result<SeatAvailability>> + use<>> {
-        let trip = TripKey::decode(&trip_id).map_err(|error| unreadable("tripId", error))?;
+        let trip = TripKey::decode(&trip_id).map_err(|error| unreadable("tripId", &error))?;
         let from_stop = from_stop_id.map(|id| stop(trip, "fromStopId", &id)).transpose()?;
         let to_stop = to_stop_id.map(|id| stop(trip, "toStopId", &id)).transpose()?;
         let watch = Watch { trip, from_stop, to_stop, since: since_version.map(|version| version.0) };
@@ -36,11 +36,11 @@ impl Subscription {
 }
 
 fn stop(trip: TripKey, field: &str, id: &ID) -> Result<u16> {
-    let (owner, stop) = TripKey::decode_stop(id).map_err(|error| unreadable(field, error))?;
+    let (owner, stop) = TripKey::decode_stop(id).map_err(|error| unreadable(field, &error))?;
     if owner == trip { Ok(stop) } else { Err(refuse("INVALID_SEGMENT", format!("{field} is not a stop of this trip"))) }
 }
 
-fn unreadable(field: &str, error: IdError) -> async_graphql::Error {
+fn unreadable(field: &str, error: &IdError) -> async_graphql::Error {
     refuse("INVALID_ID", format!("{field}: {error}"))
 }
 

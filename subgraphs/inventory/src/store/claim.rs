@@ -4,10 +4,11 @@ use std::{collections::HashMap, fmt::Write};
 
 use berth_contracts::id::TripKey;
 use berth_kernel::db::{Tx, sql};
-use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
+use sea_orm::{ConnectionTrait, DbErr, Value};
 use uuid::Uuid;
 
-use crate::claim::{Block, Claim, ClaimState, Claimant, SeatState};
+use super::small;
+use crate::claim::{Block, Claim, ClaimState, SeatState, Terms};
 
 /// The live claims of a trip at one version.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,47 +19,56 @@ pub struct Occupied {
     pub claims: Vec<Claim>,
 }
 
-/// Claims every seat × leg of the blocks in one statement, over claims whose deadline has passed, and over the
-/// claimant's own. `false`: some are somebody else's; the transaction must be rolled back.
-pub async fn claim(tx: &Tx, blocks: &[Block], claimant: &Claimant, now_ms: i64) -> Result<bool, DbErr> {
-    let mut values: Vec<Value> = vec![
-        claimant.state.number().into(),
-        claimant.hold_id.into(),
-        claimant.booking_id.into(),
-        claimant.expires_at_ms.into(),
-        now_ms.into(),
-    ];
+/// Claims every seat × leg of the blocks in one statement, each block for its hold: over claims whose deadline has passed, and
+/// over the hold's own. `false`: some are somebody else's; the caller must undo the whole.
+pub async fn claim(tx: &Tx, blocks: &[(Uuid, &Block)], terms: &Terms, now_ms: i64) -> Result<bool, DbErr> {
+    let mut values: Vec<Value> =
+        vec![terms.state.number().into(), terms.booking_id.into(), terms.expires_at_ms.into(), now_ms.into()];
+    let last_leg = blocks.iter().map(|(_, block)| block.legs.end).max().unwrap_or(0);
     let mut text = String::with_capacity(1024);
-    text.push_str("INSERT INTO seat_claim (occurrence_id, spot_no, leg_no, state, hold_id, booking_id, expires_at_ms, version) VALUES ");
-    for block in blocks {
-        push_rows(&mut text, &mut values, block);
+    text.push_str(
+        "INSERT INTO seat_claim (occurrence_id, spot_no, leg_no, state, hold_id, booking_id, expires_at_ms, version) \
+         SELECT b.column1, b.column2, l.column1, $1, b.column3, $2, $3, b.column4 FROM (VALUES ",
+    );
+    for (hold_id, block) in blocks {
+        push_seats(&mut text, &mut values, *hold_id, block);
+    }
+    text.pop();
+    text.push_str(") AS b JOIN (VALUES ");
+    // In steps of eight, so that few different texts are prepared.
+    for leg in 0..last_leg.next_multiple_of(8) {
+        // Writing to a String can't fail.
+        let _written = write!(text, "({leg}),");
     }
     text.pop();
     text.push_str(
-        " ON CONFLICT (occurrence_id, spot_no, leg_no) DO UPDATE SET state = excluded.state, hold_id = excluded.hold_id, \
+        ") AS l ON l.column1 >= b.column5 AND l.column1 < b.column6 WHERE true \
+         ON CONFLICT (occurrence_id, spot_no, leg_no) DO UPDATE SET state = excluded.state, hold_id = excluded.hold_id, \
          booking_id = excluded.booking_id, expires_at_ms = excluded.expires_at_ms, version = excluded.version",
     );
     text.push_str(guard());
     let affected = tx.execute_raw(sql(tx, &text, values)).await?.rows_affected();
-    Ok(affected == blocks.iter().map(Block::claims).sum::<u64>())
+    Ok(affected == blocks.iter().map(|(_, block)| block.claims()).sum::<u64>())
 }
 
-/// The rows of a block, each with a comma behind. What they share is bound once: one shape of hold, one prepared statement.
-fn push_rows(text: &mut String, values: &mut Vec<Value>, block: &Block) {
+/// A row for each seat of a block, each with a comma behind. What they share is bound once.
+fn push_seats(text: &mut String, values: &mut Vec<Value>, hold_id: Uuid, block: &Block) {
     let shared = values.len();
-    values.extend([block.occurrence_id.into(), block.version.into(), i32::from(block.legs.start).into()]);
-    let (occurrence, version, first_leg) = (shared + 1, shared + 2, shared + 3);
+    values.extend([
+        block.occurrence_id.into(),
+        hold_id.into(),
+        block.version.into(),
+        i32::from(block.legs.start).into(),
+        i32::from(block.legs.end).into(),
+    ]);
+    let [occurrence, hold, version, from, to] = [1, 2, 3, 4, 5].map(|place| shared + place);
     for &spot_no in &block.spots {
         values.push(i32::from(spot_no).into());
-        let spot = values.len();
-        for leg in 0..block.legs.len() {
-            // Writing to a String can't fail.
-            let _written = write!(text, "(${occurrence},${spot},${first_leg}+{leg},$1,$2,$3,$4,${version}),");
-        }
+        let _written = write!(text, "(${occurrence},${},${hold},${version},${from},${to}),", values.len());
     }
 }
 
-const GUARD: &str = " WHERE (seat_claim.state = 0 AND seat_claim.expires_at_ms <= $5) OR seat_claim.hold_id = excluded.hold_id";
+const GUARD: &str = " WHERE (seat_claim.state = 0 AND seat_claim.expires_at_ms <= $4) OR seat_claim.hold_id = excluded.hold_id";
 
 #[cfg(not(feature = "sabotage"))]
 const fn guard() -> &'static str {
@@ -69,10 +79,10 @@ const fn guard() -> &'static str {
 #[cfg(feature = "sabotage")]
 fn guard() -> &'static str {
     if sabotaged("claim_guard") {
-        // `$5` must stay in use, or PostgreSQL refuses the statement.
-        " WHERE $5 = $5"
+        // `$4` must stay in use, or PostgreSQL refuses the statement.
+        " WHERE $4 = $4"
     } else if sabotaged("ignore_expiry") {
-        " WHERE seat_claim.expires_at_ms <= $5 AND seat_claim.hold_id = excluded.hold_id"
+        " WHERE seat_claim.expires_at_ms <= $4 AND seat_claim.hold_id = excluded.hold_id"
     } else {
         GUARD
     }
@@ -179,10 +189,4 @@ pub async fn occupied(connection: &impl ConnectionTrait, trip: TripKey, now_ms: 
         }
     }
     Ok(occupied)
-}
-
-/// A number that was written from 16 bits.
-fn small(row: &QueryResult, column: &str) -> Result<u16, DbErr> {
-    let number: i32 = row.try_get("", column)?;
-    u16::try_from(number).map_err(|_| DbErr::Type(format!("{column} is {number}")))
 }

@@ -6,38 +6,46 @@ use chrono::DateTime;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
+use super::small;
 use crate::hold::{HeldItem, Hold, HoldStatus};
 
 const COLUMNS: &str = "h.id, h.user_id, h.status, h.booking_id, h.total_minor, h.currency, h.expires_at_ms, h.created_at_ms, \
      h.extended, i.id AS item_id, i.occurrence_id, i.template, i.day, i.spot_no, i.from_stop, i.to_stop, i.price_minor, \
      i.currency AS price_currency";
 
-/// Inserts the hold, unless its owner has that many active ones already. `false`: nothing was inserted.
-pub async fn insert(tx: &Tx, hold: &Hold, max_active: u32) -> Result<bool, DbErr> {
-    let text = "INSERT INTO hold (id, user_id, status, booking_id, total_minor, currency, expires_at_ms, created_at_ms, extended) \
-                SELECT $1, $2, 0, NULL, $3, $4, $5, $6, 0 WHERE (SELECT COUNT(*) FROM hold active WHERE active.user_id = $2 \
-                AND active.status = 0 AND active.expires_at_ms > $6) < $7";
-    let values = [
-        hold.id.into(),
-        hold.user_id.into(),
-        hold.total.amount_minor.into(),
-        hold.total.currency.code().into(),
-        hold.expires_at.timestamp_millis().into(),
-        hold.created_at.timestamp_millis().into(),
+/// Inserts holds that were placed at one instant, but none whose owner has that many active ones already. `false`: some
+/// were not inserted; the caller must undo the whole. No two may have one owner.
+pub async fn insert(tx: &Tx, holds: &[&Hold], max_active: u32) -> Result<bool, DbErr> {
+    let Some(first) = holds.first() else { return Ok(true) };
+    let text = format!(
+        "INSERT INTO hold (id, user_id, status, booking_id, total_minor, currency, expires_at_ms, created_at_ms, extended) \
+         SELECT v.column1, v.column2, 0, NULL, v.column3, v.column4, $1, $2, 0 FROM (VALUES {}) AS v \
+         WHERE (SELECT COUNT(*) FROM hold active WHERE active.user_id = v.column2 AND active.status = 0 \
+         AND active.expires_at_ms > $2) < $3",
+        rows_placeholder(holds.len(), 4, 4)
+    );
+    let mut values: Vec<Value> = vec![
+        first.expires_at.timestamp_millis().into(),
+        first.created_at.timestamp_millis().into(),
         i64::from(max_active).into(),
     ];
-    Ok(tx.execute_raw(sql(tx, text, values)).await?.rows_affected() == 1)
+    for hold in holds {
+        values.extend([hold.id.into(), hold.user_id.into(), hold.total.amount_minor.into(), hold.total.currency.code().into()]);
+    }
+    let inserted = tx.execute_raw(sql(tx, &text, values)).await?.rows_affected();
+    Ok(usize::try_from(inserted).is_ok_and(|inserted| inserted == holds.len()))
 }
 
-/// Inserts the hold's seats.
-pub async fn insert_items(tx: &Tx, hold: &Hold) -> Result<(), DbErr> {
+/// Inserts the holds' seats.
+pub async fn insert_items(tx: &Tx, holds: &[&Hold]) -> Result<(), DbErr> {
     const COLUMN_COUNT: usize = 10;
+    let count = holds.iter().map(|hold| hold.items.len()).sum();
     let text = format!(
         "INSERT INTO hold_item (hold_id, id, occurrence_id, template, day, spot_no, from_stop, to_stop, price_minor, currency) VALUES {}",
-        rows_placeholder(hold.items.len(), COLUMN_COUNT, 1)
+        rows_placeholder(count, COLUMN_COUNT, 1)
     );
-    let mut values: Vec<Value> = Vec::with_capacity(hold.items.len() * COLUMN_COUNT);
-    for item in &hold.items {
+    let mut values: Vec<Value> = Vec::with_capacity(count * COLUMN_COUNT);
+    for (hold, item) in holds.iter().flat_map(|hold| hold.items.iter().map(move |item| (hold, item))) {
         values.extend([
             hold.id.into(),
             item.id.into(),
@@ -152,9 +160,4 @@ fn money(row: &QueryResult, amount: &str, currency: &str) -> Result<Money, DbErr
 fn instant(row: &QueryResult, column: &str) -> Result<DateTime<chrono::Utc>, DbErr> {
     let ms: i64 = row.try_get("", column)?;
     DateTime::from_timestamp_millis(ms).ok_or_else(|| DbErr::Type(format!("{column} is {ms}")))
-}
-
-fn small(row: &QueryResult, column: &str) -> Result<u16, DbErr> {
-    let number: i32 = row.try_get("", column)?;
-    u16::try_from(number).map_err(|_| DbErr::Type(format!("{column} is {number}")))
 }

@@ -68,6 +68,11 @@ impl Arena {
         SeatRequest { trip: self.trip.key(), from_stop: legs.start, to_stop: legs.end, select }
     }
 
+    /// From the fourth stop to the second.
+    pub fn reversed(&self, seats: &[u16]) -> SeatRequest {
+        SeatRequest { from_stop: 3, to_stop: 1, ..self.request(seats, 0..1) }
+    }
+
     pub fn best(&self, count: i32, legs: Range<u16>) -> SeatRequest {
         let select = Selection::Best { count, travel_class: None };
         SeatRequest { trip: self.trip.key(), from_stop: legs.start, to_stop: legs.end, select }

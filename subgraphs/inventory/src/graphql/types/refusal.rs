@@ -15,6 +15,7 @@ use crate::{
 /// A refusal: nothing was changed, and the caller can do something about it. Every refusal has these fields, so this interface
 /// also covers those that are added later.
 #[derive(Interface)]
+#[allow(clippy::duplicated_attributes, reason = "two fields of one type")]
 #[graphql(
     field(name = "code", ty = "&String", desc = "Stable code for programs; every code is listed in docs/ERRORS.md."),
     field(name = "message", ty = "&String", desc = "One sentence for a developer. Not for matching, may change."),
@@ -41,7 +42,7 @@ pub enum UserError {
     SaleClosed(SaleClosedError),
 }
 
-/// Code SEATS_UNAVAILABLE: somebody else has some of the wanted seats on a part of the way. Nothing is held. Offer the alternatives.
+/// Code `SEATS_UNAVAILABLE`: somebody else has some of the wanted seats on a part of the way. Nothing is held. Offer the alternatives.
 #[derive(SimpleObject)]
 #[graphql(complex)]
 pub struct SeatsUnavailableError {
@@ -73,7 +74,7 @@ impl SeatsUnavailableError {
     }
 }
 
-/// Code HOLD_LIMIT: you have as many active holds as one person may have. Nothing is held. Release one, or wait until one expires.
+/// Code `HOLD_LIMIT`: you have as many active holds as one person may have. Nothing is held. Release one, or wait until one expires.
 #[derive(SimpleObject)]
 pub struct HoldLimitError {
     /// Stable code for programs; every code is listed in docs/ERRORS.md.
@@ -86,7 +87,7 @@ pub struct HoldLimitError {
     pub limit: i32,
 }
 
-/// Code SALE_CLOSED: the trip has left the wanted stop, or is not on sale any more. Nothing is held.
+/// Code `SALE_CLOSED`: the trip has left the wanted stop, or is not on sale any more. Nothing is held.
 #[derive(SimpleObject)]
 pub struct SaleClosedError {
     /// Stable code for programs; every code is listed in docs/ERRORS.md.
