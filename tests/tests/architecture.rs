@@ -180,7 +180,7 @@ impl Source {
     }
 
     fn is_test(&self) -> bool {
-        self.is_in(&["tests"]) || self.path.contains("/tests/") || self.path.contains("/benches/")
+        self.is_in(&["tests"]) || ["/tests/", "/benches/", "/examples/"].iter().any(|part| self.path.contains(part))
     }
 
     /// The first line of code (not of a comment) that names a module other than by one of `except`, counted from 1.
