@@ -40,8 +40,11 @@ pub fn reached(noun: &str, state: &str) {
     EVENTS.with_label_values(&[noun, state]).inc();
 }
 
-/// All metrics in Prometheus's text format.
+static UP: LazyLock<IntGauge> = LazyLock::new(|| gauge("berth_up", "1: the process answers"));
+
+/// All metrics in Prometheus's text format. Never empty: a process that has nothing to count yet is up.
 pub fn text() -> String {
+    UP.set(1);
     TextEncoder::new()
         .encode_to_string(&REGISTRY.gather())
         .unwrap_or_default()
