@@ -65,9 +65,8 @@ impl Payer {
     /// Signs up, holds a seat, books it and begins to pay.
     pub async fn new(client: &Client) -> anyhow::Result<Self> {
         let segment: Segment = timetable::demo_train(client, 2).await?.whole();
-        let seat = timetable::free_seats(client, &segment, 1).await?.remove(0);
         let person = Person::sign_up(client, "payer").await?;
-        let hold = person.hold(&segment, &[&seat]).await?;
+        let hold = person.hold_best(&segment, 1).await?;
         let booking_id = person.book(&hold).await?;
         let payment_id = person.pay(&booking_id).await?;
         let payment = person.payment(&payment_id).await?;

@@ -102,6 +102,12 @@ impl Person {
         Hold::of(&self.place(segment, seats, &fresh_key()).await?.done()?)
     }
 
+    /// Holds the best seats; a refusal is an error.
+    pub async fn hold_best(&self, segment: &Segment, count: i32) -> anyhow::Result<Hold> {
+        let input = json!({ "items": [segment.best(count)], "idempotencyKey": fresh_key() });
+        Hold::of(&self.client.mutate(documents::PLACE_HOLD, input).await?.done()?)
+    }
+
     /// Gives a hold back.
     pub async fn release(&self, hold_id: &str) -> anyhow::Result<Outcome> {
         self.client.mutate(documents::RELEASE_HOLD, json!({ "holdId": hold_id })).await
