@@ -46,7 +46,7 @@ const MAY_NAME: &[(&str, fn(&Source) -> bool, &[&str])] = &[
     (
         "sea_orm",
         |file| file.is_under("store") || file.is_under("error") || file.is_in(&["crates/kernel", "migrations"]),
-        &["sea_orm::DbErr", "sea_orm::ConnectionTrait"],
+        &["DbErr", "ConnectionTrait", "TransactionTrait"],
     ),
     ("async_graphql", |file| file.is_under("graphql") || file.is_in(&["crates/kernel", "app"]), &[]),
     ("hive_router", |file| file.is_in(&["router", "app"]), &[]),
@@ -183,13 +183,19 @@ impl Source {
         self.is_in(&["tests"]) || ["/tests/", "/benches/", "/examples/"].iter().any(|part| self.path.contains(part))
     }
 
-    /// The first line of code (not of a comment) that names a module other than by one of `except`, counted from 1.
+    /// The first line of code (not of a comment) that names a module, or something of it beyond `except`, counted from 1.
     fn line_naming(&self, module: &str, except: &[&str]) -> Option<usize> {
-        let names = |line: &str| line.match_indices(module).any(|(at, _)| is_a_word(line, at, module));
-        let code = |line: &str| {
-            let code = line.split("//").next().unwrap_or_default();
-            names(&except.iter().fold(code.to_owned(), |code, path| code.replace(path, "")))
+        let allowed = |rest: &str| {
+            let named = rest.strip_prefix("::").unwrap_or_default();
+            let list = named.strip_prefix('{').and_then(|list| list.split('}').next());
+            let one = || named.split(|c: char| !is_of_a_word(c)).next().unwrap_or_default();
+            list.map_or_else(|| except.contains(&one()), |list| list.split(',').all(|name| except.contains(&name.trim())))
         };
+        let names = |line: &str| {
+            let mut found = line.match_indices(module).filter(|(at, _)| is_a_word(line, *at, module));
+            found.any(|(at, _)| !allowed(&line[at + module.len()..]))
+        };
+        let code = |line: &str| line.split("//").next().is_some_and(names);
         self.text.lines().position(code).map(|index| index + 1)
     }
 
@@ -262,8 +268,11 @@ impl<'ast> Visit<'ast> for Survey {
 }
 
 fn is_a_word(line: &str, at: usize, word: &str) -> bool {
-    let inside = |c: char| c.is_alphanumeric() || c == '_';
-    !line[..at].ends_with(inside) && !line[at + word.len()..].starts_with(inside)
+    !line[..at].ends_with(is_of_a_word) && !line[at + word.len()..].starts_with(is_of_a_word)
+}
+
+fn is_of_a_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
 }
 
 /// `#[cfg(test)]`, `#[test]`, `#[tokio::test]` and the like.
