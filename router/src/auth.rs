@@ -30,6 +30,13 @@ pub(crate) struct Viewer {
     now: NowSecs,
 }
 
+/// The token is a secret, and stays out of logs.
+impl std::fmt::Debug for Viewer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Viewer").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
 impl Viewer {
     /// Time until the token ends.
     pub(crate) fn remaining(&self) -> Duration {

@@ -209,6 +209,7 @@ impl TokenVerifier {
         });
         Self {
             keys: Arc::new(known.collect()),
+            verified: Arc::default(),
             clock,
         }
     }
