@@ -167,7 +167,12 @@ pub enum End {
 }
 
 /// Waits until a paid payment has ended in tickets or in a completed refund.
-pub async fn settled(person: &Person, booking_id: &str, payment_id: &str, within: Duration) -> anyhow::Result<Result<End, Violation>> {
+pub async fn settled(
+    person: &Person,
+    booking_id: &str,
+    payment_id: &str,
+    within: Duration,
+) -> anyhow::Result<Result<End, Violation>> {
     let seen = eventually("tickets or a refund", within, || async {
         let (booking, payment) = (person.booking(booking_id).await?, person.payment(payment_id).await?);
         end_of(&booking, &payment).map(Some).with_context(|| format!("{booking} {payment}"))

@@ -80,7 +80,8 @@ impl Answer {
 
     /// The answer must be an error with a code that is the client's fault, not ours: answers the code.
     pub fn refusal_code(&self) -> anyhow::Result<String> {
-        let code = self.error_code().with_context(|| format!("expected a typed error, got HTTP {} {}", self.status, self.text))?;
+        let code =
+            self.error_code().with_context(|| format!("expected a typed error, got HTTP {} {}", self.status, self.text))?;
         if matches!(code, "SERVICE_UNAVAILABLE" | "INTERNAL_SERVER_ERROR" | "INTERNAL" | "") {
             bail!("expected a refusal, got our own fault: {}", self.text);
         }
@@ -166,7 +167,11 @@ impl Client {
         if type_name.ends_with("Success") {
             return Ok(Outcome::Done(body));
         }
-        let code = body["code"].as_str().filter(|code| !code.is_empty()).with_context(|| format!("an untyped refusal: {body}"))?.to_owned();
+        let code = body["code"]
+            .as_str()
+            .filter(|code| !code.is_empty())
+            .with_context(|| format!("an untyped refusal: {body}"))?
+            .to_owned();
         Ok(Outcome::Refused(Refusal { type_name, code, body }))
     }
 

@@ -55,7 +55,8 @@ pub const CREATE_PAYMENT: &str = "mutation($input: CreatePaymentInput!) { create
   ... on UserError { code message path } } }";
 
 /// A hold by id.
-pub const HOLD: &str = "query($id: ID!) { hold(id: $id) { id status expiresAt remainingMs items { ... on HeldSeat { id seat { id } } } } }";
+pub const HOLD: &str =
+    "query($id: ID!) { hold(id: $id) { id status expiresAt remainingMs items { ... on HeldSeat { id seat { id } } } } }";
 
 /// A booking with all that hangs on it.
 pub const BOOKING: &str = "query($id: ID!) { booking(id: $id) { id code status total { amountMinor currency }
@@ -64,10 +65,12 @@ pub const BOOKING: &str = "query($id: ID!) { booking(id: $id) { id code status t
   payments { id status amount { amountMinor } history { at status note } } } }";
 
 /// A payment by id.
-pub const PAYMENT: &str = "query($id: ID!) { payment(id: $id) { id status method amount { amountMinor currency } history { at status note } } }";
+pub const PAYMENT: &str =
+    "query($id: ID!) { payment(id: $id) { id status method amount { amountMinor currency } history { at status note } } }";
 
 /// A seat map.
-pub const SEAT_MAP: &str = "query($trip: ID!, $from: ID!, $to: ID!) { trip(id: $trip) { seatMap(fromStopId: $from, toStopId: $to) {
+pub const SEAT_MAP: &str =
+    "query($trip: ID!, $from: ID!, $to: ID!) { trip(id: $trip) { seatMap(fromStopId: $from, toStopId: $to) {
   version cars { id label travelClass seats { id label state } } } } }";
 
 /// Live seats of a segment.

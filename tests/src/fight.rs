@@ -36,7 +36,8 @@ impl Arena {
     pub async fn demo(client: &Client, seats: usize, legs: usize) -> anyhow::Result<Self> {
         let train = timetable::demo_train(client, legs).await?;
         let (_, map) = timetable::seat_map(client, &train.whole()).await?;
-        let seats: Vec<String> = map.iter().filter(|seat| seat.state == "AVAILABLE").take(seats).map(|seat| seat.id.clone()).collect();
+        let seats: Vec<String> =
+            map.iter().filter(|seat| seat.state == "AVAILABLE").take(seats).map(|seat| seat.id.clone()).collect();
         Ok(Self { train, seats, legs, capacity: map.len() })
     }
 }
@@ -254,6 +255,8 @@ impl Fighter<'_> {
     }
 
     fn understood<T>(&self, read: anyhow::Result<T>) -> Option<T> {
-        read.context("the answer can't be read").map_err(|error| self.history.violated(Violation::Untyped(format!("{error:#}")))).ok()
+        read.context("the answer can't be read")
+            .map_err(|error| self.history.violated(Violation::Untyped(format!("{error:#}"))))
+            .ok()
     }
 }

@@ -181,7 +181,10 @@ impl History {
         let log = self.log();
         let sold = log.claims.iter().filter(|claim| claim.sold.is_some()).count();
         let (granted, reads, outages) = (log.claims.len(), log.readings.len(), log.outages);
-        format!("{granted} holds granted, {sold} sold, {reads} seat maps read, {outages} answers lost, refusals {:?}", log.refusals)
+        format!(
+            "{granted} holds granted, {sold} sold, {reads} seat maps read, {outages} answers lost, refusals {:?}",
+            log.refusals
+        )
     }
 
     /// Everything that is wrong: what clients saw, and what the checkers find. `capacity` is the number of seats of a map.
@@ -224,8 +227,10 @@ fn overlapping(cell: (usize, usize), mut spans: Vec<(Span, &Claim)>) -> Vec<Viol
         for (later, other) in spans[at + 1..].iter().take_while(|(later, _)| span.to.is_none_or(|end| later.from < end)) {
             if other.hold_id != claim.hold_id && span.meets(later) {
                 let (seat, leg) = cell;
-                found.push(Violation::GivenTwice(format!("seat {seat} leg {leg}: {} of client {} and {} of client {}",
-                    claim.hold_id, claim.who, other.hold_id, other.who)));
+                found.push(Violation::GivenTwice(format!(
+                    "seat {seat} leg {leg}: {} of client {} and {} of client {}",
+                    claim.hold_id, claim.who, other.hold_id, other.who
+                )));
             }
         }
     }
@@ -236,10 +241,17 @@ fn overlapping(cell: (usize, usize), mut spans: Vec<(Span, &Claim)>) -> Vec<Viol
 fn not_conserved(readings: &[Reading], capacity: usize) -> Vec<Violation> {
     let broken = readings.iter().filter_map(|reading| {
         let known: BTreeSet<&str> = reading.seats.iter().map(|seat| seat.id.as_str()).collect();
-        let stated = reading.seats.iter().filter(|seat| matches!(seat.state.as_str(), "AVAILABLE" | "HELD" | "SOLD" | "BLOCKED")).count();
+        let stated =
+            reading.seats.iter().filter(|seat| matches!(seat.state.as_str(), "AVAILABLE" | "HELD" | "SOLD" | "BLOCKED")).count();
         let right = known.len() == capacity && reading.seats.len() == capacity && stated == capacity;
-        (!right).then(|| Violation::NotConserved(format!("leg {}: {} seats, {} distinct, {stated} with a state, of {capacity}",
-            reading.leg, reading.seats.len(), known.len())))
+        (!right).then(|| {
+            Violation::NotConserved(format!(
+                "leg {}: {} seats, {} distinct, {stated} with a state, of {capacity}",
+                reading.leg,
+                reading.seats.len(),
+                known.len()
+            ))
+        })
     });
     broken.collect()
 }
@@ -271,7 +283,10 @@ fn reading_shows_free(reading: &Reading, claims: &[Claim], seats: &[String]) -> 
     });
     let shown = certain.flat_map(|claim| claim.seats.iter().map(move |seat| (claim, *seat)));
     let free = shown.filter(|(_, seat)| states.get(seats[*seat].as_str()) == Some(&"AVAILABLE"));
-    free.map(|(claim, seat)| Violation::ShownFree(format!("seat {seat} leg {}: {} of client {}", reading.leg, claim.hold_id, claim.who))).collect()
+    free.map(|(claim, seat)| {
+        Violation::ShownFree(format!("seat {seat} leg {}: {} of client {}", reading.leg, claim.hold_id, claim.who))
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -309,7 +324,12 @@ mod tests {
         let now = Instant::now();
         let seat = |id: &str| SeatState { id: id.to_owned(), state: "AVAILABLE".to_owned() };
         let reading = |secs: u64, version, seats| Reading {
-            leg: 0, asked: now + Duration::from_secs(secs), answered: now + Duration::from_secs(secs + 1), version, seats };
+            leg: 0,
+            asked: now + Duration::from_secs(secs),
+            answered: now + Duration::from_secs(secs + 1),
+            version,
+            seats,
+        };
         assert_eq!(not_conserved(&[reading(0, 1, vec![seat("a"), seat("b")])], 2), []);
         assert_eq!(not_conserved(&[reading(0, 1, vec![seat("a"), seat("a")])], 2).len(), 1);
         assert_eq!(went_back(&[reading(0, 2, vec![]), reading(5, 2, vec![]), reading(6, 3, vec![])]), []);

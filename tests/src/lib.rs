@@ -43,7 +43,9 @@ where
             Err(error) => last = Some(error),
         }
         if started.elapsed() > within {
-            return Err(last.unwrap_or_else(|| anyhow::anyhow!("no answer yet")).context(format!("{what}: not within {within:?}")));
+            return Err(last
+                .unwrap_or_else(|| anyhow::anyhow!("no answer yet"))
+                .context(format!("{what}: not within {within:?}")));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -51,7 +51,14 @@ impl Feed {
             Transport::WebSocket => Self::web_socket(client, document, variables).await,
             Transport::Sse => Self::http(client, "text/event-stream", document, &variables, sse_event).await,
             Transport::Multipart => {
-                Self::http(client, "multipart/mixed;subscriptionSpec=\"1.0\", application/json", document, &variables, multipart_event).await
+                Self::http(
+                    client,
+                    "multipart/mixed;subscriptionSpec=\"1.0\", application/json",
+                    document,
+                    &variables,
+                    multipart_event,
+                )
+                .await
             }
         }
     }
@@ -105,7 +112,8 @@ impl Feed {
         read: fn(&mut Vec<u8>) -> Option<Piece>,
     ) -> anyhow::Result<Self> {
         let response = client.stream(accept, document, variables).send().await?;
-        let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
+        let kind =
+            response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
         let expected = accept.split(';').next().unwrap_or_default();
         if !kind.starts_with(expected) {
             bail!("no stream: HTTP {} {kind} {}", response.status(), response.text().await?);

@@ -89,7 +89,10 @@ impl Payer {
     /// Letters that bring the tickets.
     pub async fn ticket_letters(&self) -> anyhow::Result<usize> {
         let letters = self.person.client.letters(&self.person.email).await?;
-        Ok(letters.iter().filter(|letter| letter["subject"].as_str().is_some_and(|subject| subject.to_lowercase().contains("ticket"))).count())
+        Ok(letters
+            .iter()
+            .filter(|letter| letter["subject"].as_str().is_some_and(|subject| subject.to_lowercase().contains("ticket")))
+            .count())
     }
 
     /// Waits for the tickets.
@@ -153,7 +156,7 @@ async fn one_effect(payer: &Payer) -> anyhow::Result<Vec<Violation>> {
 pub async fn survive_a_kill(berth: &mut Berth) -> anyhow::Result<Vec<Violation>> {
     let client = berth.client()?;
     let mut found = Vec::new();
-    for round in 0..3 {
+    for round in 0..4 {
         let payers = futures_util::future::try_join_all((0..12).map(|_| Payer::new(&client))).await?;
         let settled = payers.iter().map(|payer| payer.person.provider(&payer.payment_id, "settle"));
         futures_util::future::try_join_all(settled).await?;
@@ -161,7 +164,7 @@ pub async fn survive_a_kill(berth: &mut Berth) -> anyhow::Result<Vec<Violation>>
         for status in futures_util::future::join_all(notified).await {
             found.extend(not_accepted(status?));
         }
-        tokio::time::sleep(Duration::from_millis(10 * round)).await;
+        tokio::time::sleep(Duration::from_millis(5 * round)).await;
         berth.restart().await?;
         let ends = futures_util::future::join_all(payers.iter().map(Payer::confirmed)).await;
         let lost = ends.into_iter().filter_map(Result::err);

@@ -87,7 +87,8 @@ impl Person {
     /// A new access token, as after the clock has moved past the life of the old one.
     pub async fn refresh(&mut self) -> anyhow::Result<()> {
         let input = json!({ "refreshToken": self.refresh_token });
-        *self = Self::of_session(&self.client, &self.client.anonymous().mutate(documents::REFRESH_SESSION, input).await?.done()?)?;
+        *self =
+            Self::of_session(&self.client, &self.client.anonymous().mutate(documents::REFRESH_SESSION, input).await?.done()?)?;
         Ok(())
     }
 
@@ -122,7 +123,8 @@ impl Person {
     /// Asks for a booking of a hold, one passenger per seat.
     pub async fn try_book(&self, hold: &Hold, key: &str) -> anyhow::Result<Outcome> {
         let passengers: Vec<Value> = hold.items.iter().enumerate().map(|(number, item)| passenger(item, number)).collect();
-        let input = json!({ "holdId": hold.id, "passengers": passengers, "contact": { "email": self.email }, "idempotencyKey": key });
+        let input =
+            json!({ "holdId": hold.id, "passengers": passengers, "contact": { "email": self.email }, "idempotencyKey": key });
         self.client.mutate(documents::CREATE_BOOKING, input).await
     }
 

@@ -130,7 +130,8 @@ impl Berth {
     /// Fails when it has panicked.
     pub fn assert_calm(&self) -> anyhow::Result<()> {
         let log = self.log();
-        let panics: Vec<&str> = log.lines().filter(|line| line.contains("panicked at") || line.contains("graphql.panic")).collect();
+        let panics: Vec<&str> =
+            log.lines().filter(|line| line.contains("panicked at") || line.contains("graphql.panic")).collect();
         if panics.is_empty() { Ok(()) } else { bail!("it panicked: {panics:#?}") }
     }
 

@@ -47,9 +47,16 @@ pub struct SeatState {
 impl Train {
     fn of(option: Value) -> anyhow::Result<Self> {
         let trip = &option["trip"];
-        let stops: Vec<String> = trip["stops"].as_array().context("no stops")?.iter().map(id_of).collect::<anyhow::Result<_>>()?;
+        let stops: Vec<String> =
+            trip["stops"].as_array().context("no stops")?.iter().map(id_of).collect::<anyhow::Result<_>>()?;
         let searched = Segment { trip: id_of(trip)?, from: id_of(&option["from"])?, to: id_of(&option["to"])? };
-        Ok(Self { id: searched.trip.clone(), name: trip["name"].as_str().unwrap_or_default().to_owned(), stops, searched, option })
+        Ok(Self {
+            id: searched.trip.clone(),
+            name: trip["name"].as_str().unwrap_or_default().to_owned(),
+            stops,
+            searched,
+            option,
+        })
     }
 
     /// How many legs it has.
@@ -108,7 +115,9 @@ pub async fn demo_trains(client: &Client, legs: usize) -> anyhow::Result<Vec<Tra
 /// Trains of the demo timetable on a day that have at least this many legs: between every two stations of a few large cities.
 pub async fn demo_trains_on(client: &Client, legs: usize, date: NaiveDate) -> anyhow::Result<Vec<Train>> {
     let mut ends = Vec::new();
-    for name in ["Gambir", "Pasar Senen", "Bandung", "Yogyakarta", "Semarang Tawang", "Surabaya Gubeng", "Surabaya Pasarturi", "Malang"] {
+    for name in
+        ["Gambir", "Pasar Senen", "Bandung", "Yogyakarta", "Semarang Tawang", "Surabaya Gubeng", "Surabaya Pasarturi", "Malang"]
+    {
         ends.extend(station(client, name).await);
     }
     anyhow::ensure!(ends.len() > 1, "the demo timetable has none of the large stations");
@@ -135,7 +144,8 @@ pub async fn seat_map(client: &Client, segment: &Segment) -> anyhow::Result<(u64
     let version = map["version"].as_str().and_then(|text| text.parse().ok()).with_context(|| format!("no version: {map}"))?;
     let cars = map["cars"].as_array().context("no cars")?;
     let seats = cars.iter().filter_map(|car| car["seats"].as_array()).flatten();
-    let states = seats.filter_map(|seat| Some(SeatState { id: seat["id"].as_str()?.to_owned(), state: seat["state"].as_str()?.to_owned() }));
+    let states = seats
+        .filter_map(|seat| Some(SeatState { id: seat["id"].as_str()?.to_owned(), state: seat["state"].as_str()?.to_owned() }));
     Ok((version, states.collect()))
 }
 
@@ -152,4 +162,3 @@ pub async fn free_seats(client: &Client, segment: &Segment, count: usize) -> any
     anyhow::ensure!(free.len() == count, "only {} seats are free", free.len());
     Ok(free)
 }
-

@@ -32,8 +32,7 @@ pub struct Watcher {
 impl Watcher {
     /// Subscribes to a segment and takes the first event.
     pub async fn open(client: &Client, transport: Transport, segment: &Segment, since: Option<u64>) -> anyhow::Result<Self> {
-        let variables =
-            json!({ "trip": segment.trip, "from": segment.from, "to": segment.to, "since": since.map(|version| version.to_string()) });
+        let variables = json!({ "trip": segment.trip, "from": segment.from, "to": segment.to, "since": since.map(|version| version.to_string()) });
         let feed = Feed::open(client, transport, documents::SEAT_AVAILABILITY, variables).await?;
         let mut watcher = Self {
             feed,
@@ -67,7 +66,8 @@ impl Watcher {
 
     fn apply(&mut self, result: &Value) -> anyhow::Result<()> {
         let event = &result["data"]["seatAvailability"];
-        let version: u64 = event["version"].as_str().and_then(|text| text.parse().ok()).with_context(|| format!("no event: {result}"))?;
+        let version: u64 =
+            event["version"].as_str().and_then(|text| text.parse().ok()).with_context(|| format!("no event: {result}"))?;
         let snapshot = event["kind"] == "SNAPSHOT";
         if snapshot {
             self.snapshots += 1;
@@ -96,7 +96,10 @@ impl Watcher {
                 return Ok(self.found);
             }
             if started.elapsed() > within {
-                let text = format!("after version {} (map {version}, {} events, {} snapshots): {wrong:?}", self.version, self.events, self.snapshots);
+                let text = format!(
+                    "after version {} (map {version}, {} events, {} snapshots): {wrong:?}",
+                    self.version, self.events, self.snapshots
+                );
                 self.found.push(Violation::Untrue(text));
                 return Ok(self.found);
             }

@@ -1,5 +1,11 @@
 //! kill -9 in the middle of fights and payments: nothing acknowledged is lost, every payment ends in tickets or a refund.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test stops at the first surprise, and tells of its run")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise, and tells of its run"
+)]
 
 use std::time::Duration;
 
@@ -30,7 +36,10 @@ async fn nothing_acknowledged_is_lost() -> anyhow::Result<()> {
     let (history, killed) = tokio::join!(fight::run(&client, &arena, &people, rules), kill_now_and_then(&mut berth, rules.seed));
     killed?;
     println!("{}", history.summary());
-    ensure!(history.claims().iter().any(|claim| claim.purchase.as_ref().is_some_and(|purchase| purchase.settled)), "nobody has paid");
+    ensure!(
+        history.claims().iter().any(|claim| claim.purchase.as_ref().is_some_and(|purchase| purchase.settled)),
+        "nobody has paid"
+    );
 
     let mut violations = history.violations(arena.capacity);
     violations.extend(holds_that_differ(&people, &history).await?);

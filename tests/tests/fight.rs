@@ -1,5 +1,11 @@
 //! 64 clients fight for 20 seats over 5 legs: nothing is given away twice.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test stops at the first surprise, and tells of its run")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise, and tells of its run"
+)]
 
 use std::time::Duration;
 
@@ -61,7 +67,8 @@ async fn rest(berth: &Berth, arena: &Arena, history: &History) -> anyhow::Result
     for leg in 0..LEGS {
         let (_, map) = timetable::seat_map(&client, &arena.train.segment(leg, leg + 1)).await?;
         for (number, id) in arena.seats.iter().enumerate() {
-            let sold = claims.iter().any(|claim| claim.sold.is_some() && claim.seats.contains(&number) && claim.legs.contains(&leg));
+            let sold =
+                claims.iter().any(|claim| claim.sold.is_some() && claim.seats.contains(&number) && claim.legs.contains(&leg));
             let state = map.iter().find(|seat| seat.id == *id).map_or("MISSING", |seat| seat.state.as_str());
             let expected = if sold { "SOLD" } else { "AVAILABLE" };
             if state != expected {
@@ -77,7 +84,11 @@ async fn the_checker_sees_a_claim_without_its_guard() -> anyhow::Result<()> {
     let berth = setup().sabotage("claim_guard")?.start().await?;
     let (history, arena) = fought(&berth, Rules { paid: 0, ..lasting(5) }).await?;
     let violations = history.violations(arena.capacity);
-    ensure!(violations.iter().any(|found| matches!(found, Violation::GivenTwice(_))), "the checker sees nothing: {}", history.summary());
+    ensure!(
+        violations.iter().any(|found| matches!(found, Violation::GivenTwice(_))),
+        "the checker sees nothing: {}",
+        history.summary()
+    );
     Ok(())
 }
 

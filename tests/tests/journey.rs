@@ -1,5 +1,11 @@
 //! The whole journey on the demo timetable, over the public addresses only.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test stops at the first surprise, and tells of its run")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise, and tells of its run"
+)]
 
 use std::time::Duration;
 
@@ -36,7 +42,8 @@ async fn from_the_sign_up_to_the_ticket() -> anyhow::Result<()> {
     let booking = book_for(&person, &hold, &passenger).await?;
     let booking_id = id_of(&booking)?;
     ensure!(booking["status"] == "PENDING_PAYMENT", "{booking}");
-    let mut bookings = Feed::open(&person.client, Transport::WebSocket, documents::BOOKING_STATUS, json!({ "id": booking_id })).await?;
+    let mut bookings =
+        Feed::open(&person.client, Transport::WebSocket, documents::BOOKING_STATUS, json!({ "id": booking_id })).await?;
     let payment_id = pay(&person, &booking_id).await?;
     let mut payments = Feed::open(&person.client, Transport::Sse, documents::PAYMENT_STATUS, json!({ "id": payment_id })).await?;
     person.provider(&payment_id, "settle").await?;
@@ -157,7 +164,8 @@ async fn check_me(person: &Person, booking_id: &str, tickets: &[Value]) -> anyho
     ensure!(me["tier"] == "PREMIUM" && me["bookings"]["nodes"][0]["id"] == booking_id, "{me}");
     ensure!(me["tickets"]["nodes"].as_array().map(Vec::len) == Some(tickets.len()), "{me}");
     for (when, count) in [("UPCOMING", tickets.len()), ("PAST", 0), ("ALL", tickets.len())] {
-        let query = format!("{{ me {{ tickets(when: {when}) {{ nodes {{ id trip {{ name }} from {{ station {{ name }} }} }} }} }} }}");
+        let query =
+            format!("{{ me {{ tickets(when: {when}) {{ nodes {{ id trip {{ name }} from {{ station {{ name }} }} }} }} }} }}");
         let data = person.client.query(&query, Value::Null).await?;
         let nodes = data["me"]["tickets"]["nodes"].as_array().context("no tickets")?;
         ensure!(nodes.len() == count && nodes.iter().all(|node| node["trip"]["name"].is_string()), "{when}: {data}");

@@ -1,5 +1,11 @@
 //! A hold is dead at its deadline, and money that comes later still ends in tickets or in a refund.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test stops at the first surprise, and tells of its run")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise, and tells of its run"
+)]
 
 use anyhow::ensure;
 use berth_tests::{

@@ -1,21 +1,24 @@
 //! Every refusal is typed, changes nothing, and is no panic.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test stops at the first surprise, and tells of its run")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise, and tells of its run"
+)]
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use berth_tests::{
     client::{Client, Outcome},
     documents,
-    notices::{self, Payer},
     person::{Hold, PASSWORD, Person, Segment, fresh_key, one_time_password},
     process::{Berth, Setup},
     timetable::{self, Train},
     today,
 };
 use chrono::Days;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
 /// The code of a refusal that is data.
@@ -47,12 +50,20 @@ async fn searches() -> anyhow::Result<()> {
         (json!({ "fromStationId": from, "toStationId": from, "date": day.to_string() }), vec!["SAME_STATION"]),
         (json!({ "fromStationId": from, "toStationId": to, "date": never.to_string() }), vec!["DATE_OUTSIDE_TIMETABLE"]),
         (json!({ "fromStationId": "nonsense", "toStationId": to, "date": day.to_string() }), vec!["INVALID_ID"]),
-        (json!({ "fromStationId": from, "toStationId": to, "date": day.to_string(), "passengers": 0 }), vec!["INVALID_PASSENGER_COUNT"]),
-        (json!({ "fromStationId": from, "toStationId": to, "date": day.to_string(), "passengers": 9 }), vec!["INVALID_PASSENGER_COUNT"]),
+        (
+            json!({ "fromStationId": from, "toStationId": to, "date": day.to_string(), "passengers": 0 }),
+            vec!["INVALID_PASSENGER_COUNT"],
+        ),
+        (
+            json!({ "fromStationId": from, "toStationId": to, "date": day.to_string(), "passengers": 9 }),
+            vec!["INVALID_PASSENGER_COUNT"],
+        ),
     ];
-    let query = "query($input: SearchTripsInput!, $first: Int) { searchTrips(input: $input, first: $first) { nodes { trip { id } } } }";
+    let query =
+        "query($input: SearchTripsInput!, $first: Int) { searchTrips(input: $input, first: $first) { nodes { trip { id } } } }";
     for (input, codes) in cases {
-        one_of(&client.send(query, json!({ "input": input })).await?.refusal_code()?, &codes).with_context(|| input.to_string())?;
+        one_of(&client.send(query, json!({ "input": input })).await?.refusal_code()?, &codes)
+            .with_context(|| input.to_string())?;
     }
     let input = json!({ "fromStationId": from, "toStationId": to, "date": day.to_string() });
     for first in [0, -1, 101] {
@@ -76,20 +87,44 @@ async fn ids() -> anyhow::Result<()> {
     let bought = people[0].buy(&train.whole(), &[&seats[1]]).await?;
     let (booking, payment) = (bought["id"].as_str().context("no id")?, bought["payments"][0]["id"].as_str().context("no id")?);
     let ticket = bought["tickets"][0]["id"].as_str().context("no id")?;
-    for (field, id) in [("hold", hold.id.as_str()), ("booking", booking), ("payment", payment), ("ticket", ticket), ("node", booking), ("node", payment), ("node", ticket), ("node", &hold.id)] {
-        let query = format!("query($id: ID!) {{ {field}(id: $id) {{ id ... on Hold {{ status }} ... on Booking {{ code }} ... on Payment {{ method }} ... on Ticket {{ number }} }} }}");
+    for (field, id) in [
+        ("hold", hold.id.as_str()),
+        ("booking", booking),
+        ("payment", payment),
+        ("ticket", ticket),
+        ("node", booking),
+        ("node", payment),
+        ("node", ticket),
+        ("node", &hold.id),
+    ] {
+        let query = format!(
+            "query($id: ID!) {{ {field}(id: $id) {{ id ... on Hold {{ status }} ... on Booking {{ code }} ... on Payment {{ method }} ... on Ticket {{ number }} }} }}"
+        );
         let query = if field == "node" { query } else { format!("query($id: ID!) {{ {field}(id: $id) {{ id }} }}") };
         // Not yours is the same as not there; `node` may repeat the id that it was asked for.
         for stranger in [&people[1].client, &client] {
             let answer = stranger.send(&query, json!({ "id": id })).await?;
-            let told = answer.body["data"][field].as_object().map(|fields| fields.iter().filter(|(name, value)| *name != "id" && !value.is_null()).count());
+            let told = answer.body["data"][field]
+                .as_object()
+                .map(|fields| fields.iter().filter(|(name, value)| *name != "id" && !value.is_null()).count());
             ensure!(told.is_none_or(|told| field == "node" && told == 0), "{field}: {}", answer.text);
         }
         ensure!(people[0].client.query(&query, json!({ "id": id })).await?[field]["id"] == id);
     }
     for field in ["trip", "hold", "booking", "payment", "ticket", "node"] {
         let query = format!("query($id: ID!) {{ {field}(id: $id) {{ id }} }}");
-        for id in ["", "nonsense", "trip_", "trip_zzzz", "hold_!!", "../../etc/passwd", "seat_0", "\u{0}", &"x".repeat(5000), "' OR 1=1 --"] {
+        for id in [
+            "",
+            "nonsense",
+            "trip_",
+            "trip_zzzz",
+            "hold_!!",
+            "../../etc/passwd",
+            "seat_0",
+            "\u{0}",
+            &"x".repeat(5000),
+            "' OR 1=1 --",
+        ] {
             let answer = people[0].client.send(&query, json!({ "id": id })).await?;
             ensure!(answer.body["data"][field].is_null(), "{field} {id:?}: {}", answer.text);
             if answer.body.get("errors").is_some() {
@@ -152,7 +187,13 @@ async fn seats() -> anyhow::Result<()> {
     people[0].client.send(documents::PLACE_HOLD, input).await?.refusal_code().context("two members of a oneOf")?;
 
     let refusal = people[0].place(&segment, &[seat(0), seat(1)], &fresh_key()).await?.refused()?;
-    ensure!(refusal.code == "SEATS_UNAVAILABLE" && refusal.body["seats"][0]["id"] == seat(0) && refusal.body["seats"].as_array().map(Vec::len) == Some(1), "{}", refusal.body);
+    ensure!(
+        refusal.code == "SEATS_UNAVAILABLE"
+            && refusal.body["seats"][0]["id"] == seat(0)
+            && refusal.body["seats"].as_array().map(Vec::len) == Some(1),
+        "{}",
+        refusal.body
+    );
     let alternatives = refusal.body["alternatives"].as_array().context("no alternatives")?;
     ensure!(!alternatives.is_empty() && alternatives.iter().all(|seat| seat["state"] == "AVAILABLE"), "{}", refusal.body);
     ensure!(picture(train, &people[0]).await? == before, "a refusal changed something");
@@ -174,7 +215,8 @@ async fn holds_and_bookings() -> anyhow::Result<()> {
     let seats = timetable::free_seats(&client, &train.whole(), 4).await?;
     let hold = person.hold(&train.whole(), &[&seats[0], &seats[1]]).await?;
 
-    let details = json!({ "fullName": "Siti Rahma", "idType": "NATIONAL_ID", "idNumber": "3175010101900001", "birthDate": "1990-01-01" });
+    let details =
+        json!({ "fullName": "Siti Rahma", "idType": "NATIONAL_ID", "idNumber": "3175010101900001", "birthDate": "1990-01-01" });
     let one = |item: &str| json!({ "heldSeatId": item, "details": details });
     let (first, second) = (hold.items[0].as_str(), hold.items[1].as_str());
     let foreign = format!("helditem_{}", "0".repeat(26));
@@ -186,8 +228,14 @@ async fn holds_and_bookings() -> anyhow::Result<()> {
         ("of another hold", json!([one(first), one(&foreign)])),
         ("malformed", json!([one(first), one("nonsense")])),
         ("neither", json!([one(first), { "heldSeatId": second }])),
-        ("both", json!([one(first), { "heldSeatId": second, "passengerId": format!("passenger_{}", "0".repeat(26)), "details": details }])),
-        ("unknown passenger", json!([one(first), { "heldSeatId": second, "passengerId": format!("passenger_{}", "0".repeat(26)) }])),
+        (
+            "both",
+            json!([one(first), { "heldSeatId": second, "passengerId": format!("passenger_{}", "0".repeat(26)), "details": details }]),
+        ),
+        (
+            "unknown passenger",
+            json!([one(first), { "heldSeatId": second, "passengerId": format!("passenger_{}", "0".repeat(26)) }]),
+        ),
         ("no name", json!([one(first), { "heldSeatId": second, "details": { "fullName": "" } }])),
     ];
     for (name, passengers) in cases {
@@ -198,7 +246,10 @@ async fn holds_and_bookings() -> anyhow::Result<()> {
     let input = json!({ "holdId": hold.id, "passengers": [one(first), one(second)], "contact": { "email": "nonsense" }, "idempotencyKey": fresh_key() });
     one_of(&code(person.client.mutate(documents::CREATE_BOOKING, input).await?)?, &["INVALID_INPUT"])?;
     let data = person.client.query(documents::ME, Value::Null).await?;
-    ensure!(data["me"]["bookings"]["nodes"] == json!([]) && person.hold_status(&hold.id).await?.as_deref() == Some("ACTIVE"), "{data}");
+    ensure!(
+        data["me"]["bookings"]["nodes"] == json!([]) && person.hold_status(&hold.id).await?.as_deref() == Some("ACTIVE"),
+        "{data}"
+    );
 
     let booking_id = person.book(&hold).await?;
     one_of(&code(person.try_book(&hold, &fresh_key()).await?)?, &["HOLD_ALREADY_BOOKED"])?;
@@ -247,8 +298,13 @@ async fn idempotency_keys(person: &Person, train: &Train, seat: &str) -> anyhow:
 async fn one_time_passwords_and_sessions() -> anyhow::Result<()> {
     let mut berth = Berth::start().await?;
     let client = berth.client()?;
-    for (email, password) in [("nonsense", PASSWORD), ("", PASSWORD), ("a@example.org", "short"), ("a@example.org", &"x".repeat(5000))] {
-        one_of(&code(client.mutate(documents::SIGN_UP, json!({ "email": email, "password": password })).await?)?, &["INVALID_INPUT"])?;
+    for (email, password) in
+        [("nonsense", PASSWORD), ("", PASSWORD), ("a@example.org", "short"), ("a@example.org", &"x".repeat(5000))]
+    {
+        one_of(
+            &code(client.mutate(documents::SIGN_UP, json!({ "email": email, "password": password })).await?)?,
+            &["INVALID_INPUT"],
+        )?;
     }
     let flow = sign_up(&client, "locked@example.org").await?;
     let right = one_time_password(&client, "locked@example.org").await?;
@@ -279,7 +335,8 @@ async fn one_time_passwords_and_sessions() -> anyhow::Result<()> {
         let client = client.clone();
         async move { client.mutate(documents::REFRESH_SESSION, json!({ "refreshToken": token })).await }
     };
-    let second = refresh(person.refresh_token.clone()).await?.done()?["session"]["refreshToken"].as_str().context("none")?.to_owned();
+    let second =
+        refresh(person.refresh_token.clone()).await?.done()?["session"]["refreshToken"].as_str().context("none")?.to_owned();
     refresh(second).await?.done()?;
     one_of(&code(refresh(person.refresh_token.clone()).await?)?, &["SESSION_REVOKED"])?;
     one_of(&code(refresh("nonsense".to_owned()).await?)?, &["SESSION_UNKNOWN", "INVALID_INPUT"])?;
@@ -297,125 +354,4 @@ async fn verify(client: &Client, flow: &str, otp: &str) -> anyhow::Result<String
 
 async fn sign_in(client: &Client, email: &str, password: &str) -> anyhow::Result<String> {
     code(client.mutate(documents::SIGN_IN, json!({ "email": email, "password": password })).await?)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tokens() -> anyhow::Result<()> {
-    let mut berth = Berth::start().await?;
-    let client = berth.client()?;
-    let person = Person::sign_up(&client, "tokens").await?;
-    let token = person.client.token().context("no token")?;
-    let mut parts = token.split('.');
-    let (head, claims, signature) = (parts.next().context("head")?, parts.next().context("claims")?, parts.next().context("signature")?);
-    let stated: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims)?)?;
-    let stated_head: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(head)?)?;
-    let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let (_, keys) = client.get("/.well-known/jwks.json").await?;
-    let keys: Value = serde_json::from_str(&keys)?;
-    let public = keys["keys"][0]["x"].as_str().context("no key")?;
-    let mut hs256 = Header::new(Algorithm::HS256);
-    hs256.typ = Some("at+jwt".to_owned());
-    hs256.kid = stated_head["kid"].as_str().map(str::to_owned);
-    let mut other = stated.clone();
-    other["sub"] = json!(format!("user_{}", "0".repeat(26)));
-    let none = json!({ "alg": "none", "typ": "at+jwt", "kid": stated_head["kid"] });
-    let forged = [
-        ("alg none", format!("{}.{claims}.", encode(&none))),
-        ("alg none with the old signature", format!("{}.{claims}.{signature}", encode(&none))),
-        ("HS256 with the public key", jsonwebtoken::encode(&hs256, &stated, &EncodingKey::from_secret(&URL_SAFE_NO_PAD.decode(public)?))?),
-        ("HS256 with the key's text", jsonwebtoken::encode(&hs256, &stated, &EncodingKey::from_secret(public.as_bytes()))?),
-        ("other claims", format!("{head}.{}.{signature}", encode(&other))),
-        ("no signature", format!("{head}.{claims}.")),
-        ("half", format!("{head}.{claims}")),
-        ("words", "nonsense".to_owned()),
-    ];
-    let me = "{ me { id } }";
-    for (name, token) in forged {
-        let answer = client.with_token(&token).send(me, Value::Null).await?;
-        ensure!(answer.status == 401 && answer.refusal_code()? == "TOKEN_INVALID", "{name}: {} {}", answer.status, answer.text);
-        let public = client.with_token(&token).send("{ __typename }", Value::Null).await?;
-        ensure!(public.status == 401, "{name}: a bad token is taken for nobody: {}", public.text);
-    }
-    ensure!(client.query(me, Value::Null).await?["me"].is_null(), "nobody is nobody");
-    client.advance(601).await?;
-    let late = person.client.send(me, Value::Null).await?;
-    ensure!(late.refusal_code()? == "TOKEN_EXPIRED", "{}", late.text);
-    berth.assert_alive()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn webhooks() -> anyhow::Result<()> {
-    let mut berth = notices::setup().start().await?;
-    let client = berth.client()?;
-    let payer = Payer::new(&client).await?;
-    let mut unsigned: Value = serde_json::from_str(&payer.notification("settlement"))?;
-    unsigned["signature_key"] = json!("0".repeat(128));
-    let mut changed: Value = serde_json::from_str(&payer.notification("settlement"))?;
-    changed["gross_amount"] = json!("1.00");
-    let unknown = notices::notification(&format!("payment_{}", "0".repeat(26)), "1.00", "settlement");
-    let cases = [
-        ("wrong signature", unsigned.to_string(), 401),
-        ("changed amount", changed.to_string(), 401),
-        ("unknown order", unknown.to_string(), 404),
-        ("no JSON", "nonsense".to_owned(), 400),
-        ("no object", "[]".to_owned(), 400),
-        ("nothing", String::new(), 400),
-        ("too long", format!("{{\"x\":\"{}\"}}", "x".repeat(65 * 1024)), 413),
-        ("far too long", "x".repeat(300 * 1024), 413),
-    ];
-    for (name, body, status) in cases {
-        ensure!(notices::post(&client, body).await? == status, "{name} is not answered with {status}");
-    }
-    for status in [200, 200] {
-        ensure!(notices::post(&client, payer.notification("settlement")).await? == status, "a doubled notice");
-    }
-    ensure!(client.post("/webhooks/payments/nobody").await?.0 == 404);
-    tokio::time::sleep(Duration::from_millis(700)).await;
-    ensure!(payer.person.payment(&payer.payment_id).await?["status"] == "PENDING", "a notice was believed without a look");
-    berth.assert_alive()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn limits() -> anyhow::Result<()> {
-    let mut berth = Berth::start().await?;
-    let client = berth.client()?;
-    let nested = (0..14).fold("__typename".to_owned(), |inner, _| format!("trip(id: \"x\") {{ {inner} }}"));
-    let deep = "{ me { bookings { nodes { parts { trip { stops { station { id } } } } } } } }".to_owned();
-    let too_deep = format!("{{ {} }}", (0..14).fold("id".to_owned(), |inner, _| format!("node(id: \"x\") {{ ... on Trip {{ stops {{ station {{ {inner} }} }} }} }}")));
-    let many = |count: usize, field: &str| (0..count).map(|number| format!("a{number}: {field} ")).collect::<String>();
-    let cases: BTreeMap<&str, String> = BTreeMap::from([
-        ("aliases", format!("{{ {} }}", many(31, "__typename"))),
-        ("root fields", format!("{{ {} }}", many(16, "stations { totalCount }"))),
-        ("depth", too_deep),
-        ("nested", format!("{{ {nested} }}")),
-        ("tokens", format!("{{ {} }}", "__typename ".repeat(2100))),
-        ("length", format!("{{ __typename }} # {}", "x".repeat(17 * 1024))),
-        ("directives", format!("{{ __typename {} }}", "@include(if: true) ".repeat(21))),
-        ("parentheses", "{".repeat(3000)),
-        ("syntax", "query {".to_owned()),
-        ("entities", "{ _entities(representations: [{ __typename: \"User\", id: \"x\" }]) { ... on User { email } } }".to_owned()),
-        ("service", "{ _service { sdl } }".to_owned()),
-    ]);
-    for (name, query) in &cases {
-        let answer = client.send(query, Value::Null).await?;
-        answer.refusal_code().with_context(|| format!("{name}: HTTP {}", answer.status))?;
-        ensure!(answer.body["data"].is_null(), "{name} was answered: {}", answer.text);
-    }
-    ensure!(client.send(&deep, Value::Null).await?.status == 200);
-
-    let long = json!({ "query": "{ __typename }", "variables": { "x": "x".repeat(257 * 1024) } }).to_string();
-    let answer = client.send_body(long).await?;
-    ensure!(answer.status == 413 && answer.refusal_code()? == "BODY_TOO_LARGE", "{} {}", answer.status, answer.text);
-    let batch = client.send_body(r#"[{"query":"{ __typename }"},{"query":"{ __typename }"}]"#).await?;
-    ensure!(batch.refusal_code()? == "BATCHING_NOT_SUPPORTED", "{}", batch.text);
-    for body in ["", "null", "7", "{", "\"x\"", "{\"query\":7}", "{\"query\":\"{ __typename }\",\"variables\":[]}", "\u{fffd}"] {
-        let answer = client.send_body(body).await?;
-        ensure!(answer.status == 400, "{body:?}: {} {}", answer.status, answer.text);
-        answer.refusal_code()?;
-    }
-    let form = client.request(reqwest::Method::POST, "/graphql").header("content-type", "text/plain").body("{ __typename }").send().await?;
-    ensure!(form.status() == 415, "{}", form.status());
-    let header = client.request(reqwest::Method::GET, "/graphql?query=%7B__typename%7D").header("x-long", "x".repeat(40 * 1024)).send().await;
-    ensure!(header.is_err() || header.is_ok_and(|answer| answer.status().is_client_error()), "long headers");
-    berth.assert_alive()
 }

@@ -1,5 +1,11 @@
 //! What a subscription tells is true, in order, complete, and only for whom it is meant.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test stops at the first surprise, and tells of its run")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise, and tells of its run"
+)]
 
 use std::time::Duration;
 
@@ -43,7 +49,12 @@ async fn two_hundred_subscribers_see_the_truth() -> anyhow::Result<()> {
         }
     }
     println!("{events} events to {SUBSCRIBERS} subscribers");
-    ensure!(untrue.is_empty(), "{} of {SUBSCRIBERS} subscribers were told something else: {:#?}", untrue.len(), &untrue[..untrue.len().min(10)]);
+    ensure!(
+        untrue.is_empty(),
+        "{} of {SUBSCRIBERS} subscribers were told something else: {:#?}",
+        untrue.len(),
+        &untrue[..untrue.len().min(10)]
+    );
     berth.assert_alive()
 }
 
@@ -118,8 +129,11 @@ async fn statuses_are_pushed_and_private() -> anyhow::Result<()> {
             for (document, id) in [(documents::BOOKING_STATUS, &booking_id), (documents::PAYMENT_STATUS, &payment_id)] {
                 let Ok(mut feed) = Feed::open(client, transport, document, json!({ "id": id })).await else { continue };
                 let first = feed.next(WITHIN).await?.context("ended without a word")?;
-                ensure!(first["errors"][0]["extensions"]["code"].is_string() && first["data"].as_object().is_none_or(|data| data.values().all(serde_json::Value::is_null)),
-                    "a foreign stream answers {first}");
+                ensure!(
+                    first["errors"][0]["extensions"]["code"].is_string()
+                        && first["data"].as_object().is_none_or(|data| data.values().all(serde_json::Value::is_null)),
+                    "a foreign stream answers {first}"
+                );
             }
         }
     }

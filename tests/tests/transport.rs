@@ -1,5 +1,11 @@
 //! Subgraphs in the same process and subgraphs over HTTP give the same bytes.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test stops at the first surprise, and tells of its run")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise, and tells of its run"
+)]
 
 use anyhow::{Context, ensure};
 use berth_tests::{
@@ -10,7 +16,8 @@ use berth_tests::{
 };
 use serde_json::{Value, json};
 
-const TRIP: &str = "id name mode serviceDate operator { id name } stops { id sequence arrivalAt departureAt arrivalLocal departureLocal timeZone
+const TRIP: &str =
+    "id name mode serviceDate operator { id name } stops { id sequence arrivalAt departureAt arrivalLocal departureLocal timeZone
   station { id name code latitude longitude timeZone } }";
 
 /// Operations over every type of the main journey; each names the variables it uses.
@@ -65,8 +72,14 @@ async fn both_ways_give_the_same_bytes() -> anyhow::Result<()> {
         };
         for (query, variables) in operations(&known) {
             let (one, other) = (one.send(&query, variables.clone()).await?, other.send(&query, variables).await?);
-            ensure!(one.status == other.status && normal(&one.text) == normal(&other.text), "{query}\nin process: {}\nover HTTP:  {}", one.text, other.text);
-            let fine = query.contains("nonsense") || query.contains("noSuch") || query.contains("1000") || query == "{ " || !signed_in;
+            ensure!(
+                one.status == other.status && normal(&one.text) == normal(&other.text),
+                "{query}\nin process: {}\nover HTTP:  {}",
+                one.text,
+                other.text
+            );
+            let fine =
+                query.contains("nonsense") || query.contains("noSuch") || query.contains("1000") || query == "{ " || !signed_in;
             ensure!(fine || one.body.get("errors").is_none(), "{query}: {}", one.text);
         }
     }
@@ -93,7 +106,9 @@ async fn fill(client: &Client) -> anyhow::Result<(Person, Value)> {
     let booking = person.buy(&train.segment(0, 2), &[&seats[0]]).await?;
     let hold = person.hold(&train.whole(), &[&seats[1]]).await?;
     person.release(&hold.id).await?.done()?;
-    let data = client.query("query($id: ID!) { trip(id: $id) { serviceDate stops { station { id } } } }", json!({ "id": train.id })).await?;
+    let data = client
+        .query("query($id: ID!) { trip(id: $id) { serviceDate stops { station { id } } } }", json!({ "id": train.id }))
+        .await?;
     let stops = data["trip"]["stops"].as_array().context("no stops")?;
     let last = stops.last().context("no stop")?;
     let search = json!({ "fromStationId": stops[0]["station"]["id"], "toStationId": last["station"]["id"], "date": data["trip"]["serviceDate"] });

@@ -1,5 +1,11 @@
 //! Notifications of the provider: doubled, out of order, lost.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test stops at the first surprise, and tells of its run")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise, and tells of its run"
+)]
 
 use std::{collections::BTreeSet, future::Future, time::Duration};
 
@@ -21,9 +27,9 @@ async fn a_notification_counts_once() -> anyhow::Result<()> {
     berth.assert_alive()
 }
 
-/// The provider is asked an hour later at the earliest.
+/// The provider sends nothing by itself, and is asked an hour later at the earliest: all depends on the test's own notices.
 fn unpolled() -> Setup {
-    notices::setup().env("BERTH_PAYMENT_POLL_SECS", "3600,7200")
+    notices::setup().env("BERTH_PAYMENT_POLL_SECS", "3600,7200").env("BERTH_SANDBOX_WEBHOOKS", "false")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,7 +52,10 @@ async fn order_does_not_matter() -> anyhow::Result<()> {
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     let unpaid = payer.history().await?;
-    ensure!(!unpaid.iter().any(|status| matches!(status.as_str(), "PAID" | "EXPIRED" | "REFUNDED")), "words were believed: {unpaid:?}");
+    ensure!(
+        !unpaid.iter().any(|status| matches!(status.as_str(), "PAID" | "EXPIRED" | "REFUNDED")),
+        "words were believed: {unpaid:?}"
+    );
     payer.person.provider(&payer.payment_id, "settle").await?;
     payer.confirmed().await?;
     let paid = payer.history().await?;
@@ -126,7 +135,9 @@ where
     for (at, answer) in answers.into_iter().enumerate() {
         match answer {
             Outcome::Done(success) => drop(ids.insert(id_of(&success[field])?)),
-            Outcome::Refused(refusal) => ensure!(at < 8 && refusal.code == "IDEMPOTENCY_IN_PROGRESS", "{field}: {}", refusal.body),
+            Outcome::Refused(refusal) => {
+                ensure!(at < 8 && refusal.code == "IDEMPOTENCY_IN_PROGRESS", "{field}: {}", refusal.body)
+            }
         }
     }
     ensure!(ids.len() == 1, "one {field} was asked for, there are {ids:?}");

@@ -1,5 +1,11 @@
 //! A real railway's timetable becomes inventory by one command, and is sold over HTTP.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test stops at the first surprise, and tells of its run")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise, and tells of its run"
+)]
 
 use std::{path::Path, time::Instant};
 
@@ -71,8 +77,16 @@ async fn find(client: &Client) -> anyhow::Result<(Segment, Vec<String>, String)>
     let trains = timetable::search(client, &from, &to, monday()).await?;
     ensure!(trains.len() >= 5, "only {} trains from Bratislava to Košice", trains.len());
     let train = trains.iter().max_by_key(|train| train.legs()).context("no train")?;
-    let data = client.query("query($id: ID!) { trip(id: $id) { name serviceDate stops { departureLocal timeZone station { name } } } }", json!({ "id": train.id })).await?;
-    ensure!(data["trip"]["serviceDate"] == monday().to_string() && data["trip"]["stops"][0]["timeZone"] == "Europe/Bratislava", "{data}");
+    let data = client
+        .query(
+            "query($id: ID!) { trip(id: $id) { name serviceDate stops { departureLocal timeZone station { name } } } }",
+            json!({ "id": train.id }),
+        )
+        .await?;
+    ensure!(
+        data["trip"]["serviceDate"] == monday().to_string() && data["trip"]["stops"][0]["timeZone"] == "Europe/Bratislava",
+        "{data}"
+    );
     let currency = train.option["fares"][0]["price"]["currency"].as_str().context("no fare")?.to_owned();
     let seats = timetable::free_seats(client, &train.searched, 2).await?;
     Ok((train.searched.clone(), seats, currency))

@@ -51,14 +51,22 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         None => None,
     };
     let url = spawned.as_ref().map_or_else(|| arguments.url.clone(), Berth::url);
-    let address: SocketAddr = url.trim_start_matches("http://").trim_end_matches('/').parse().context("--url must be http://ADDRESS:PORT")?;
+    let address: SocketAddr =
+        url.trim_start_matches("http://").trim_end_matches('/').parse().context("--url must be http://ADDRESS:PORT")?;
     let client = Client::new(url.trim_end_matches('/'))?;
     let lasts = Duration::from_secs(arguments.secs);
 
     let people = cast::people(&client, arguments.people).await?;
     let places = cast::places(&client, people.len() * scenes::HOLDS_PER_PERSON + people.len()).await?;
     let (booked, free) = places.split_at(people.len());
-    println!("{} people, {} pairs of seats on {} legs, {} connections, {} s each", people.len(), free.len(), cast::LEGS, arguments.clients, arguments.secs);
+    println!(
+        "{} people, {} pairs of seats on {} legs, {} connections, {} s each",
+        people.len(),
+        free.len(),
+        cast::LEGS,
+        arguments.clients,
+        arguments.secs
+    );
     println!("{:<44} {:>8} {:>11} {:>11} {:>11} {:>6}", "", "answers", "rate", "p50", "p99", "other");
 
     let holds = scenes::holds(address, arguments.clients, &people, free, lasts).await?;
@@ -69,7 +77,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let delays = live::delays(address, &client, arguments.subscribers, &people, lasts).await?;
     show(&delays.from_commit);
     show(&delays.from_request);
-    println!("  {} subscribers; {} of {} expected arrivals (changes of one window are sent together)", arguments.subscribers, delays.from_commit.answers, delays.expected);
+    println!(
+        "  {} subscribers; {} of {} expected arrivals (changes of one window are sent together)",
+        arguments.subscribers, delays.from_commit.answers, delays.expected
+    );
     ensure!(delays.from_commit.answers > 0, "no subscriber saw a change");
 
     let folder = spawned.as_ref().map_or_else(TempDir::new, |berth| TempDir::new_in(berth.data_dir()))?;
@@ -86,6 +97,14 @@ fn show(seen: &Seen) {
 
 fn compare(holds: &Seen, limit: &Limit) {
     let share = |limit: f64| holds.per_second() / limit * 100.0;
-    println!("the same rows in SQLite alone, a transaction each  {:>8.0}/s; placeHold reaches {:.0} % of it", limit.single, share(limit.single));
-    println!("the same rows in SQLite alone, 64 per transaction  {:>8.0}/s; placeHold reaches {:.0} % of it", limit.batched, share(limit.batched));
+    println!(
+        "the same rows in SQLite alone, a transaction each  {:>8.0}/s; placeHold reaches {:.0} % of it",
+        limit.single,
+        share(limit.single)
+    );
+    println!(
+        "the same rows in SQLite alone, 64 per transaction  {:>8.0}/s; placeHold reaches {:.0} % of it",
+        limit.batched,
+        share(limit.batched)
+    );
 }

@@ -52,7 +52,13 @@ pub struct Delays {
 }
 
 /// Opens `subscribers` SSE streams on one trip, changes one seat twenty times a second, and takes the time of every arrival.
-pub async fn delays(address: SocketAddr, client: &Client, subscribers: usize, people: &[Person], lasts: Duration) -> anyhow::Result<Delays> {
+pub async fn delays(
+    address: SocketAddr,
+    client: &Client,
+    subscribers: usize,
+    people: &[Person],
+    lasts: Duration,
+) -> anyhow::Result<Delays> {
     let segment = timetable::demo_train(client, 2).await?.whole();
     let (_, map) = timetable::seat_map(client, &segment).await?;
     let seats: Vec<String> = map.into_iter().filter(|seat| seat.state == "AVAILABLE").map(|seat| seat.id).collect();
@@ -124,7 +130,12 @@ fn held_seats(event: &[u8]) -> impl Iterator<Item = String> {
 }
 
 /// Holds one seat after another, each once, and gives it back a moment later.
-async fn change(people: &[Person], segment: &Segment, seats: &[String], lasts: Duration) -> anyhow::Result<HashMap<String, Change>> {
+async fn change(
+    people: &[Person],
+    segment: &Segment,
+    seats: &[String],
+    lasts: Duration,
+) -> anyhow::Result<HashMap<String, Change>> {
     let changes: Arc<Mutex<HashMap<String, Change>>> = Arc::default();
     let mut beat = tokio::time::interval(Duration::from_secs(1) / CHANGES_PER_SEC);
     let started = Instant::now();
@@ -134,7 +145,8 @@ async fn change(people: &[Person], segment: &Segment, seats: &[String], lasts: D
             break;
         }
         beat.tick().await;
-        let (person, segment, seat, changes) = (people[number % people.len()].clone(), segment.clone(), seat.clone(), changes.clone());
+        let (person, segment, seat, changes) =
+            (people[number % people.len()].clone(), segment.clone(), seat.clone(), changes.clone());
         running.spawn(async move {
             note(&changes, &seat, |_| Change { asked: Instant::now(), acknowledged: None });
             let hold = person.hold(&segment, &[&seat]).await?;

@@ -78,7 +78,13 @@ impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let milliseconds = |share| self.quantile(share).as_secs_f64() * 1000.0;
         let (name, answers, rate) = (&self.name, self.answers, self.per_second());
-        write!(f, "{name:<44} {answers:>8} {rate:>9.0}/s {:>8.2} ms {:>8.2} ms {:>6}", milliseconds(0.5), milliseconds(0.99), self.others)
+        write!(
+            f,
+            "{name:<44} {answers:>8} {rate:>9.0}/s {:>8.2} ms {:>8.2} ms {:>6}",
+            milliseconds(0.5),
+            milliseconds(0.99),
+            self.others
+        )
     }
 }
 
@@ -129,7 +135,13 @@ async fn drive(address: SocketAddr, clients: usize, name: &str, batch: Batch, un
     Ok(seen)
 }
 
-async fn one_client(mut wire: Wire, batch: Arc<Batch>, next: Arc<AtomicUsize>, until: Until, started: Instant) -> anyhow::Result<Seen> {
+async fn one_client(
+    mut wire: Wire,
+    batch: Arc<Batch>,
+    next: Arc<AtomicUsize>,
+    until: Until,
+    started: Instant,
+) -> anyhow::Result<Seen> {
     let mut seen = Seen::nothing("");
     loop {
         let taken = next.fetch_add(1, Ordering::Relaxed);

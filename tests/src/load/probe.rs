@@ -1,8 +1,13 @@
 //! What the disk and SQLite alone allow: the rows of one hold, without any of Berth around them.
 
-use std::{path::Path, time::{Duration, Instant}};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement, TransactionTrait, Value};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement, TransactionTrait, Value,
+};
 
 use super::{
     cast::{LEGS, SEATS},
@@ -69,7 +74,9 @@ async fn written(database: &DatabaseConnection, batch: usize, lasts: Duration, n
 /// The rows of one hold: its claims in one statement, the hold, its items, the trip's version, the answer, the event.
 async fn write_hold(tx: &impl ConnectionTrait, number: i64) -> Result<(), DbErr> {
     let hold_id = key(number);
-    let rows: Vec<String> = (0..SEATS).flat_map(|seat| (0..LEGS).map(move |leg| format!("(1, $2 + {seat}, {leg}, 0, $1, NULL, 4000000000000, $2)"))).collect();
+    let rows: Vec<String> = (0..SEATS)
+        .flat_map(|seat| (0..LEGS).map(move |leg| format!("(1, $2 + {seat}, {leg}, 0, $1, NULL, 4000000000000, $2)")))
+        .collect();
     let claims = format!(
         "INSERT INTO seat_claim (occurrence_id, spot_no, leg_no, state, hold_id, booking_id, expires_at_ms, version) VALUES {} \
          ON CONFLICT (occurrence_id, spot_no, leg_no) DO UPDATE SET state = excluded.state, hold_id = excluded.hold_id \
@@ -80,11 +87,17 @@ async fn write_hold(tx: &impl ConnectionTrait, number: i64) -> Result<(), DbErr>
     run(tx, "INSERT INTO hold VALUES ($1, $1, 0, 4000000000000, 30000000)", vec![hold_id.clone().into()]).await?;
     for item in 0..2 {
         let id = key(-(number * 2 + item));
-        run(tx, "INSERT INTO hold_item VALUES ($1, $2, $3, 15000000)", vec![id.into(), hold_id.clone().into(), item.into()]).await?;
+        run(tx, "INSERT INTO hold_item VALUES ($1, $2, $3, 15000000)", vec![id.into(), hold_id.clone().into(), item.into()])
+            .await?;
     }
     run(tx, "UPDATE occurrence SET version = version + 1 WHERE id = 1", vec![]).await?;
     let answer = "x".repeat(200);
-    run(tx, "INSERT INTO idempotency VALUES ($1, 'placeHold', 'key', $2, 4000000000000)", vec![hold_id.clone().into(), answer.clone().into()]).await?;
+    run(
+        tx,
+        "INSERT INTO idempotency VALUES ($1, 'placeHold', 'key', $2, 4000000000000)",
+        vec![hold_id.clone().into(), answer.clone().into()],
+    )
+    .await?;
     run(tx, "INSERT INTO outbox (id, kind, payload) VALUES ($1, 'SeatsChanged', $2)", vec![hold_id.into(), answer.into()]).await
 }
 

@@ -25,7 +25,8 @@ const JSON: &str = "application/json";
 const PLACE: &str = "mutation($input: PlaceHoldInput!) { placeHold(input: $input) { __typename
   ... on PlaceHoldSuccess { hold { id expiresAt total { amountMinor } } } ... on UserError { code } } }";
 
-const RELEASE: &str = "mutation($input: ReleaseHoldInput!) { releaseHold(input: $input) { __typename ... on UserError { code } } }";
+const RELEASE: &str =
+    "mutation($input: ReleaseHoldInput!) { releaseHold(input: $input) { __typename ... on UserError { code } } }";
 
 const SEARCH: &str = "query($input: SearchTripsInput!) { searchTrips(input: $input, first: 5) {
   nodes { trip { id name } durationMinutes seatsAvailable fares { name price { amount } } } } }";
@@ -33,12 +34,19 @@ const SEARCH: &str = "query($input: SearchTripsInput!) { searchTrips(input: $inp
 const THREE_FETCHES: &str = "{ me { email bookings(first: 1) { nodes { code status parts { trip { name } } } } } }";
 
 /// `placeHold` alone, two seats on five legs: everybody takes four holds, which are then given back with the clock stopped.
-pub async fn holds(address: SocketAddr, clients: usize, people: &[Person], places: &[Place], lasts: Duration) -> anyhow::Result<Seen> {
+pub async fn holds(
+    address: SocketAddr,
+    clients: usize,
+    people: &[Person],
+    places: &[Place],
+    lasts: Duration,
+) -> anyhow::Result<Seen> {
     let mut seen = Seen::nothing("placeHold, 2 seats x 5 legs");
     let per_round = (people.len() * HOLDS_PER_PERSON).min(places.len());
     let mut first = 0;
     while seen.took < lasts {
-        let requests = (0..per_round).map(|number| placing(&people[number % people.len()], &places[(first + number) % places.len()]));
+        let requests =
+            (0..per_round).map(|number| placing(&people[number % people.len()], &places[(first + number) % places.len()]));
         let batch = Batch { requests: requests.collect(), expected: b"PlaceHoldSuccess", keep: Some(b"\"hold\":{\"id\":\"") };
         let mut round = once(address, clients, "placeHold", batch).await?;
         let held = std::mem::take(&mut round.kept);
