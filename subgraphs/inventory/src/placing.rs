@@ -186,8 +186,8 @@ impl Holds {
             return Ok(Written::NotAllowed);
         }
         store::hold::insert_items(tx, &holds).await?;
-        let blocks = blocks.into_iter().map(|(_, block)| block);
-        let events: Vec<Event> = seats_changed(trips, blocks, LegState::Held, Some(expires_at_ms));
+        let blocks: Vec<&Block> = blocks.into_iter().map(|(_, block)| block).collect();
+        let events: Vec<Event> = seats_changed(trips, &blocks, LegState::Held, Some(expires_at_ms));
         self.deps.outbox.append_all(tx, &events).await?;
         Ok(Written::All)
     }
@@ -284,7 +284,7 @@ fn sort_out(orders: Vec<Order>) -> (Numbered, Numbered) {
         for wanted in &order.wanted {
             let Pick::Seats(spots) = &wanted.pick else { return false };
             for &spot_no in spots {
-                apart &= wanted.segment.legs().fold(true, |apart, leg| seats.insert((wanted.trip.key(), spot_no, leg)) && apart);
+                apart &= wanted.segment.legs().all(|leg| seats.insert((wanted.trip.key(), spot_no, leg)));
             }
         }
         apart

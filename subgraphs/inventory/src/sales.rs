@@ -70,7 +70,7 @@ impl Holds {
             expect(block.claims(), store::claim::extend(tx, block, id, expires_at_ms).await?)?;
         }
         store::hold::update(tx, &hold).await?;
-        self.deps.outbox.append_all(tx, &seats_changed(&trips, blocks.iter(), LegState::Held, Some(expires_at_ms))).await?;
+        self.deps.outbox.append_all(tx, &seats_changed(&trips, &blocks.iter().collect::<Vec<_>>(), LegState::Held, Some(expires_at_ms))).await?;
         Ok(hold.expires_at)
     }
 
@@ -107,7 +107,7 @@ impl Holds {
         hold.stored_status = HoldStatus::Committed;
         hold.booking_id = Some(booking_id);
         store::hold::update(tx, &hold).await?;
-        self.deps.outbox.append_all(tx, &seats_changed(&trips, blocks.iter(), LegState::Sold, None)).await?;
+        self.deps.outbox.append_all(tx, &seats_changed(&trips, &blocks.iter().collect::<Vec<_>>(), LegState::Sold, None)).await?;
         metrics::reached("hold", HoldStatus::Committed.word());
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Live availability: what a subscriber of a trip is told, through the relay and the bus as in a running server.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
 mod arena;
 mod world;
 

@@ -26,28 +26,28 @@ impl Subscription {
         #[graphql(desc = "The last version you know. Absent, negative, too old or yet to come: begin with a SNAPSHOT.")]
         since_version: Option<BigInt>,
     ) -> Result<impl Stream<Item = Result<SeatAvailability>> + use<>> {
-        let trip = TripKey::decode(&trip_id).map_err(|error| unreadable("tripId", &error))?;
+        let trip = TripKey::decode(&trip_id).map_err(|error| unreadable("tripId", error))?;
         let from_stop = from_stop_id.map(|id| stop(trip, "fromStopId", &id)).transpose()?;
         let to_stop = to_stop_id.map(|id| stop(trip, "toStopId", &id)).transpose()?;
         let watch = Watch { trip, from_stop, to_stop, since: since_version.map(|version| version.0) };
-        let updates = ctx.data::<Availability>()?.watch(watch).await.map_err(watch_error)?;
-        Ok(updates.map(|update| update.map(SeatAvailability).map_err(watch_error)))
+        let updates = ctx.data::<Availability>()?.watch(watch).await.map_err(|error| watch_error(&error))?;
+        Ok(updates.map(|update| update.map(SeatAvailability).map_err(|error| watch_error(&error))))
     }
 }
 
 fn stop(trip: TripKey, field: &str, id: &ID) -> Result<u16> {
-    let (owner, stop) = TripKey::decode_stop(id).map_err(|error| unreadable(field, &error))?;
+    let (owner, stop) = TripKey::decode_stop(id).map_err(|error| unreadable(field, error))?;
     if owner == trip { Ok(stop) } else { Err(refuse("INVALID_SEGMENT", format!("{field} is not a stop of this trip"))) }
 }
 
-fn unreadable(field: &str, error: &IdError) -> async_graphql::Error {
+fn unreadable(field: &str, error: IdError) -> async_graphql::Error {
     refuse("INVALID_ID", format!("{field}: {error}"))
 }
 
-fn watch_error(error: WatchError) -> async_graphql::Error {
+fn watch_error(error: &WatchError) -> async_graphql::Error {
     match error {
         WatchError::NoTrip => refuse("NOT_FOUND", error.to_string()),
         WatchError::Segment(_) => refuse("INVALID_SEGMENT", error.to_string()),
-        WatchError::Unavailable => berth_kernel::graphql::internal(&error),
+        WatchError::Unavailable => berth_kernel::graphql::internal(error),
     }
 }
