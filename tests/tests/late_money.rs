@@ -25,7 +25,7 @@ fn none(found: &[Violation]) -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hold_ends_at_its_deadline() -> anyhow::Result<()> {
-    let mut berth = Berth::start().await?;
+    let mut berth = Setup::default().env("BERTH_HOLD_SWEEPER", "false").start().await?;
     none(&world(&berth).await?.deadline().await?)?;
     berth.assert_alive()
 }

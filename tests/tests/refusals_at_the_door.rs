@@ -12,7 +12,6 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context, ensure};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use berth_tests::{
-    client::Client,
     notices::{self, Payer},
     person::Person,
     process::Berth,
