@@ -1,6 +1,9 @@
 //! The effective configuration: defaults, then `berth.toml` in the data directory, then `BERTH_...` variables, then arguments.
 
-use std::{net::SocketAddr, path::{Path, PathBuf}};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use figment::{
     Figment,
@@ -22,8 +25,8 @@ pub struct Refusal {
 
 impl Refusal {
     /// A refusal from its three parts.
-    pub fn new(key: &str, problem: impl ToString, example: &str) -> Self {
-        Self { key: key.to_owned(), problem: problem.to_string(), example: example.to_owned() }
+    pub fn new(key: &str, problem: impl std::fmt::Display, example: &str) -> Self {
+        Self { key: key.to_owned(), problem: format!("{problem}"), example: example.to_owned() }
     }
 }
 
@@ -191,8 +194,12 @@ impl Config {
     /// Creates the data directory if need be, and proves that it can be written.
     pub fn prepare_data_dir(&self) -> Result<(), Refusal> {
         let probe = self.data_dir.join(".writable");
-        let written = std::fs::create_dir_all(&self.data_dir).and_then(|()| std::fs::write(&probe, b"")).and_then(|()| std::fs::remove_file(&probe));
-        written.map_err(|error| Refusal::new("data_dir", format!("{} can't be written: {error}", self.data_dir.display()), "--data-dir ./data"))
+        let written = std::fs::create_dir_all(&self.data_dir)
+            .and_then(|()| std::fs::write(&probe, b""))
+            .and_then(|()| std::fs::remove_file(&probe));
+        written.map_err(|error| {
+            Refusal::new("data_dir", format!("{} can't be written: {error}", self.data_dir.display()), "--data-dir ./data")
+        })
     }
 
     /// A file in the data directory.

@@ -11,15 +11,15 @@ use crate::{
 };
 
 /// Prints a line per check; fails when one of them does.
-pub fn run(config: Config) -> anyhow::Result<()> {
+pub fn run(config: &Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let checks = [
         ("data directory", config.prepare_data_dir().map_err(anyhow::Error::from)),
-        ("keys", Keys::load(&config).map(|_| ())),
+        ("keys", Keys::load(config).map(|_| ())),
         ("schema", schema::check_supergraph()),
-        ("databases", runtime.block_on(databases(&config))),
-        ("port", port(&config)),
-        ("production", production(&config)),
+        ("databases", runtime.block_on(databases(config))),
+        ("port", port(config)),
+        ("production", production(config)),
     ];
     let failed = checks.iter().filter(|(name, outcome)| !told(name, outcome)).count();
     if failed == 0 { Ok(()) } else { anyhow::bail!("{failed} of {} checks failed", checks.len()) }
@@ -46,7 +46,9 @@ async fn databases(config: &Config) -> anyhow::Result<()> {
 }
 
 fn port(config: &Config) -> anyhow::Result<()> {
-    TcpListener::bind(config.listen).map(|_| ()).map_err(|error| anyhow::anyhow!("{}: {error}; is Berth running already?", config.listen))
+    TcpListener::bind(config.listen)
+        .map(|_| ())
+        .map_err(|error| anyhow::anyhow!("{}: {error}; is Berth running already?", config.listen))
 }
 
 fn production(config: &Config) -> anyhow::Result<()> {

@@ -29,16 +29,16 @@ pub struct GtfsArguments {
 }
 
 /// Imports a feed and prints what came of it.
-pub fn gtfs(config: Config, arguments: &GtfsArguments) -> anyhow::Result<()> {
+pub fn gtfs(config: &Config, arguments: &GtfsArguments) -> anyhow::Result<()> {
     config.prepare_data_dir()?;
     let source = Source::open(&arguments.source)?;
     let layouts = arguments.layouts.as_ref().map(std::fs::read_to_string).transpose()?;
     let options = ImportOptions { start_date: arguments.start_date, layouts, ..ImportOptions::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let summary = runtime.block_on(async {
-        let keys = Keys::load(&config)?;
-        let common = Common::new(&config, keys.sealer.clone())?;
-        let deps = inventory_deps(&config, &common).await?;
+        let keys = Keys::load(config)?;
+        let common = Common::new(config, keys.sealer.clone())?;
+        let deps = inventory_deps(config, &common).await?;
         Ok::<_, anyhow::Error>(import_gtfs(&deps, source, options, bar()).await?)
     })?;
     print(&summary);

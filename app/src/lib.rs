@@ -20,7 +20,11 @@ const EXIT_CONFIG: u8 = 78;
 
 /// Berth, the open booking graph: everything that has a seat, a slot or a stock count.
 #[derive(Parser)]
-#[command(version, about, after_help = "Every setting is also a variable: `berth config` lists them. Without a command, `berth` serves.")]
+#[command(
+    version,
+    about,
+    after_help = "Every setting is also a variable: `berth config` lists them. Without a command, `berth` serves."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -30,10 +34,10 @@ struct Cli {
 
 #[derive(clap::Args, Default, Clone)]
 struct ServeArguments {
-    /// Where databases, keys and caught mail live [env: BERTH_DATA_DIR] [default: ./data]
+    #[arg(help = "Where databases, keys and caught mail live [env: BERTH_DATA_DIR] [default: ./data]")]
     #[arg(long, value_name = "DIR", global = true)]
     data_dir: Option<PathBuf>,
-    /// Public address; port 0 takes a free one [env: BERTH_LISTEN] [default: 127.0.0.1:4000]
+    #[arg(help = "Public address; port 0 takes a free one [env: BERTH_LISTEN] [default: 127.0.0.1:4000]")]
     #[arg(long, value_name = "ADDR", global = true)]
     listen: Option<String>,
 }
@@ -88,9 +92,9 @@ pub fn main() -> ExitCode {
         Some(Command::Schema { what: SchemaWhat::Export { dir } }) => schema::export(&dir),
         Some(Command::Schema { what: SchemaWhat::Check { dir } }) => schema::check(&dir),
         None | Some(Command::Serve) => with_config(&arguments, serve::run),
-        Some(Command::Import { what: ImportWhat::Gtfs(gtfs) }) => with_config(&arguments, |config| import::gtfs(config, &gtfs)),
-        Some(Command::Config) => with_config(&arguments, print_config),
-        Some(Command::Doctor) => with_config(&arguments, doctor::run),
+        Some(Command::Import { what: ImportWhat::Gtfs(gtfs) }) => with_config(&arguments, |config| import::gtfs(&config, &gtfs)),
+        Some(Command::Config) => with_config(&arguments, |config| print_config(&config)),
+        Some(Command::Doctor) => with_config(&arguments, |config| doctor::run(&config)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -103,7 +107,7 @@ fn with_config(arguments: &Arguments, command: impl FnOnce(Config) -> anyhow::Re
 }
 
 #[expect(clippy::print_stdout, reason = "the output is the command's purpose")]
-fn print_config(config: Config) -> anyhow::Result<()> {
+fn print_config(config: &Config) -> anyhow::Result<()> {
     print!("{}", config.redacted()?);
     Ok(())
 }

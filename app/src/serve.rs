@@ -51,7 +51,8 @@ fn start_log(config: &Config) {
 /// Two processes on one SQLite directory would each think they are the only writer.
 fn lock(config: &Config) -> anyhow::Result<File> {
     let file = File::create(config.file("berth.lock"))?;
-    let taken = || Refusal::new("data_dir", format!("{} is served by another process", config.data_dir.display()), "--data-dir ./data-2");
+    let taken =
+        || Refusal::new("data_dir", format!("{} is served by another process", config.data_dir.display()), "--data-dir ./data-2");
     FileExt::try_lock_exclusive(&file).map_err(|_| taken())?;
     Ok(file)
 }
@@ -114,7 +115,8 @@ fn now_secs(common: &Common) -> berth_router::NowSecs {
 
 /// Port 0 is settled here, because links in mails and the provider's notices need the address before the door opens.
 fn free_port(listen: SocketAddr) -> anyhow::Result<SocketAddr> {
-    let bound = TcpListener::bind(listen).map_err(|error| Refusal::new("listen", format!("{listen}: {error}"), "--listen 127.0.0.1:4001"))?;
+    let bound = TcpListener::bind(listen)
+        .map_err(|error| Refusal::new("listen", format!("{listen}: {error}"), "--listen 127.0.0.1:4001"))?;
     Ok(bound.local_addr()?)
 }
 

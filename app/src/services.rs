@@ -68,7 +68,8 @@ impl Common {
     /// For a configuration.
     pub fn new(config: &Config, sealer: Sealer) -> Result<Self, Refusal> {
         let mail = match &config.smtp_url {
-            Some(url) => Mail::smtp(url, &config.mail_from).map_err(|error| Refusal::new("smtp_url", error, "smtps://user:password@mail.example"))?,
+            Some(url) => Mail::smtp(url, &config.mail_from)
+                .map_err(|error| Refusal::new("smtp_url", error, "smtps://user:password@mail.example"))?,
             None => Mail::catcher(&config.file("mail.jsonl")),
         };
         let (clock, bus, cancel) = (Clock::system(), Bus::local(), CancellationToken::new());
@@ -128,7 +129,8 @@ impl Services {
         let inventory_deps = inventory_deps(config, common).await?;
         let booking_deps = common.deps(open::<BookingMigrator>(&config.file("booking.sqlite")).await?);
         let payment_deps = common.deps(open::<PaymentMigrator>(&config.file("payment.sqlite")).await?);
-        let named = [("user", &user_deps), ("inventory", &inventory_deps), ("booking", &booking_deps), ("payment", &payment_deps)];
+        let named =
+            [("user", &user_deps), ("inventory", &inventory_deps), ("booking", &booking_deps), ("payment", &payment_deps)];
         let databases = named.map(|(name, deps)| (name, deps.db.clone())).to_vec();
         let deps = named.map(|(_, deps)| deps.clone()).to_vec();
         let signer = TokenSigner::new(keys.access.clone(), common.clock.clone());
@@ -160,6 +162,7 @@ fn inventory_config(config: &Config) -> InventoryConfig {
 
 fn payment_config(config: &Config, addresses: &Addresses) -> Result<PaymentConfig, Refusal> {
     let mut settings = PaymentConfig::new(&addresses.provider_url, &addresses.provider_key, &addresses.public_url);
-    settings.polling.after_creation = config.poll_after_secs()?.into_iter().map(|secs| TimeDelta::seconds(i64::from(secs))).collect();
+    settings.polling.after_creation =
+        config.poll_after_secs()?.into_iter().map(|secs| TimeDelta::seconds(i64::from(secs))).collect();
     Ok(settings)
 }

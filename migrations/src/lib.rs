@@ -24,9 +24,7 @@ pub struct PaymentMigrator;
 pub struct SandboxMigrator;
 
 fn with_shared(own: Vec<Box<dyn MigrationTrait>>) -> Vec<Box<dyn MigrationTrait>> {
-    std::iter::once(Box::new(Shared) as Box<dyn MigrationTrait>)
-        .chain(own)
-        .collect()
+    std::iter::once(Box::new(Shared) as Box<dyn MigrationTrait>).chain(own).collect()
 }
 
 impl MigratorTrait for UserMigrator {

@@ -28,20 +28,9 @@ impl MigrationTrait for Shared {
         let mut seq = ColumnDef::new(Alias::new("seq"));
         seq.big_integer().not_null().auto_increment().primary_key();
         manager
-            .create_table(
-                table("outbox")
-                    .col(&mut seq)
-                    .col(uuid("id"))
-                    .col(string("kind"))
-                    .col(text("payload"))
-                    .to_owned(),
-            )
+            .create_table(table("outbox").col(&mut seq).col(uuid("id")).col(string("kind")).col(text("payload")).to_owned())
             .await?;
-        let key = Index::create()
-            .col(Alias::new("consumer"))
-            .col(Alias::new("event_id"))
-            .primary()
-            .to_owned();
+        let key = Index::create().col(Alias::new("consumer")).col(Alias::new("event_id")).primary().to_owned();
         manager
             .create_table(
                 table("inbox")
@@ -53,20 +42,10 @@ impl MigrationTrait for Shared {
             )
             .await?;
         manager
-            .create_table(
-                table("dead_letter")
-                    .col(uuid("id").primary_key())
-                    .col(text("payload"))
-                    .col(text("reason"))
-                    .to_owned(),
-            )
+            .create_table(table("dead_letter").col(uuid("id").primary_key()).col(text("payload")).col(text("reason")).to_owned())
             .await?;
-        let key = Index::create()
-            .col(Alias::new("user_id"))
-            .col(Alias::new("mutation"))
-            .col(Alias::new("key"))
-            .primary()
-            .to_owned();
+        let key =
+            Index::create().col(Alias::new("user_id")).col(Alias::new("mutation")).col(Alias::new("key")).primary().to_owned();
         manager
             .create_table(
                 table("idempotency")

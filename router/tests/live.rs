@@ -46,7 +46,7 @@ async fn a_socket_queries_mutates_and_subscribes() {
         socket.subscribe("s", "subscription { bookingStatus(bookingId: 5) { id viewer trip { name } } }").await;
         let booking = &socket.message().await["payload"]["data"]["bookingStatus"];
         assert_eq!(booking["viewer"], json!("ann"));
-        assert!(booking["trip"]["name"].as_str().unwrap().contains("9"), "entity of another subgraph");
+        assert!(booking["trip"]["name"].as_str().unwrap().contains('9'), "entity of another subgraph");
         socket.send(&json!({ "id": "s", "type": "complete" })).await;
         socket.send(&json!({ "type": "ping" })).await;
         assert_eq!(socket.message().await, json!({ "type": "pong" }));

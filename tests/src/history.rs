@@ -316,7 +316,7 @@ mod tests {
         let mut sold = claim("a", 0..1, now, 5);
         sold.sold = Some(now + Duration::from_secs(2));
         assert_eq!(given_twice(std::slice::from_ref(&sold)), []);
-        assert_eq!(given_twice(&[sold, claim("b", 0..1, now + Duration::from_secs(60), 5)]).len(), 1);
+        assert_eq!(given_twice(&[sold, claim("b", 0..1, now + Duration::from_mins(1), 5)]).len(), 1);
     }
 
     #[test]

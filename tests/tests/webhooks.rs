@@ -136,7 +136,7 @@ where
         match answer {
             Outcome::Done(success) => drop(ids.insert(id_of(&success[field])?)),
             Outcome::Refused(refusal) => {
-                ensure!(at < 8 && refusal.code == "IDEMPOTENCY_IN_PROGRESS", "{field}: {}", refusal.body)
+                ensure!(at < 8 && refusal.code == "IDEMPOTENCY_IN_PROGRESS", "{field}: {}", refusal.body);
             }
         }
     }

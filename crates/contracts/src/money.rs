@@ -34,15 +34,9 @@ const THREE_DIGITS: [&str; 5] = ["BHD", "JOD", "KWD", "OMR", "TND"];
 
 impl Currency {
     /// Indonesian rupiah: two digits of minor unit in ISO 4217, though no coin shows them.
-    pub const IDR: Self = Self {
-        code: *b"IDR",
-        exponent: 2,
-    };
+    pub const IDR: Self = Self { code: *b"IDR", exponent: 2 };
     /// Euro.
-    pub const EUR: Self = Self {
-        code: *b"EUR",
-        exponent: 2,
-    };
+    pub const EUR: Self = Self { code: *b"EUR", exponent: 2 };
 
     /// Reads a three-letter code in capitals.
     pub fn parse(code: &str) -> Result<Self, MoneyError> {
@@ -55,10 +49,7 @@ impl Currency {
             _ if THREE_DIGITS.contains(&code) => 3,
             _ => 2,
         };
-        Ok(Self {
-            code: letters,
-            exponent,
-        })
+        Ok(Self { code: letters, exponent })
     }
 
     /// The three letters.
@@ -102,10 +93,7 @@ pub struct Money {
 impl Money {
     /// An amount of minor units.
     pub const fn new(amount_minor: i64, currency: Currency) -> Self {
-        Self {
-            amount_minor,
-            currency,
-        }
+        Self { amount_minor, currency }
     }
 
     /// Adds an amount of the same currency.
@@ -113,10 +101,7 @@ impl Money {
         if self.currency != other.currency {
             return Err(MoneyError::Currency);
         }
-        let sum = self
-            .amount_minor
-            .checked_add(other.amount_minor)
-            .ok_or(MoneyError::Overflow)?;
+        let sum = self.amount_minor.checked_add(other.amount_minor).ok_or(MoneyError::Overflow)?;
         Ok(Self::new(sum, self.currency))
     }
 
@@ -132,28 +117,18 @@ impl Money {
     /// Whole major units, for partners (Midtrans, QRIS) that know no fraction of a rupiah.
     pub fn whole_major(self) -> Result<i64, MoneyError> {
         let scale = self.currency.scale();
-        if self.amount_minor % scale == 0 {
-            Ok(self.amount_minor / scale)
-        } else {
-            Err(MoneyError::Fraction)
-        }
+        if self.amount_minor % scale == 0 { Ok(self.amount_minor / scale) } else { Err(MoneyError::Fraction) }
     }
 
     /// From whole major units.
     pub fn from_major(major: i64, currency: Currency) -> Result<Self, MoneyError> {
-        major
-            .checked_mul(currency.scale())
-            .map(|minor| Self::new(minor, currency))
-            .ok_or(MoneyError::Overflow)
+        major.checked_mul(currency.scale()).map(|minor| Self::new(minor, currency)).ok_or(MoneyError::Overflow)
     }
 
     /// The exact decimal text without the currency: `150000.00`.
     pub fn decimal(self) -> String {
         let scale = self.currency.scale().unsigned_abs();
-        let (sign, amount) = (
-            if self.amount_minor < 0 { "-" } else { "" },
-            self.amount_minor.unsigned_abs(),
-        );
+        let (sign, amount) = (if self.amount_minor < 0 { "-" } else { "" }, self.amount_minor.unsigned_abs());
         match self.currency.exponent() as usize {
             0 => format!("{sign}{amount}"),
             digits => format!("{sign}{}.{:0digits$}", amount / scale, amount % scale),
@@ -175,18 +150,12 @@ mod tests {
     fn decimals_follow_the_currency() {
         assert_eq!(Money::new(15_000_000, Currency::IDR).decimal(), "150000.00");
         assert_eq!(Money::new(-5, Currency::EUR).decimal(), "-0.05");
-        assert_eq!(
-            Currency::parse("JPY").map(|yen| Money::new(7, yen).decimal()),
-            Ok("7".to_owned())
-        );
+        assert_eq!(Currency::parse("JPY").map(|yen| Money::new(7, yen).decimal()), Ok("7".to_owned()));
     }
 
     #[test]
     fn a_fraction_of_a_rupiah_is_refused() {
-        assert_eq!(
-            Money::new(150, Currency::IDR).whole_major(),
-            Err(MoneyError::Fraction)
-        );
+        assert_eq!(Money::new(150, Currency::IDR).whole_major(), Err(MoneyError::Fraction));
         assert_eq!(Money::new(18_500_000, Currency::IDR).whole_major(), Ok(185_000));
     }
 

@@ -1,4 +1,4 @@
-//! Who asks: signing and verifying access tokens (EdDSA JWT, RFC 9068 `at+jwt`), and the [`Viewer`] made of one.
+//! Who asks: signing and verifying access tokens (`EdDSA` JWT, RFC 9068 `at+jwt`), and the [`Viewer`] made of one.
 
 use std::{collections::HashMap, fs, io, path::Path, sync::Arc};
 
@@ -42,9 +42,7 @@ impl SignKey {
     /// Reads a key from a PEM file (PKCS #8), or makes one and writes it, readable by the owner only.
     pub fn load_or_create(path: &Path) -> io::Result<Self> {
         match fs::read_to_string(path) {
-            Ok(pem) => SigningKey::from_pkcs8_pem(&pem)
-                .map(Self::from_key)
-                .map_err(io::Error::other),
+            Ok(pem) => SigningKey::from_pkcs8_pem(&pem).map(Self::from_key).map_err(io::Error::other),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let made = Self::generate();
                 let pem = made.key.to_pkcs8_pem(LineEnding::LF).map_err(io::Error::other)?;
@@ -57,10 +55,7 @@ impl SignKey {
 
     fn from_key(key: SigningKey) -> Self {
         let digest = Sha256::digest(key.verifying_key().as_bytes());
-        Self {
-            kid: URL_SAFE_NO_PAD.encode(&digest[..9]),
-            key: Arc::new(key),
-        }
+        Self { kid: URL_SAFE_NO_PAD.encode(&digest[..9]), key: Arc::new(key) }
     }
 
     /// The key's name in a JWKS.
@@ -90,11 +85,7 @@ pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(content)?;
     file.sync_all()
 }
@@ -155,11 +146,7 @@ impl TokenSigner {
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(ACCESS_TOKEN_TYPE.to_owned());
         header.kid = Some(self.key.kid.clone());
-        let der = self
-            .key
-            .key
-            .to_pkcs8_der()
-            .map_err(|_| jsonwebtoken::errors::ErrorKind::InvalidEddsaKey)?;
+        let der = self.key.key.to_pkcs8_der().map_err(|_| jsonwebtoken::errors::ErrorKind::InvalidEddsaKey)?;
         let token = jsonwebtoken::encode(&header, &claims, &EncodingKey::from_ed_der(der.as_bytes()))?;
         Ok((token, ends))
     }
@@ -201,17 +188,8 @@ const REMEMBERED: usize = 20_000;
 impl TokenVerifier {
     /// A verifier that knows these keys.
     pub fn new(keys: &[SignKey], clock: Clock) -> Self {
-        let known = keys.iter().filter_map(|key| {
-            Some((
-                key.kid.clone(),
-                DecodingKey::from_ed_components(&key.public()).ok()?,
-            ))
-        });
-        Self {
-            keys: Arc::new(known.collect()),
-            verified: Arc::default(),
-            clock,
-        }
+        let known = keys.iter().filter_map(|key| Some((key.kid.clone(), DecodingKey::from_ed_components(&key.public()).ok()?)));
+        Self { keys: Arc::new(known.collect()), verified: Arc::default(), clock }
     }
 
     /// The viewer a token stands for.
@@ -230,20 +208,14 @@ impl TokenVerifier {
             return Err(TokenError::Invalid);
         }
         let kid = header.kid.ok_or(TokenError::Invalid)?;
-        let (_, key) = self
-            .keys
-            .iter()
-            .find(|(known, _)| *known == kid)
-            .ok_or(TokenError::Invalid)?;
+        let (_, key) = self.keys.iter().find(|(known, _)| *known == kid).ok_or(TokenError::Invalid)?;
         let mut rules = Validation::new(Algorithm::EdDSA);
         rules.set_issuer(&[ISSUER]);
         rules.set_audience(&[AUDIENCE]);
         rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         // The clock is ours, so that moved clocks count.
         rules.validate_exp = false;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &rules)
-            .map_err(|_| TokenError::Invalid)?
-            .claims;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &rules).map_err(|_| TokenError::Invalid)?.claims;
         let expires_at = DateTime::from_timestamp(claims.exp, 0).ok_or(TokenError::Invalid)?;
         let user_id = Kind::User.decode(&claims.sub).map_err(|_| TokenError::Invalid)?;
         let person = SignedIn { user_id, session_id: claims.sid, roles: claims.roles, expires_at };
@@ -297,20 +269,14 @@ mod tests {
 
     fn world() -> (TokenSigner, TokenVerifier, Clock) {
         let (clock, key) = (Clock::system(), SignKey::generate());
-        (
-            TokenSigner::new(key.clone(), clock.clone()),
-            TokenVerifier::new(&[key], clock.clone()),
-            clock,
-        )
+        (TokenSigner::new(key.clone(), clock.clone()), TokenVerifier::new(&[key], clock.clone()), clock)
     }
 
     #[test]
     fn a_token_lives_ten_minutes() {
         let (signer, verifier, clock) = world();
         let user_id = clock.new_key();
-        let (token, _) = signer
-            .sign(user_id, clock.new_key(), &["USER".to_owned()])
-            .expect("signs");
+        let (token, _) = signer.sign(user_id, clock.new_key(), &["USER".to_owned()]).expect("signs");
         assert_eq!(verifier.verify(&token).expect("valid").user_id(), Some(user_id));
         clock.advance(TimeDelta::minutes(10));
         assert_eq!(verifier.verify(&token).err(), Some(TokenError::Expired));
@@ -322,10 +288,8 @@ mod tests {
         let (_, other, _) = world();
         let (token, _) = signer.sign(clock.new_key(), clock.new_key(), &[]).expect("signs");
         assert_eq!(other.verify(&token).err(), Some(TokenError::Invalid));
-        let claims =
-            serde_json::json!({ "sub": "user_x", "iss": ISSUER, "aud": AUDIENCE, "exp": 4_000_000_000_i64 });
-        let hs256 = jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(b"x"))
-            .expect("encodes");
+        let claims = serde_json::json!({ "sub": "user_x", "iss": ISSUER, "aud": AUDIENCE, "exp": 4_000_000_000_i64 });
+        let hs256 = jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(b"x")).expect("encodes");
         assert_eq!(other.verify(&hs256).err(), Some(TokenError::Invalid));
         assert_eq!(other.viewer(Some("Basic abc")).err(), Some(TokenError::Invalid));
         assert!(other.viewer(None).expect("anonymous").user_id().is_none());

@@ -38,10 +38,7 @@ impl Bus {
     /// A bus within this process.
     pub fn local() -> Self {
         let (live, _) = broadcast::channel(LIVE_CAPACITY);
-        Self::Local(Arc::new(LocalBus {
-            live,
-            consumers: RwLock::new(Vec::new()),
-        }))
+        Self::Local(Arc::new(LocalBus { live, consumers: RwLock::new(Vec::new()) }))
     }
 
     /// Registers a consumer. Do it before the relays start.
@@ -62,13 +59,8 @@ impl Bus {
         // Nobody listening is no failure.
         let _listeners = bus.live.send(Arc::clone(event));
         let kind = event.event.kind();
-        let consumers: Vec<_> = bus
-            .consumers
-            .read()
-            .iter()
-            .filter(|consumer| consumer.kinds().contains(&kind))
-            .cloned()
-            .collect();
+        let consumers: Vec<_> =
+            bus.consumers.read().iter().filter(|consumer| consumer.kinds().contains(&kind)).cloned().collect();
         let mut failure = Ok(());
         for consumer in consumers {
             if let Err(reason) = hand_over(consumer.as_ref(), event).await {

@@ -28,27 +28,17 @@ impl Clock {
     /// The machine's clock, off by a span (tests of clock skew).
     pub fn shifted(offset: TimeDelta) -> Self {
         let offset_ms = AtomicI64::new(offset.num_milliseconds());
-        Self {
-            inner: Arc::new(Inner {
-                offset_ms,
-                keys: parking_lot::Mutex::new(ContextV7::new()),
-            }),
-        }
+        Self { inner: Arc::new(Inner { offset_ms, keys: parking_lot::Mutex::new(ContextV7::new()) }) }
     }
 
     /// Moves the clock and all its clones.
     pub fn advance(&self, by: TimeDelta) {
-        self.inner
-            .offset_ms
-            .fetch_add(by.num_milliseconds(), Ordering::SeqCst);
+        self.inner.offset_ms.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
     }
 
     /// The present instant, to the millisecond: what is stored and what is compared are the same.
     pub fn now(&self) -> DateTime<Utc> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one place that reads the machine's clock"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
         let machine = Utc::now().timestamp_millis();
         let ms = machine.saturating_add(self.inner.offset_ms.load(Ordering::SeqCst));
         DateTime::from_timestamp_millis(ms).unwrap_or(DateTime::UNIX_EPOCH)
@@ -59,11 +49,7 @@ impl Clock {
         let now = self.now();
         let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
         let keys = self.inner.keys.lock();
-        Uuid::new_v7(Timestamp::from_unix(
-            &*keys,
-            seconds,
-            now.timestamp_subsec_nanos(),
-        ))
+        Uuid::new_v7(Timestamp::from_unix(&*keys, seconds, now.timestamp_subsec_nanos()))
     }
 }
 

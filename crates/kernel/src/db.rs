@@ -8,8 +8,8 @@ use std::{future::Future, panic::AssertUnwindSafe, path::Path, pin::Pin, sync::A
 
 use futures_util::FutureExt;
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction,
-    DbErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
+    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
 };
 use sea_orm_migration::MigratorTrait;
 use tokio::sync::{mpsc, oneshot};
@@ -48,27 +48,17 @@ impl Db {
         let read = Database::connect(sqlite_options(path, READERS)).await?;
         let (sender, receiver) = mpsc::channel(QUEUE);
         tokio::spawn(run_writer(write, receiver));
-        Ok(Self {
-            read,
-            writer: Writer::Queue(sender),
-        })
+        Ok(Self { read, writer: Writer::Queue(sender) })
     }
 
     /// Opens a PostgreSQL database by URL; `schema` is the service's own schema, created when absent.
     pub async fn open_postgres(url: &str, schema: &str, max_connections: u32) -> Result<Self, DbErr> {
         let mut options = ConnectOptions::new(url);
-        options
-            .max_connections(max_connections)
-            .sqlx_logging(false)
-            .acquire_timeout(Duration::from_secs(5));
+        options.max_connections(max_connections).sqlx_logging(false).acquire_timeout(Duration::from_secs(5));
         options.set_schema_search_path(schema.to_owned());
         let pool = Database::connect(options).await?;
-        pool.execute_unprepared(&format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\""))
-            .await?;
-        Ok(Self {
-            read: pool.clone(),
-            writer: Writer::Pool(pool),
-        })
+        pool.execute_unprepared(&format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\"")).await?;
+        Ok(Self { read: pool.clone(), writer: Writer::Pool(pool) })
     }
 
     /// Brings the tables to the newest version.
@@ -137,24 +127,18 @@ fn stopped() -> DbErr {
 
 fn sqlite_options(path: &Path, connections: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", path.display()));
-    options
-        .max_connections(connections)
-        .min_connections(1)
-        .sqlx_logging(false)
-        .test_before_acquire(false);
-    options
-        .acquire_timeout(Duration::from_secs(10))
-        .map_sqlx_sqlite_opts(|sqlite| {
-            sqlite
-                .pragma("journal_mode", "WAL")
-                .pragma("synchronous", "FULL")
-                .pragma("cache_size", "-65536")
-                .pragma("mmap_size", "268435456")
-                .pragma("wal_autocheckpoint", "4000")
-                .foreign_keys(true)
-                .busy_timeout(Duration::from_secs(5))
-                .statement_cache_capacity(512)
-        });
+    options.max_connections(connections).min_connections(1).sqlx_logging(false).test_before_acquire(false);
+    options.acquire_timeout(Duration::from_secs(10)).map_sqlx_sqlite_opts(|sqlite| {
+        sqlite
+            .pragma("journal_mode", "WAL")
+            .pragma("synchronous", "FULL")
+            .pragma("cache_size", "-65536")
+            .pragma("mmap_size", "268435456")
+            .pragma("wal_autocheckpoint", "4000")
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5))
+            .statement_cache_capacity(512)
+    });
     options
 }
 
@@ -166,9 +150,7 @@ async fn refuse_old_sqlite(connection: &DatabaseConnection) -> Result<(), DbErr>
     if parts.as_slice() >= SQLITE_AT_LEAST.as_slice() {
         return Ok(());
     }
-    Err(DbErr::Custom(format!(
-        "SQLite {version} is too old: 3.51.3 or newer is needed"
-    )))
+    Err(DbErr::Custom(format!("SQLite {version} is too old: 3.51.3 or newer is needed")))
 }
 
 /// A write that waits, with the way to answer it.
@@ -198,19 +180,13 @@ where
         Box::pin(async move {
             let Self { work, answer } = *self;
             let panicked = || Err(E::from(DbErr::Custom("a write panicked".to_owned())));
-            let result = AssertUnwindSafe(work(tx))
-                .catch_unwind()
-                .await
-                .unwrap_or_else(|_| panicked());
+            let result = AssertUnwindSafe(work(tx)).catch_unwind().await.unwrap_or_else(|_| panicked());
             let keep = result.is_ok();
             let deliver = move |commit: Result<(), DbErr>| {
                 // The caller may have gone; the change stands either way.
                 let _gone = answer.send(commit.map_err(E::from).and(result));
             };
-            Finished {
-                keep,
-                answer: Box::new(deliver),
-            }
+            Finished { keep, answer: Box::new(deliver) }
         })
     }
 
@@ -235,10 +211,7 @@ async fn run_writer(connection: DatabaseConnection, mut queue: mpsc::Receiver<Bo
 }
 
 fn immediate() -> TransactionOptions {
-    TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..Default::default()
-    }
+    TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() }
 }
 
 async fn run_alone(connection: &DatabaseConnection, options: TransactionOptions, job: Box<dyn Job>) {
@@ -247,11 +220,7 @@ async fn run_alone(connection: &DatabaseConnection, options: TransactionOptions,
         Err(error) => return job.fail(error),
     };
     let Finished { keep, answer } = job.run(&tx).await;
-    let end = if keep {
-        tx.commit().await
-    } else {
-        tx.rollback().await
-    };
+    let end = if keep { tx.commit().await } else { tx.rollback().await };
     answer(if keep { end } else { Ok(()) });
 }
 
@@ -283,11 +252,7 @@ async fn run_batch(connection: &DatabaseConnection, jobs: Vec<Box<dyn Job>>) {
     };
     let end = end.map_err(Arc::new);
     for Finished { keep, answer } in finished {
-        answer(if keep {
-            end.clone().map_err(|error| copy_of(&error))
-        } else {
-            Ok(())
-        });
+        answer(if keep { end.clone().map_err(|error| copy_of(&error)) } else { Ok(()) });
     }
 }
 
@@ -301,11 +266,7 @@ async fn run_in_savepoint(tx: &Tx, job: Box<dyn Job>) -> Result<Finished, (Optio
         }
     };
     let finished = job.run(&savepoint).await;
-    let end = if finished.keep {
-        savepoint.commit().await
-    } else {
-        savepoint.rollback().await
-    };
+    let end = if finished.keep { savepoint.commit().await } else { savepoint.rollback().await };
     match end {
         Ok(()) => Ok(finished),
         Err(error) => Err((Some(finished), error)),
@@ -324,11 +285,7 @@ fn copy_of(error: &DbErr) -> DbErr {
 }
 
 /// A statement with `$1`-style placeholders, which both dialects read.
-pub fn sql(
-    connection: &impl ConnectionTrait,
-    text: &str,
-    values: impl IntoIterator<Item = Value>,
-) -> Statement {
+pub fn sql(connection: &impl ConnectionTrait, text: &str, values: impl IntoIterator<Item = Value>) -> Statement {
     Statement::from_sql_and_values(connection.get_database_backend(), text, values)
 }
 

@@ -7,8 +7,8 @@ mod sdl;
 
 pub use page::{Page, PageError, PageOf, Total, connection, page};
 pub use refusal::{
-    IdempotencyConflictError, IdempotencyInProgressError, InvalidInputError, InvalidTransitionError,
-    NotFoundError, RateLimitedError, RefusalText, internal, refuse, unauthenticated,
+    IdempotencyConflictError, IdempotencyInProgressError, InvalidInputError, InvalidTransitionError, NotFoundError,
+    RateLimitedError, RefusalText, internal, refuse, unauthenticated,
 };
 pub use scalar::{BigInt, Date, DateTime, Decimal, LocalDateTime, Money, TimeZone, in_utc};
 pub use sdl::{authenticated, federation_sdl};

@@ -44,12 +44,7 @@ pub enum Seen {
 /// SHA-256, in hex, of the input's JSON. The fields' order is that of the type, so it is canonical.
 pub fn fingerprint(input: &impl Serialize) -> String {
     let bytes = serde_json::to_vec(input).unwrap_or_default();
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            text.push_str(&format!("{byte:02x}"));
-            text
-        })
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Records the call and its answer, unless it was seen before. The row vanishes with the transaction when the effect
@@ -103,26 +98,19 @@ pub async fn record_all(tx: &Tx, clock: &Clock, calls: &[(&Call, String)]) -> Re
 
 /// What is known of the call, without recording it. `None`: nothing.
 pub async fn find(connection: &impl ConnectionTrait, call: &Call) -> Result<Option<Seen>, DbErr> {
-    let text =
-        "SELECT fingerprint, answer FROM idempotency WHERE user_id = $1 AND mutation = $2 AND key = $3";
+    let text = "SELECT fingerprint, answer FROM idempotency WHERE user_id = $1 AND mutation = $2 AND key = $3";
     let values = [call.user_id.into(), call.mutation.into(), call.key.clone().into()];
     let Some(row) = connection.query_one_raw(sql(connection, text, values)).await? else {
         return Ok(None);
     };
     let fingerprint: String = row.try_get("", "fingerprint")?;
     let same = fingerprint == call.fingerprint;
-    Ok(Some(if same {
-        Seen::Repeat(row.try_get("", "answer")?)
-    } else {
-        Seen::Conflict
-    }))
+    Ok(Some(if same { Seen::Repeat(row.try_get("", "answer")?) } else { Seen::Conflict }))
 }
 
 /// Forgets rows past their time; run it now and then.
 pub async fn forget_expired(tx: &Tx, clock: &Clock) -> Result<u64, DbErr> {
     let text = "DELETE FROM idempotency WHERE expires_at_ms <= $1";
-    let done = tx
-        .execute_raw(sql(tx, text, [clock.now().timestamp_millis().into()]))
-        .await?;
+    let done = tx.execute_raw(sql(tx, text, [clock.now().timestamp_millis().into()])).await?;
     Ok(done.rows_affected())
 }

@@ -57,24 +57,12 @@ impl Deps {
     ) -> Self {
         let outbox = outbox::Outbox::new(clock.clone());
         let post = mail::Post::new(mail, clock.clone());
-        Self {
-            db,
-            clock,
-            bus,
-            outbox,
-            post,
-            sealer,
-            cancel,
-        }
+        Self { db, clock, bus, outbox, post, sealer, cancel }
     }
 
     /// Starts the outbox's relay and the post. Inside a Tokio runtime.
     pub fn start(&self) {
-        tokio::spawn(
-            self.outbox
-                .clone()
-                .relay(self.db.clone(), self.bus.clone(), self.cancel.clone()),
-        );
+        tokio::spawn(self.outbox.clone().relay(self.db.clone(), self.bus.clone(), self.cancel.clone()));
         tokio::spawn(self.post.clone().run(self.db.clone(), self.cancel.clone()));
     }
 }

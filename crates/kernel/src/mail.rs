@@ -92,26 +92,15 @@ pub struct Catcher {
 impl Mail {
     /// A mail server by URL.
     pub fn smtp(url: &str, from: &str) -> Result<Self, MailError> {
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)?
-            .timeout(Some(Duration::from_secs(10)))
-            .build();
-        Ok(Self::Smtp {
-            transport,
-            from: from.parse()?,
-        })
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)?.timeout(Some(Duration::from_secs(10))).build();
+        Ok(Self::Smtp { transport, from: from.parse()? })
     }
 
     /// A catcher that keeps its letters in this file.
     pub fn catcher(file: &Path) -> Self {
         let lines = fs::read_to_string(file).unwrap_or_default();
-        let caught: VecDeque<Caught> = lines
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect();
-        Self::Catcher(Catcher {
-            file: file.to_owned(),
-            caught: Mutex::new(caught),
-        })
+        let caught: VecDeque<Caught> = lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        Self::Catcher(Catcher { file: file.to_owned(), caught: Mutex::new(caught) })
     }
 
     /// Hands a letter over.
@@ -119,17 +108,11 @@ impl Mail {
         match self {
             Self::Smtp { transport, from } => {
                 let body = MultiPart::alternative_plain_html(letter.text.clone(), letter.html.clone());
-                let message = Message::builder()
-                    .from(from.clone())
-                    .to(letter.to.parse()?)
-                    .subject(&letter.subject);
+                let message = Message::builder().from(from.clone()).to(letter.to.parse()?).subject(&letter.subject);
                 transport.send(message.multipart(body)?).await?;
                 Ok(())
             }
-            Self::Catcher(catcher) => catcher.catch(Caught {
-                at,
-                letter: letter.clone(),
-            }),
+            Self::Catcher(catcher) => catcher.catch(Caught { at, letter: letter.clone() }),
         }
     }
 
@@ -139,15 +122,7 @@ impl Mail {
             return Vec::new();
         };
         let wanted = |caught: &&Caught| to.is_none_or(|to| caught.letter.to.eq_ignore_ascii_case(to));
-        catcher
-            .caught
-            .lock()
-            .iter()
-            .rev()
-            .filter(wanted)
-            .take(500)
-            .cloned()
-            .collect()
+        catcher.caught.lock().iter().rev().filter(wanted).take(500).cloned().collect()
     }
 }
 
@@ -155,10 +130,7 @@ impl Catcher {
     fn catch(&self, letter: Caught) -> Result<(), MailError> {
         let line = serde_json::to_string(&letter).map_err(std::io::Error::other)?;
         let mut caught = self.caught.lock();
-        let mut file = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.file)?;
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(&self.file)?;
         writeln!(file, "{line}")?;
         caught.push_back(letter);
         if caught.len() > CAUGHT_AT_MOST {
@@ -179,11 +151,7 @@ pub struct Post {
 impl Post {
     /// A queue in front of a mail.
     pub fn new(mail: Arc<Mail>, clock: Clock) -> Self {
-        Self {
-            mail,
-            clock,
-            wake: Arc::new(Notify::new()),
-        }
+        Self { mail, clock, wake: Arc::new(Notify::new()) }
     }
 
     /// Queues a letter in the caller's transaction. `cause` names what it is about: a second letter with the same cause is
@@ -230,16 +198,9 @@ impl Post {
     pub async fn send_due(&self, db: &Db) -> Result<(), DbErr> {
         let text = "SELECT id, body, attempts FROM letter WHERE sent = 0 AND next_attempt_at_ms <= $1 ORDER BY next_attempt_at_ms LIMIT 100";
         let now_ms = self.clock.now().timestamp_millis();
-        for row in db
-            .read()
-            .query_all_raw(sql(db.read(), text, [now_ms.into()]))
-            .await?
-        {
-            let (id, body, attempts): (Uuid, String, i64) = (
-                row.try_get("", "id")?,
-                row.try_get("", "body")?,
-                row.try_get("", "attempts")?,
-            );
+        for row in db.read().query_all_raw(sql(db.read(), text, [now_ms.into()])).await? {
+            let (id, body, attempts): (Uuid, String, i64) =
+                (row.try_get("", "id")?, row.try_get("", "body")?, row.try_get("", "attempts")?);
             self.send_one(db, id, &body, attempts).await?;
         }
         Ok(())
@@ -250,24 +211,10 @@ impl Post {
         let now = self.clock.now();
         match self.mail.send(&letter, now).await {
             // The body may hold a one-time password: it is forgotten once sent.
-            Ok(()) => {
-                update(
-                    db,
-                    "UPDATE letter SET sent = 1, body = '' WHERE id = $1",
-                    id,
-                    None,
-                )
-                .await
-            }
+            Ok(()) => update(db, "UPDATE letter SET sent = 1, body = '' WHERE id = $1", id, None).await,
             Err(error) if attempts >= ATTEMPTS_AT_MOST => {
                 tracing::error!(error = %error, letter.id = %id, "post.given_up");
-                update(
-                    db,
-                    "UPDATE letter SET sent = 2, body = '' WHERE id = $1",
-                    id,
-                    None,
-                )
-                .await
+                update(db, "UPDATE letter SET sent = 2, body = '' WHERE id = $1", id, None).await
             }
             Err(error) => {
                 tracing::warn!(error = %error, letter.id = %id, attempts, "post.retry");
@@ -283,9 +230,7 @@ async fn update(db: &Db, text: &'static str, id: Uuid, next_ms: Option<i64>) -> 
     db.write(move |tx| {
         Box::pin(async move {
             let values = std::iter::once(id.into()).chain(next_ms.map(Into::into));
-            tx.execute_raw(sql(tx, text, values.collect::<Vec<_>>()))
-                .await
-                .map(|_| ())
+            tx.execute_raw(sql(tx, text, values.collect::<Vec<_>>())).await.map(|_| ())
         })
     })
     .await

@@ -6,25 +6,17 @@ use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Regist
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
 
-static REFUSALS: LazyLock<IntCounterVec> =
-    LazyLock::new(|| counters("berth_refusals_total", "Refusals by code", &["code"]));
+static REFUSALS: LazyLock<IntCounterVec> = LazyLock::new(|| counters("berth_refusals_total", "Refusals by code", &["code"]));
 static EVENTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    counters(
-        "berth_transitions_total",
-        "Things that changed their state, by noun and new state",
-        &["noun", "state"],
-    )
+    counters("berth_transitions_total", "Things that changed their state, by noun and new state", &["noun", "state"])
 });
 /// Live subscribers of seat availability.
 pub static SUBSCRIBERS: LazyLock<IntGauge> =
     LazyLock::new(|| gauge("berth_seat_subscribers", "Live subscribers of seat availability"));
 /// Milliseconds from a seat's change to the moment its feed saw it.
 pub static FEED_DELAY_MS: LazyLock<Histogram> = LazyLock::new(|| {
-    let options = HistogramOpts::new(
-        "berth_feed_delay_ms",
-        "Milliseconds from a seat's change to its feed",
-    )
-    .buckets(vec![1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 1000.0]);
+    let options = HistogramOpts::new("berth_feed_delay_ms", "Milliseconds from a seat's change to its feed")
+        .buckets(vec![1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 1000.0]);
     let histogram = Histogram::with_opts(options).unwrap_or_else(|error| unreachable!("{error}"));
     register(histogram.clone());
     histogram
@@ -45,15 +37,12 @@ static UP: LazyLock<IntGauge> = LazyLock::new(|| gauge("berth_up", "1: the proce
 /// All metrics in Prometheus's text format. Never empty: a process that has nothing to count yet is up.
 pub fn text() -> String {
     UP.set(1);
-    TextEncoder::new()
-        .encode_to_string(&REGISTRY.gather())
-        .unwrap_or_default()
+    TextEncoder::new().encode_to_string(&REGISTRY.gather()).unwrap_or_default()
 }
 
 fn counters(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
     // Names and labels are literals of this file, so building can't fail.
-    let counters =
-        IntCounterVec::new(Opts::new(name, help), labels).unwrap_or_else(|error| unreachable!("{error}"));
+    let counters = IntCounterVec::new(Opts::new(name, help), labels).unwrap_or_else(|error| unreachable!("{error}"));
     register(counters.clone());
     counters
 }

@@ -29,10 +29,7 @@ pub struct Outbox {
 impl Outbox {
     /// An outbox; its relay must be started with [`Outbox::relay`].
     pub fn new(clock: Clock) -> Self {
-        Self {
-            clock,
-            wake: Arc::new(Notify::new()),
-        }
+        Self { clock, wake: Arc::new(Notify::new()) }
     }
 
     /// Writes the event in the caller's transaction. Call [`Outbox::wake`] after the commit.
@@ -83,14 +80,8 @@ impl Outbox {
 
 /// Delivers every waiting row once (tests, and the relay). Returns how many.
 pub async fn deliver_batch(db: &Db, bus: &Bus) -> Result<usize, DbErr> {
-    let rows = db
-        .read()
-        .query_all_raw(sql(
-            db.read(),
-            "SELECT seq, payload FROM outbox ORDER BY seq LIMIT $1",
-            [BATCH.into()],
-        ))
-        .await?;
+    let rows =
+        db.read().query_all_raw(sql(db.read(), "SELECT seq, payload FROM outbox ORDER BY seq LIMIT $1", [BATCH.into()])).await?;
     let mut sequences: Vec<i64> = Vec::with_capacity(rows.len());
     let mut undelivered: Vec<(Uuid, String, String)> = Vec::new();
     for row in &rows {
@@ -143,16 +134,6 @@ async fn forget(
 /// Marks the event as handled by the consumer; `false` when it already was. Call it in the transaction of the effect.
 pub async fn first_time(tx: &Tx, consumer: &str, event_id: Uuid, clock: &Clock) -> Result<bool, DbErr> {
     let text = "INSERT INTO inbox (consumer, event_id, at) VALUES ($1, $2, $3) ON CONFLICT (consumer, event_id) DO NOTHING";
-    let done = tx
-        .execute_raw(sql(
-            tx,
-            text,
-            [
-                consumer.into(),
-                event_id.into(),
-                clock.now().timestamp_millis().into(),
-            ],
-        ))
-        .await?;
+    let done = tx.execute_raw(sql(tx, text, [consumer.into(), event_id.into(), clock.now().timestamp_millis().into()])).await?;
     Ok(done.rows_affected() == 1)
 }

@@ -29,10 +29,7 @@ impl Sealer {
     /// Reads the key from a file of 32 bytes, or makes one.
     pub fn load_or_create(path: &Path) -> io::Result<Self> {
         match fs::read(path) {
-            Ok(bytes) => bytes
-                .try_into()
-                .map(Self::new)
-                .map_err(|_| io::Error::other("the data key must have 32 bytes")),
+            Ok(bytes) => bytes.try_into().map(Self::new).map_err(|_| io::Error::other("the data key must have 32 bytes")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let key = random::bytes();
                 write_private(path, &key)?;
@@ -47,9 +44,7 @@ impl Sealer {
         let nonce: [u8; 12] = random::bytes();
         let cipher = ChaCha20Poly1305::new((&self.key).into());
         // Fails only for texts of more than 256 GiB.
-        let sealed = cipher
-            .encrypt(Nonce::from_slice(&nonce), text.as_bytes())
-            .unwrap_or_default();
+        let sealed = cipher.encrypt(Nonce::from_slice(&nonce), text.as_bytes()).unwrap_or_default();
         STANDARD_NO_PAD.encode([nonce.as_slice(), &sealed].concat())
     }
 
@@ -58,9 +53,7 @@ impl Sealer {
         let bytes = STANDARD_NO_PAD.decode(sealed).map_err(|_| Unsealable)?;
         let (nonce, body) = bytes.split_at_checked(12).ok_or(Unsealable)?;
         let cipher = ChaCha20Poly1305::new((&self.key).into());
-        let open = cipher
-            .decrypt(Nonce::from_slice(nonce), body)
-            .map_err(|_| Unsealable)?;
+        let open = cipher.decrypt(Nonce::from_slice(nonce), body).map_err(|_| Unsealable)?;
         String::from_utf8(open).map_err(|_| Unsealable)
     }
 
@@ -71,9 +64,7 @@ impl Sealer {
 
     /// Compares a secret with a keyed hash in constant time.
     pub fn matches(&self, purpose: &str, secret: &str, hash: &str) -> bool {
-        STANDARD_NO_PAD
-            .decode(hash)
-            .is_ok_and(|hash| self.mac(purpose, secret).verify_slice(&hash).is_ok())
+        STANDARD_NO_PAD.decode(hash).is_ok_and(|hash| self.mac(purpose, secret).verify_slice(&hash).is_ok())
     }
 
     fn mac(&self, purpose: &str, secret: &str) -> Hmac<Sha256> {

@@ -14,7 +14,7 @@ use axum::{
         DefaultBodyLimit, State, WebSocketUpgrade,
         ws::{CloseFrame, Message, WebSocket as Socket},
     },
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response as HttpResponse},
     routing::post,
 };
@@ -45,29 +45,18 @@ pub struct Door<E> {
 impl<E: Executor> Door<E> {
     /// A door before a schema.
     pub fn new(schema: E, prepare: Prepare, verifier: TokenVerifier, service_secret: &str) -> Self {
-        Self {
-            schema,
-            prepare,
-            verifier,
-            service_secret: service_secret.into(),
-        }
+        Self { schema, prepare, verifier, service_secret: service_secret.into() }
     }
 
     /// Runs one request (JSON of query, variables, operationName) for the viewer of `authorization`; answers JSON.
     /// A panic below becomes a masked error.
     pub async fn execute(&self, authorization: Option<&str>, body: &[u8]) -> Vec<u8> {
-        let response = match (
-            self.verifier.viewer(authorization),
-            serde_json::from_slice::<Request>(body),
-        ) {
+        let response = match (self.verifier.viewer(authorization), serde_json::from_slice::<Request>(body)) {
             (Err(error), _) => failed(&error.to_string(), error.code()),
             (_, Err(_)) => failed("the body is no GraphQL request", "BAD_REQUEST"),
             (Ok(viewer), Ok(request)) => {
                 let prepared = (self.prepare)(request, &viewer).data(viewer);
-                AssertUnwindSafe(self.schema.execute(prepared))
-                    .catch_unwind()
-                    .await
-                    .unwrap_or_else(|_| masked_panic())
+                AssertUnwindSafe(self.schema.execute(prepared)).catch_unwind().await.unwrap_or_else(|_| masked_panic())
             }
         };
         serde_json::to_vec(&coded(response)).unwrap_or_default()
@@ -82,7 +71,7 @@ impl<E: Executor> Door<E> {
     }
 
     fn admits(&self, headers: &HeaderMap) -> bool {
-        self.knows(headers.get(SERVICE_HEADER).map(|value| value.as_bytes()).unwrap_or_default())
+        self.knows(headers.get(SERVICE_HEADER).map(HeaderValue::as_bytes).unwrap_or_default())
     }
 
     fn knows(&self, secret: &[u8]) -> bool {
@@ -91,9 +80,7 @@ impl<E: Executor> Door<E> {
 }
 
 fn authorization(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
+    headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok())
 }
 
 async fn answer<E: Executor>(State(door): State<Door<E>>, headers: HeaderMap, body: Bytes) -> HttpResponse {
@@ -159,9 +146,7 @@ struct Prepared<E> {
 
 impl<E> Prepared<E> {
     fn ready(&self, request: Request, session: Option<&Arc<Data>>) -> Request {
-        let viewer = session
-            .and_then(|data| data.get(&TypeId::of::<Viewer>()))
-            .and_then(|any| any.downcast_ref::<Viewer>());
+        let viewer = session.and_then(|data| data.get(&TypeId::of::<Viewer>())).and_then(|any| any.downcast_ref::<Viewer>());
         (self.prepare)(request, viewer.unwrap_or(&Viewer(None)))
     }
 }

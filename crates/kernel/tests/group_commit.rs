@@ -1,4 +1,5 @@
 //! Writes share a transaction, and each stands or falls alone.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::manual_assert, reason = "a test may stop at the first surprise")]
 
 use berth_kernel::db::{Db, sql};
 use sea_orm::{ConnectionTrait, DbErr};
@@ -6,11 +7,9 @@ use sea_orm::{ConnectionTrait, DbErr};
 async fn world() -> (tempfile::TempDir, Db) {
     let dir = tempfile::tempdir().unwrap();
     let db = Db::open_sqlite(&dir.path().join("t.sqlite")).await.unwrap();
-    db.write(|tx| {
-        Box::pin(async move { tx.execute_unprepared("CREATE TABLE t (n INTEGER PRIMARY KEY)").await.map(|_| ()) })
-    })
-    .await
-    .unwrap();
+    db.write(|tx| Box::pin(async move { tx.execute_unprepared("CREATE TABLE t (n INTEGER PRIMARY KEY)").await.map(|_| ()) }))
+        .await
+        .unwrap();
     (dir, db)
 }
 

@@ -33,7 +33,13 @@ fn occurrence() -> TableCreateStatement {
     id.big_integer().not_null().auto_increment().primary_key();
     let mut trip = Index::create();
     trip.name("occurrence_trip").unique().col(Alias::new("template")).col(Alias::new("day"));
-    table("occurrence").col(&mut id).col(uuid("template")).col(integer("day")).col(big_integer("version")).index(&mut trip).to_owned()
+    table("occurrence")
+        .col(&mut id)
+        .col(uuid("template"))
+        .col(integer("day"))
+        .col(big_integer("version"))
+        .index(&mut trip)
+        .to_owned()
 }
 
 /// `state`: 0 HELD, 1 SOLD, 2 BLOCKED. The primary key is the law: one row per seat and leg.

@@ -1,4 +1,5 @@
 //! A front door before two small real subgraphs, reached in process or over HTTP.
+#![allow(clippy::disallowed_methods, reason = "a test may stop at the first surprise")]
 #![allow(dead_code, reason = "each test file uses a part of the rig")]
 
 pub mod socket;
@@ -49,8 +50,8 @@ impl Rig {
         let local = way == Way::InProcess;
         let mut config = config();
         config.subgraphs = vec![
-            Subgraph { name: "catalog".into(), url: catalog_url, executor: local.then(|| catalog as Arc<dyn InProcess>) },
-            Subgraph { name: "accounts".into(), url: accounts_url, executor: local.then(|| accounts as Arc<dyn InProcess>) },
+            Subgraph { name: "catalog".into(), url: catalog_url, executor: local.then_some(catalog as Arc<dyn InProcess>) },
+            Subgraph { name: "accounts".into(), url: accounts_url, executor: local.then_some(accounts as Arc<dyn InProcess>) },
         ];
         change(&mut config);
         let router = start(config, Arc::new(Pages::default()), tokio::runtime::Handle::current()).await.expect("starts");

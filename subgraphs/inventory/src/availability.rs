@@ -111,7 +111,11 @@ enum Message {
     Changed(Arc<Envelope>),
     /// Changes were lost on the way.
     Missed,
-    Join { segment: Segment, since: Option<i64>, answer: oneshot::Sender<Joined> },
+    Join {
+        segment: Segment,
+        since: Option<i64>,
+        answer: oneshot::Sender<Joined>,
+    },
 }
 
 struct Joined {
@@ -290,9 +294,7 @@ impl FeedTask {
             // Its subscribers are let go and ask for another feed, which reads everything anew.
             tracing::error!(error = %error, trip.id = %self.trip.key(), "availability.feed.failed");
         }
-        self.shared.feeds.remove_if(&self.trip.key(), |_, known| {
-            self.own.upgrade().is_none_or(|own| own.same_channel(known))
-        });
+        self.shared.feeds.remove_if(&self.trip.key(), |_, known| self.own.upgrade().is_none_or(|own| own.same_channel(known)));
     }
 
     fn now_ms(&self) -> i64 {

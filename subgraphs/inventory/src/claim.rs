@@ -213,7 +213,13 @@ mod tests {
             7,
             3,
             4,
-            [claim(0, 0, Held, NOW + 1), claim(0, 1, Blocked, 0), claim(0, 2, Sold, 0), claim(1, 3, Held, NOW), claim(9, 0, Sold, 0)],
+            [
+                claim(0, 0, Held, NOW + 1),
+                claim(0, 1, Blocked, 0),
+                claim(0, 2, Sold, 0),
+                claim(1, 3, Held, NOW),
+                claim(9, 0, Sold, 0),
+            ],
         );
         assert_eq!((board.version(), board.spots()), (7, 3));
         assert_eq!(board.state(0, &(0..1), NOW), SeatState::Held);

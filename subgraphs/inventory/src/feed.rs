@@ -216,7 +216,8 @@ mod tests {
 
     fn any_change() -> impl Strategy<Value = SeatChanged> {
         let state = prop_oneof![Just(LegState::Free), Just(LegState::Held), Just(LegState::Sold)];
-        (0_u16..3, 0_u16..4, 1_u16..4, state).prop_map(|(spot_no, from, length, state)| change(spot_no, from..(from + length).min(4), state))
+        (0_u16..3, 0_u16..4, 1_u16..4, state)
+            .prop_map(|(spot_no, from, length, state)| change(spot_no, from..(from + length).min(4), state))
     }
 
     proptest! {

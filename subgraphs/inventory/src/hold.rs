@@ -484,8 +484,10 @@ mod tests {
 
     #[test]
     fn freed_legs_are_joined() {
-        let ranges: Vec<_> =
-            freed(&[(1, 0), (1, 1), (1, 3), (2, 4)]).iter().map(|change| (change.spot_no, change.from_leg, change.to_leg)).collect();
+        let ranges: Vec<_> = freed(&[(1, 0), (1, 1), (1, 3), (2, 4)])
+            .iter()
+            .map(|change| (change.spot_no, change.from_leg, change.to_leg))
+            .collect();
         assert_eq!(ranges, [(1, 0, 2), (1, 3, 4), (2, 4, 5)]);
     }
 

@@ -240,12 +240,7 @@ impl Holds {
 }
 
 /// Events that tell of a change of whole blocks, one per trip.
-pub(crate) fn seats_changed(
-    trips: &Occurrences,
-    blocks: &[&Block],
-    state: LegState,
-    expires_at_ms: Option<i64>,
-) -> Vec<Event> {
+pub(crate) fn seats_changed(trips: &Occurrences, blocks: &[&Block], state: LegState, expires_at_ms: Option<i64>) -> Vec<Event> {
     let event = |(trip, occurrence): (&TripKey, &Occurrence)| {
         let of_trip = blocks.iter().filter(|block| block.occurrence_id == occurrence.id);
         changed(*trip, *occurrence, of_trip.flat_map(|block| block.changes(state, expires_at_ms)).collect())

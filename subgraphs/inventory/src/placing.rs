@@ -103,7 +103,11 @@ impl Holds {
         for (index, order) in alone {
             let savepoint = tx.begin().await?;
             let outcome = self.place_alone(&savepoint, &order).await;
-            if outcome.is_ok() { savepoint.commit().await? } else { savepoint.rollback().await? }
+            if outcome.is_ok() {
+                savepoint.commit().await?;
+            } else {
+                savepoint.rollback().await?;
+            }
             outcomes.push((index, outcome));
         }
         outcomes.sort_by_key(|(index, _)| *index);
@@ -173,7 +177,13 @@ impl Holds {
     }
 
     /// Claims, holds, their seats, and the events that tell of them.
-    async fn write(&self, tx: &Tx, placed: &[(Hold, Vec<Seats>)], trips: &Occurrences, now: DateTime<Utc>) -> Result<Written, DbErr> {
+    async fn write(
+        &self,
+        tx: &Tx,
+        placed: &[(Hold, Vec<Seats>)],
+        trips: &Occurrences,
+        now: DateTime<Utc>,
+    ) -> Result<Written, DbErr> {
         let blocks: Vec<(Uuid, &Block)> =
             placed.iter().flat_map(|(hold, seats)| seats.iter().map(|seats| (hold.id, &seats.block))).collect();
         let expires_at_ms = (now + self.policy.ttl).timestamp_millis();
@@ -193,7 +203,13 @@ impl Holds {
     }
 
     /// The seats of each request, chosen where the person did not.
-    async fn seats_of(&self, tx: &Tx, wanted: &[Wanted], trips: &Occurrences, now: DateTime<Utc>) -> Result<Vec<Seats>, HoldError> {
+    async fn seats_of(
+        &self,
+        tx: &Tx,
+        wanted: &[Wanted],
+        trips: &Occurrences,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Seats>, HoldError> {
         let mut all: Vec<Seats> = Vec::with_capacity(wanted.len());
         // Chosen seats first: a choice of ours must not take one of them.
         let mut order: Vec<&Wanted> = wanted.iter().collect();

@@ -70,7 +70,10 @@ impl Holds {
             expect(block.claims(), store::claim::extend(tx, block, id, expires_at_ms).await?)?;
         }
         store::hold::update(tx, &hold).await?;
-        self.deps.outbox.append_all(tx, &seats_changed(&trips, &blocks.iter().collect::<Vec<_>>(), LegState::Held, Some(expires_at_ms))).await?;
+        self.deps
+            .outbox
+            .append_all(tx, &seats_changed(&trips, &blocks.iter().collect::<Vec<_>>(), LegState::Held, Some(expires_at_ms)))
+            .await?;
         Ok(hold.expires_at)
     }
 

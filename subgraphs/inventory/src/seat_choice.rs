@@ -48,9 +48,12 @@ impl Choice<'_> {
 
     fn free(&self, class_no: Option<u16>) -> impl Iterator<Item = u16> + '_ {
         let fits = move |spot: &Spot| class_no.is_none_or(|class_no| class_no == spot.class_no);
-        (0..).zip(&self.layout.spots).filter(move |(spot_no, spot)| {
-            fits(spot) && *spot_no < self.board.spots() && self.board.is_free(*spot_no, &self.legs, self.now_ms)
-        }).map(|(spot_no, _)| spot_no)
+        (0..)
+            .zip(&self.layout.spots)
+            .filter(move |(spot_no, spot)| {
+                fits(spot) && *spot_no < self.board.spots() && self.board.is_free(*spot_no, &self.legs, self.now_ms)
+            })
+            .map(|(spot_no, _)| spot_no)
     }
 
     fn is_kept(&self, spot_no: u16) -> bool {
@@ -86,7 +89,13 @@ impl Choice<'_> {
         let kept = spot.attributes.contains(&SeatAttribute::Wheelchair);
         let from = |place: &&Spot| {
             let same_car = place.car_no == spot.car_no;
-            (kept, place.class_no != spot.class_no, Reverse(same_car), spot.row.abs_diff(place.row), spot.column.abs_diff(place.column))
+            (
+                kept,
+                place.class_no != spot.class_no,
+                Reverse(same_car),
+                spot.row.abs_diff(place.row),
+                spot.column.abs_diff(place.column),
+            )
         };
         lost.iter().map(from).min().unwrap_or((kept, false, Reverse(false), 0, 0))
     }
@@ -116,7 +125,8 @@ mod tests {
             attributes: vec![],
             marks: vec![],
         };
-        let wheelchair = MarkPlan { rows: Some("1".into()), columns: Some("A".into()), attributes: vec![SeatAttribute::Wheelchair] };
+        let wheelchair =
+            MarkPlan { rows: Some("1".into()), columns: Some("A".into()), attributes: vec![SeatAttribute::Wheelchair] };
         let first = CarPlan { marks: vec![wheelchair], ..car("1", "executive", 3, "AB-CD") };
         // Seats 0..12 in the first coach, 12..22 in the second.
         Layout::build(Uuid::nil(), &LayoutPlan { name: "t".into(), cars: vec![first, car("2", "economy", 2, "ABC-DE")] }).unwrap()

@@ -1,10 +1,10 @@
 //! The database of inventory. The only files that speak SQL.
 
 pub mod catalogue;
-pub mod import;
-pub mod occupancy;
 pub mod claim;
 pub mod hold;
+pub mod import;
+pub mod occupancy;
 pub mod occurrence;
 
 use sea_orm::{DbErr, QueryResult};

@@ -1,4 +1,5 @@
 //! What clients see of the catalogue: stations, search, trips and seat maps through the schema.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod world;
 

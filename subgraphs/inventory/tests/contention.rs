@@ -247,9 +247,8 @@ impl Model {
     /// Whether each seat × leg is free, dead, or this hold's own.
     fn may_take(&self, seats: &[u16], legs: &Range<u16>, own: Option<usize>, now: i64) -> bool {
         seats.iter().all(|&seat| {
-            legs.clone().all(|leg| {
-                self.cells.get(&(seat, leg)).is_none_or(|&holder| Some(holder) == own || !self.is_live(holder, now))
-            })
+            legs.clone()
+                .all(|leg| self.cells.get(&(seat, leg)).is_none_or(|&holder| Some(holder) == own || !self.is_live(holder, now)))
         })
     }
 
@@ -268,7 +267,11 @@ impl Model {
     }
 
     fn active_of(&self, user: Uuid, now: i64) -> usize {
-        (0..self.holds.len()).filter(|&index| self.holds[index].user == user && self.holds[index].status == HoldStatus::Active && self.is_live(index, now)).count()
+        (0..self.holds.len())
+            .filter(|&index| {
+                self.holds[index].user == user && self.holds[index].status == HoldStatus::Active && self.is_live(index, now)
+            })
+            .count()
     }
 }
 

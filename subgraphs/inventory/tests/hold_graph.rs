@@ -28,7 +28,8 @@ const RELEASE: &str = "mutation($id: ID!) { releaseHold(input: { holdId: $id }) 
   __typename ... on UserError { code path } ... on ReleaseHoldSuccess { hold { id status remainingMs items { ... on HeldSeat { seat { state } } } } }
 } }";
 const HOLD: &str = "query($id: ID!) { hold(id: $id) { id status } }";
-const ENTITY: &str = "query($id: ID!) { _entities(representations: [{ __typename: \"Hold\", id: $id }]) { ... on Hold { id status } } }";
+const ENTITY: &str =
+    "query($id: ID!) { _entities(representations: [{ __typename: \"Hold\", id: $id }]) { ... on Hold { id status } } }";
 
 async fn ask(arena: &Arena, user: Option<Uuid>, query: &str, variables: Value) -> Value {
     let roles = vec!["USER".to_owned()];
@@ -39,7 +40,8 @@ async fn ask(arena: &Arena, user: Option<Uuid>, query: &str, variables: Value) -
 }
 
 fn input(trip: TripKey, (from, to): (u16, u16), select: &Value, key: &str) -> Value {
-    let seats = json!({ "tripId": trip.encode(), "fromStopId": trip.stop_id(from), "toStopId": trip.stop_id(to), "select": select });
+    let seats =
+        json!({ "tripId": trip.encode(), "fromStopId": trip.stop_id(from), "toStopId": trip.stop_id(to), "select": select });
     json!({ "input": { "items": [{ "seats": seats }], "idempotencyKey": key } })
 }
 
@@ -90,7 +92,12 @@ async fn taken_seats_come_with_alternatives() {
     assert_eq!(refused["seats"], json!([{ "id": trip.seat_id(5), "state": "HELD" }]));
     assert_eq!((refused["alternatives"].as_array().unwrap().len(), refused["two"].as_array().unwrap().len()), (5, 2));
     assert_eq!(refused["alternatives"][0], json!({ "id": trip.seat_id(4), "state": "AVAILABLE" }));
-    let best = ask(&arena, Some(arena.user()), PLACE, input(trip, (0, 2), &json!({ "bestAvailable": { "count": 2, "travelClass": "ECONOMY" } }), "k"));
+    let best = ask(
+        &arena,
+        Some(arena.user()),
+        PLACE,
+        input(trip, (0, 2), &json!({ "bestAvailable": { "count": 2, "travelClass": "ECONOMY" } }), "k"),
+    );
     assert_eq!(best.await["data"]["placeHold"]["hold"]["items"].as_array().unwrap().len(), 2);
 }
 
@@ -108,7 +115,12 @@ async fn refusals_are_data_with_a_place() {
         (foreign_stop, "InvalidInputError", "INVALID_SEGMENT", "toStopId"),
         (malformed, "InvalidInputError", "INVALID_ID", "tripId"),
         (input(trip, (0, 2), &json!({ "seatIds": ["seat_9"] }), "k"), "InvalidInputError", "INVALID_ID", "seatIds"),
-        (input(trip, (0, 2), &json!({ "seatIds": [Kind::Hold.encode(Uuid::nil())] }), "k"), "InvalidInputError", "INVALID_ID", "seatIds"),
+        (
+            input(trip, (0, 2), &json!({ "seatIds": [Kind::Hold.encode(Uuid::nil())] }), "k"),
+            "InvalidInputError",
+            "INVALID_ID",
+            "seatIds",
+        ),
         (input(trip, (0, 2), &exact(other, &[1]), "k"), "InvalidInputError", "INVALID_SEAT", "seatIds"),
         (input(trip, (0, 2), &exact(trip, &[]), "k"), "InvalidInputError", "INVALID_SEAT_COUNT", "seatIds"),
         (input(trip, (0, 2), &exact(trip, &[1, 1]), "k"), "InvalidInputError", "DUPLICATE_SEAT", "seatIds"),

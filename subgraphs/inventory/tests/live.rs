@@ -45,8 +45,23 @@ async fn silence(updates: &mut Updates) {
 }
 
 fn seats(arena: &Arena, update: &Update) -> Vec<(u16, SeatState)> {
-    let number = |id: &str| berth_contracts::id::TripKey::decode_seat(id).map(|(trip, spot_no)| (trip == arena.trip.key(), spot_no));
-    update.seats.iter().map(|(id, state)| (number(id).map(|(ours, spot_no)| { assert!(ours); spot_no }).unwrap(), *state)).collect()
+    let number =
+        |id: &str| berth_contracts::id::TripKey::decode_seat(id).map(|(trip, spot_no)| (trip == arena.trip.key(), spot_no));
+    update
+        .seats
+        .iter()
+        .map(|(id, state)| {
+            (
+                number(id)
+                    .map(|(ours, spot_no)| {
+                        assert!(ours);
+                        spot_no
+                    })
+                    .unwrap(),
+                *state,
+            )
+        })
+        .collect()
 }
 
 fn changed(arena: &Arena, version: i64, spot_no: u16) -> Arc<Envelope> {
@@ -158,7 +173,7 @@ async fn a_slow_reader_gets_a_snapshot() {
     for number in 0..80_u16 {
         let mut event = (*changed(&arena, i64::from(number) + 1, number % SEATS)).clone();
         if let Event::SeatsChanged { seats, .. } = &mut event.event {
-            seats[0].state = if number / SEATS % 2 == 0 { LegState::Sold } else { LegState::Free };
+            seats[0].state = if (number / SEATS).is_multiple_of(2) { LegState::Sold } else { LegState::Free };
         }
         arena.world.deps.bus.deliver(&Arc::new(event)).await.unwrap();
         version = next(&mut quick).await.version.max(version);

@@ -170,9 +170,10 @@ impl Payments {
     async fn look_if_ours(&self, payment: Payment) -> Result<(), Error> {
         let next = self.next_look(&payment);
         let claimed = payment.clone();
-        let ours = self.deps.db.write(move |tx| {
-            Box::pin(async move { store::payment::claim_poll(tx, &claimed, next).await.map_err(Error::from) })
-        });
+        let ours = self
+            .deps
+            .db
+            .write(move |tx| Box::pin(async move { store::payment::claim_poll(tx, &claimed, next).await.map_err(Error::from) }));
         if !ours.await? {
             return Ok(());
         }

@@ -72,9 +72,10 @@ impl Payments {
             return Ok(Receipt::UnknownOrder);
         }
         let received = self.received(payment_id, notice.order_id, body);
-        let inserted = self.deps.db.write(move |tx| {
-            Box::pin(async move { store::notice::insert(tx, &received).await.map_err(Error::from) })
-        });
+        let inserted = self
+            .deps
+            .db
+            .write(move |tx| Box::pin(async move { store::notice::insert(tx, &received).await.map_err(Error::from) }));
         let fresh = inserted.await?;
         self.wake.notices.notify_one();
         Ok(if fresh { Receipt::Accepted } else { Receipt::Duplicate })
@@ -112,9 +113,10 @@ impl Payments {
     async fn work_on(&self, notice: Due) -> Result<(), Error> {
         let again_at = self.deps.clock.now() + self.config.retry_after(notice.attempts + 1).max(self.lease());
         let claimed = notice.clone();
-        let ours = self.deps.db.write(move |tx| {
-            Box::pin(async move { store::notice::claim(tx, &claimed, again_at).await.map_err(Error::from) })
-        });
+        let ours = self
+            .deps
+            .db
+            .write(move |tx| Box::pin(async move { store::notice::claim(tx, &claimed, again_at).await.map_err(Error::from) }));
         if !ours.await? {
             return Ok(());
         }
@@ -142,7 +144,10 @@ impl Payments {
 
     async fn finish_notice(&self, id: Uuid) -> Result<(), Error> {
         let now = self.deps.clock.now();
-        let done = self.deps.db.write(move |tx| Box::pin(async move { store::notice::mark_done(tx, id, now).await.map_err(Error::from) }));
+        let done = self
+            .deps
+            .db
+            .write(move |tx| Box::pin(async move { store::notice::mark_done(tx, id, now).await.map_err(Error::from) }));
         done.await.map(|_| ())
     }
 

@@ -4,7 +4,10 @@ use berth_contracts::{Kind, Money};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::{config::Polling, provider::{Sighting, Truth}};
+use crate::{
+    config::Polling,
+    provider::{Sighting, Truth},
+};
 
 /// The state of a payment, as in the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -52,7 +52,9 @@ impl CreatePayment {
         if !(1..=MAX_KEY_CHARS).contains(&self.idempotency_key.chars().count()) {
             return invalid("idempotencyKey must have 1 to 128 characters", &["idempotencyKey"]);
         }
-        let well_formed = |name: &String| (1..=30).contains(&name.len()) && name.bytes().all(|letter| letter.is_ascii_lowercase() || letter == b' ');
+        let well_formed = |name: &String| {
+            (1..=30).contains(&name.len()) && name.bytes().all(|letter| letter.is_ascii_lowercase() || letter == b' ')
+        };
         if !self.acquirer.as_ref().is_none_or(well_formed) {
             return invalid("acquirer must be 1 to 30 lower-case letters", &["method", "qris", "acquirer"]);
         }
@@ -165,7 +167,11 @@ impl Payments {
         let Ok(_turn) = tokio::time::timeout(PATIENCE, turn.lock()).await else { return Err(Refusal::InProgress.into()) };
         let payment = store::payment::find(self.deps.db.read(), id).await?.ok_or(Error::NotFound)?;
         if payment.status != Status::Created {
-            return if payment.status == Status::Failed { Err(Refusal::ProviderRefused(Box::new(payment)).into()) } else { Ok(payment) };
+            return if payment.status == Status::Failed {
+                Err(Refusal::ProviderRefused(Box::new(payment)).into())
+            } else {
+                Ok(payment)
+            };
         }
         match self.place(payment).await {
             Ok(payment) if payment.status == Status::Failed => Err(Refusal::ProviderRefused(Box::new(payment)).into()),

@@ -68,9 +68,10 @@ impl Payments {
         let pause = self.config.retry_after(refund.attempts + 1);
         let lease = TimeDelta::from_std(self.config.provider_timeout * 2).unwrap_or(pause);
         let (again_at, claimed) = (self.deps.clock.now() + pause.max(lease), refund.clone());
-        let ours = self.deps.db.write(move |tx| {
-            Box::pin(async move { store::refund::claim(tx, &claimed, again_at).await.map_err(Error::from) })
-        });
+        let ours = self
+            .deps
+            .db
+            .write(move |tx| Box::pin(async move { store::refund::claim(tx, &claimed, again_at).await.map_err(Error::from) }));
         if !ours.await? {
             return Ok(());
         }

@@ -58,7 +58,14 @@ impl Sandbox {
     pub fn new(db: Db, clock: Clock, server_key: &str, notification_url: &str) -> Result<Self, reqwest::Error> {
         // It notifies over plain HTTP; without this the client refuses to start on a machine without certificates.
         let http = Client::builder().timeout(NOTICE_TIMEOUT).tls_certs_only([]).build()?;
-        Ok(Self { db, clock, server_key: server_key.into(), notification_url: notification_url.into(), http, wake: Arc::new(Notify::new()) })
+        Ok(Self {
+            db,
+            clock,
+            server_key: server_key.into(),
+            notification_url: notification_url.into(),
+            http,
+            wake: Arc::new(Notify::new()),
+        })
     }
 
     /// Midtrans's Core API, for a loopback port: `POST /v2/charge`, `GET /v2/{order_id}/status`,

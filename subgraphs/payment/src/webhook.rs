@@ -62,7 +62,9 @@ async fn picture(State(payments): State<Payments>, Path(payment_id): Path<String
     let Ok(id) = Kind::Payment.decode(&payment_id) else { return not_found() };
     match payments.qr_payload(id).await {
         Ok(Some(payload)) => match svg(&payload) {
-            Some(svg) => ([(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "private, max-age=300")], svg).into_response(),
+            Some(svg) => {
+                ([(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "private, max-age=300")], svg).into_response()
+            }
             None => not_found(),
         },
         Ok(None) => not_found(),

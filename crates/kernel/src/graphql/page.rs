@@ -42,10 +42,7 @@ pub fn page(first: Option<i32>, after: Option<String>) -> Result<Page, PageError
             _ => return Err(refuse("PAGE_TOO_LARGE", "first must be between 1 and 100")),
         },
     };
-    Ok(Page {
-        first,
-        after: after.map(decode_cursor).transpose()?,
-    })
+    Ok(Page { first, after: after.map(decode_cursor).transpose()? })
 }
 
 fn decode_cursor(cursor: String) -> Result<String, PageError> {
@@ -66,11 +63,7 @@ pub fn connection<T: OutputType>(
 ) -> Connection<String, T, Total, EmptyFields> {
     let has_next = rows.len() > page.first;
     rows.truncate(page.first);
-    let mut connection =
-        Connection::with_additional_fields(page.after.is_some(), has_next, Total { total_count });
-    connection.edges.extend(
-        rows.into_iter()
-            .map(|(position, node)| Edge::new(URL_SAFE_NO_PAD.encode(position), node)),
-    );
+    let mut connection = Connection::with_additional_fields(page.after.is_some(), has_next, Total { total_count });
+    connection.edges.extend(rows.into_iter().map(|(position, node)| Edge::new(URL_SAFE_NO_PAD.encode(position), node)));
     connection
 }

@@ -22,23 +22,13 @@ impl RefusalText {
     /// A refusal of the input as a whole.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         crate::metrics::refused(code);
-        Self {
-            code: code.to_owned(),
-            message: message.into(),
-            path: None,
-        }
+        Self { code: code.to_owned(), message: message.into(), path: None }
     }
 
     /// A refusal of one field of the input, named from `input` on.
     pub fn at(code: &str, message: impl Into<String>, path: &[&str]) -> Self {
-        let path = std::iter::once("input")
-            .chain(path.iter().copied())
-            .map(str::to_owned)
-            .collect();
-        Self {
-            path: Some(path),
-            ..Self::new(code, message)
-        }
+        let path = std::iter::once("input").chain(path.iter().copied()).map(str::to_owned).collect();
+        Self { path: Some(path), ..Self::new(code, message) }
     }
 }
 

@@ -19,13 +19,8 @@ impl ScalarType for Date {
             return Err(InputValueError::expected_type(value));
         };
         // Exactly ten characters: chrono alone would take 2026-1-2.
-        let date = if text.len() == 10 {
-            NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()
-        } else {
-            None
-        };
-        date.map(Self)
-            .ok_or_else(|| InputValueError::custom("a date looks like 2026-12-24"))
+        let date = if text.len() == 10 { NaiveDate::parse_from_str(text, "%Y-%m-%d").ok() } else { None };
+        date.map(Self).ok_or_else(|| InputValueError::custom("a date looks like 2026-12-24"))
     }
 
     fn to_value(&self) -> Value {
@@ -45,8 +40,7 @@ impl ScalarType for LocalDateTime {
             return Err(InputValueError::expected_type(value));
         };
         let time = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S");
-        time.map(Self)
-            .map_err(|_| InputValueError::custom("a local time looks like 2026-12-24T18:05:00"))
+        time.map(Self).map_err(|_| InputValueError::custom("a local time looks like 2026-12-24T18:05:00"))
     }
 
     fn to_value(&self) -> Value {
@@ -66,11 +60,7 @@ impl ScalarType for TimeZone {
             return Err(InputValueError::expected_type(value));
         };
         let known = text.parse::<Tz>().is_ok();
-        if known {
-            Ok(Self(text.clone()))
-        } else {
-            Err(InputValueError::custom("no such zone in the IANA database"))
-        }
+        if known { Ok(Self(text.clone())) } else { Err(InputValueError::custom("no such zone in the IANA database")) }
     }
 
     fn to_value(&self) -> Value {
@@ -93,11 +83,7 @@ impl ScalarType for Decimal {
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
         let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         let fine = all_digits(whole) && all_digits(fraction);
-        if fine {
-            Ok(Self(text.clone()))
-        } else {
-            Err(InputValueError::custom("a decimal looks like 150000.00"))
-        }
+        if fine { Ok(Self(text.clone())) } else { Err(InputValueError::custom("a decimal looks like 150000.00")) }
     }
 
     fn to_value(&self) -> Value {
@@ -118,9 +104,7 @@ impl ScalarType for BigInt {
             Value::Number(number) => number.as_i64(),
             _ => None,
         };
-        number
-            .map(Self)
-            .ok_or_else(|| InputValueError::custom("a BigInt is a whole number of 64 bits in a string"))
+        number.map(Self).ok_or_else(|| InputValueError::custom("a BigInt is a whole number of 64 bits in a string"))
     }
 
     fn to_value(&self) -> Value {

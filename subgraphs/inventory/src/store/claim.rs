@@ -124,7 +124,8 @@ pub async fn taken_by_others(
 pub async fn sell(tx: &Tx, block: &Block, hold_id: Uuid, booking_id: Uuid) -> Result<u64, DbErr> {
     let (within, mut values) = within(block, 4);
     values.splice(0..0, [hold_id.into(), booking_id.into(), block.version.into()]);
-    let text = format!("UPDATE seat_claim SET state = 1, booking_id = $2, version = $3 WHERE hold_id = $1 AND state = 0 AND {within}");
+    let text =
+        format!("UPDATE seat_claim SET state = 1, booking_id = $2, version = $3 WHERE hold_id = $1 AND state = 0 AND {within}");
     let sold = tx.execute_raw(sql(tx, &text, values)).await?.rows_affected();
     #[cfg(feature = "sabotage")]
     if sabotaged("skip_fence") {
@@ -137,8 +138,7 @@ pub async fn sell(tx: &Tx, block: &Block, hold_id: Uuid, booking_id: Uuid) -> Re
 pub async fn extend(tx: &Tx, block: &Block, hold_id: Uuid, expires_at_ms: i64) -> Result<u64, DbErr> {
     let (within, mut values) = within(block, 4);
     values.splice(0..0, [hold_id.into(), expires_at_ms.into(), block.version.into()]);
-    let text =
-        format!("UPDATE seat_claim SET expires_at_ms = $2, version = $3 WHERE hold_id = $1 AND state = 0 AND {within}");
+    let text = format!("UPDATE seat_claim SET expires_at_ms = $2, version = $3 WHERE hold_id = $1 AND state = 0 AND {within}");
     Ok(tx.execute_raw(sql(tx, &text, values)).await?.rows_affected())
 }
 
@@ -148,7 +148,8 @@ pub async fn free(tx: &Tx, block: &Block, hold_id: Uuid) -> Result<Vec<(u16, u16
     values.splice(0..0, [hold_id.into()]);
     let text = format!("DELETE FROM seat_claim WHERE hold_id = $1 AND state = 0 AND {within} RETURNING spot_no, leg_no");
     let rows = tx.query_all_raw(sql(tx, &text, values)).await?;
-    let mut freed = rows.iter().map(|row| Ok((small(row, "spot_no")?, small(row, "leg_no")?))).collect::<Result<Vec<_>, DbErr>>()?;
+    let mut freed =
+        rows.iter().map(|row| Ok((small(row, "spot_no")?, small(row, "leg_no")?))).collect::<Result<Vec<_>, DbErr>>()?;
     freed.sort_unstable();
     Ok(freed)
 }

@@ -11,10 +11,7 @@ use super::{
     refusals::{AlreadyPaidError, PaymentPendingError, PaymentRefusedError, ProviderUnavailableError},
     types::{CreatePaymentInput, Payment, PaymentMethodInput},
 };
-use crate::{
-    CreatePayment, Error, Payments, Refusal,
-    error::chain,
-};
+use crate::{CreatePayment, Error, Payments, Refusal, error::chain};
 
 /// Mutations of the payment service.
 pub struct Mutation;
@@ -87,9 +84,10 @@ impl From<Refusal> for CreatePaymentResult {
                 let text = RefusalText::at("NOT_FOUND", "there is no such booking of yours", &["bookingId"]);
                 Self::NotFound(NotFoundError::from_text(text))
             }
-            Refusal::AlreadyPaid(payment) => {
-                Self::AlreadyPaid(AlreadyPaidError::new(text("ALREADY_PAID", "the booking is paid"), payment.map(|payment| Payment(*payment))))
-            }
+            Refusal::AlreadyPaid(payment) => Self::AlreadyPaid(AlreadyPaidError::new(
+                text("ALREADY_PAID", "the booking is paid"),
+                payment.map(|payment| Payment(*payment)),
+            )),
             Refusal::NotPayable(why) => Self::NotPayable(InvalidTransitionError::from_text(text("BOOKING_NOT_PAYABLE", &why))),
             Refusal::Pending(payment) => {
                 let text = text("PAYMENT_PENDING", "the booking has an open payment: let it be paid, or wait until it ends");

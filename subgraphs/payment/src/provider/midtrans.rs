@@ -100,9 +100,10 @@ impl Answer {
             .ok_or_else(|| ProviderError::Unavailable(format!("unknown transaction_status {status}")))?;
         let gross = self.gross_amount.as_deref().and_then(whole);
         let gross = gross.ok_or_else(|| ProviderError::Unavailable("gross_amount is no whole number".to_owned()))?;
-        let refunds = self.refunds.into_iter().filter_map(|refund| {
-            Some(SeenRefund { key: refund.refund_key?, amount: whole(&refund.refund_amount)? })
-        });
+        let refunds = self
+            .refunds
+            .into_iter()
+            .filter_map(|refund| Some(SeenRefund { key: refund.refund_key?, amount: whole(&refund.refund_amount)? }));
         Ok(Sighting {
             truth,
             gross,
@@ -220,7 +221,10 @@ mod tests {
 
     #[test]
     fn amounts_are_whole() {
-        assert_eq!((whole("185000.00"), whole("185000"), whole("185000.50"), whole("x")), (Some(185_000), Some(185_000), None, None));
+        assert_eq!(
+            (whole("185000.00"), whole("185000"), whole("185000.50"), whole("x")),
+            (Some(185_000), Some(185_000), None, None)
+        );
     }
 
     #[test]

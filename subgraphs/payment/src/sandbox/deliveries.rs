@@ -48,7 +48,8 @@ impl Sandbox {
             tracing::warn!(notification.id = %notification.id, http.status = http_status, attempt, "sandbox.notification.not_taken");
         }
         let id = notification.id;
-        let marked = self.db.write(move |tx| Box::pin(async move { store::mark_sent(tx, id, again_at).await.map_err(Error::from) }));
+        let marked =
+            self.db.write(move |tx| Box::pin(async move { store::mark_sent(tx, id, again_at).await.map_err(Error::from) }));
         marked.await
     }
 }

@@ -114,7 +114,8 @@ impl Sandbox {
     /// Sends every notification of an order once more.
     pub(crate) async fn resend(&self, order_id: String) -> Result<u64, Error> {
         let now = self.clock.now();
-        let resent = self.db.write(move |tx| Box::pin(async move { store::resend(tx, &order_id, now).await.map_err(Error::from) }));
+        let resent =
+            self.db.write(move |tx| Box::pin(async move { store::resend(tx, &order_id, now).await.map_err(Error::from) }));
         let count = resent.await?;
         self.wake.notify_one();
         Ok(count)

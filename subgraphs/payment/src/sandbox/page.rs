@@ -74,7 +74,8 @@ fn rupiah(whole: i64) -> String {
 async fn show(State(sandbox): State<Sandbox>, Path(payment_id): Path<String>) -> Result<Response, PayerError> {
     let found = sandbox.newest(&payment_id).await?;
     let status = found.status_at(sandbox.clock.now());
-    let page = Page::new(payment_id, found, status).render().map_err(|_| PayerError(Error::Invalid("the page can't be drawn")))?;
+    let page =
+        Page::new(payment_id, found, status).render().map_err(|_| PayerError(Error::Invalid("the page can't be drawn")))?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Html(page)).into_response())
 }
 

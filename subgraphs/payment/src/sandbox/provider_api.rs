@@ -38,11 +38,7 @@ pub fn routes(sandbox: Sandbox) -> Router {
 async fn authenticate(State(sandbox): State<Sandbox>, request: Request, next: Next) -> Response {
     let expected = format!("Basic {}", STANDARD.encode(format!("{}:", sandbox.server_key)));
     let given = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
-    if given.ct_eq(expected.as_bytes()).into() {
-        next.run(request).await
-    } else {
-        said("401", "Unknown Merchant server_key/id")
-    }
+    if given.ct_eq(expected.as_bytes()).into() { next.run(request).await } else { said("401", "Unknown Merchant server_key/id") }
 }
 
 fn said(code: &str, message: &str) -> Response {
@@ -111,7 +107,8 @@ impl CustomExpiry {
 }
 
 fn order_of(request: ChargeRequest, now: DateTime<Utc>) -> Result<Order, Error> {
-    let well_formed = |id: &str| (1..=50).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_~.".contains(&b));
+    let well_formed =
+        |id: &str| (1..=50).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_~.".contains(&b));
     if request.payment_type != "qris" {
         return Err(Error::Invalid("payment_type must be qris here"));
     }

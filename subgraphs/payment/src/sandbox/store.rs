@@ -79,7 +79,8 @@ pub async fn insert(connection: &impl ConnectionTrait, new: &Transaction) -> Res
 pub async fn save(connection: &impl ConnectionTrait, changed: &mut Transaction) -> Result<bool, DbErr> {
     let text = "UPDATE sandbox_transaction SET status = $1, settled_at_ms = $2, version = version + 1 WHERE order_id = $3 AND version = $4";
     let settled = changed.settled_at.map(|at| at.timestamp_millis());
-    let values: [Value; 4] = [changed.status.name().into(), settled.into(), changed.order_id.clone().into(), changed.version.into()];
+    let values: [Value; 4] =
+        [changed.status.name().into(), settled.into(), changed.order_id.clone().into(), changed.version.into()];
     changed.version += 1;
     Ok(connection.execute_raw(sql(connection, text, values)).await?.rows_affected() == 1)
 }
@@ -124,7 +125,13 @@ pub struct Notification {
 }
 
 /// A notification to be sent at once.
-pub async fn insert_notification(connection: &impl ConnectionTrait, id: Uuid, order_id: &str, body: &str, now: DateTime<Utc>) -> Result<(), DbErr> {
+pub async fn insert_notification(
+    connection: &impl ConnectionTrait,
+    id: Uuid,
+    order_id: &str,
+    body: &str,
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
     let text = "INSERT INTO sandbox_notification (id, order_id, body, attempts, next_attempt_at_ms) VALUES ($1, $2, $3, 0, $4)";
     let values: [Value; 4] = [id.into(), order_id.into(), body.into(), now.timestamp_millis().into()];
     connection.execute_raw(sql(connection, text, values)).await.map(|_| ())

@@ -131,7 +131,11 @@ pub async fn save(connection: &impl ConnectionTrait, payment: &mut Payment) -> R
 }
 
 /// Moves the next look of a due payment. `false`: another worker took it.
-pub async fn claim_poll(connection: &impl ConnectionTrait, payment: &Payment, next: Option<DateTime<Utc>>) -> Result<bool, DbErr> {
+pub async fn claim_poll(
+    connection: &impl ConnectionTrait,
+    payment: &Payment,
+    next: Option<DateTime<Utc>>,
+) -> Result<bool, DbErr> {
     let text = "UPDATE payment SET next_poll_at_ms = $1 WHERE id = $2 AND next_poll_at_ms = $3";
     let values = [ms(next).into(), payment.id.into(), ms(payment.next_poll_at).into()];
     Ok(connection.execute_raw(sql(connection, text, values)).await?.rows_affected() == 1)
@@ -146,7 +150,12 @@ pub async fn mark_closing(connection: &impl ConnectionTrait, booking_id: Uuid, n
 }
 
 /// A line of history, under the version the payment has now.
-pub async fn insert_event(connection: &impl ConnectionTrait, payment: &Payment, at: DateTime<Utc>, note: &str) -> Result<(), DbErr> {
+pub async fn insert_event(
+    connection: &impl ConnectionTrait,
+    payment: &Payment,
+    at: DateTime<Utc>,
+    note: &str,
+) -> Result<(), DbErr> {
     let text = "INSERT INTO payment_event (payment_id, version, at_ms, status, note) VALUES ($1, $2, $3, $4, $5)";
     let note = Some(note).filter(|note| !note.is_empty());
     let values = [

@@ -42,7 +42,9 @@ pub async fn list_due(connection: &impl ConnectionTrait, now: DateTime<Utc>, lim
 
 /// A new refund; `false` when there is one for this payment and reason.
 pub async fn insert(connection: &impl ConnectionTrait, refund: &Refund) -> Result<bool, DbErr> {
-    let text = format!("INSERT INTO refund ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (payment_id, reason) DO NOTHING");
+    let text = format!(
+        "INSERT INTO refund ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (payment_id, reason) DO NOTHING"
+    );
     let values = [
         refund.id.into(),
         refund.payment_id.into(),
@@ -65,7 +67,12 @@ pub async fn claim(connection: &impl ConnectionTrait, refund: &Refund, again_at:
 }
 
 /// Ends an unfinished refund. `false`: it has ended already.
-pub async fn mark_ended(connection: &impl ConnectionTrait, id: Uuid, status: Status, error: Option<String>) -> Result<bool, DbErr> {
+pub async fn mark_ended(
+    connection: &impl ConnectionTrait,
+    id: Uuid,
+    status: Status,
+    error: Option<String>,
+) -> Result<bool, DbErr> {
     let text = "UPDATE refund SET status = $1, next_attempt_at_ms = NULL, last_error = $2 WHERE id = $3 AND status IN ('REQUESTED', 'SUBMITTED')";
     let values = [status.name().into(), error.into(), id.into()];
     Ok(connection.execute_raw(sql(connection, text, values)).await?.rows_affected() == 1)

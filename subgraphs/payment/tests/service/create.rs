@@ -60,9 +60,7 @@ async fn a_key_is_bound_to_its_input() {
 async fn what_cannot_be_paid_is_refused_with_a_type() {
     let world = World::new().await;
     let booking_id = world.booking();
-    let input = |booking: &str, acquirer: Value, key: &str| {
-        json!({ "bookingId": booking, "method": { "qris": { "acquirer": acquirer } }, "idempotencyKey": key })
-    };
+    let input = |booking: &str, acquirer: Value, key: &str| json!({ "bookingId": booking, "method": { "qris": { "acquirer": acquirer } }, "idempotencyKey": key });
     let own = Kind::Booking.encode(booking_id);
     let long = "k".repeat(129);
     for (input, path) in [

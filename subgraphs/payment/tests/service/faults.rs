@@ -27,7 +27,10 @@ async fn a_charge_whose_answer_was_lost_is_repeated_by_the_client() {
     let booking_id = world.booking();
     world.fail(Fault::ChargeAnswerLost);
     let lost = world.create(booking_id, "k").await;
-    assert_eq!((lost["__typename"].as_str(), lost["code"].as_str()), (Some("ProviderUnavailableError"), Some("PROVIDER_UNAVAILABLE")));
+    assert_eq!(
+        (lost["__typename"].as_str(), lost["code"].as_str()),
+        (Some("ProviderUnavailableError"), Some("PROVIDER_UNAVAILABLE"))
+    );
     let repeated = world.create(booking_id, "k").await;
     assert_eq!(repeated["payment"]["status"], "PENDING", "{repeated}");
     assert!(repeated["payment"]["qris"]["payload"].as_str().is_some());
@@ -42,7 +45,10 @@ async fn a_charge_that_was_lost_either_way_converges_without_the_client() {
         let booking_id = world.booking();
         world.fail(fault);
         assert_eq!(world.create(booking_id, "k").await["__typename"], "ProviderUnavailableError");
-        eventually("the poll places it", || async { world.payments.peer().payments(booking_id).await.unwrap()[0].status == "PENDING" }).await;
+        eventually("the poll places it", || async {
+            world.payments.peer().payments(booking_id).await.unwrap()[0].status == "PENDING"
+        })
+        .await;
         let repeated = world.create(booking_id, "k").await;
         assert!(repeated["payment"]["qris"]["payload"].as_str().is_some(), "{repeated}");
         pays(&world, &id_of(&repeated)).await;
@@ -112,5 +118,6 @@ async fn a_booking_that_ended_closes_its_payment() {
     unplaced.fail(Fault::ChargeNeverArrives);
     unplaced.create(booking_id, "k").await;
     unplaced.payments.peer().close(booking_id).await.unwrap();
-    eventually("closed", || async { unplaced.payments.peer().payments(booking_id).await.unwrap()[0].status == "CANCELLED" }).await;
+    eventually("closed", || async { unplaced.payments.peer().payments(booking_id).await.unwrap()[0].status == "CANCELLED" })
+        .await;
 }

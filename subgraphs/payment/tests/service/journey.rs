@@ -67,7 +67,8 @@ async fn only_the_owner_sees_a_payment() {
     let world = World::new().await;
     let (booking_id, id) = world.pending().await;
     let stranger = world.clock.new_key();
-    let entities = "query($r: [_Any!]!) { _entities(representations: $r) { ... on Payment { status } ... on Booking { payments { id } } } }";
+    let entities =
+        "query($r: [_Any!]!) { _entities(representations: $r) { ... on Payment { status } ... on Booking { payments { id } } } }";
     let wanted = json!({ "r": [
         { "__typename": "Payment", "id": id },
         { "__typename": "Booking", "id": Kind::Booking.encode(booking_id) },

@@ -68,7 +68,8 @@ async fn a_refund_the_provider_refuses_is_told() {
     let (payments, key) = (world.reborn(), World::key_of(&id));
     payments.start();
     payments.peer().refund(key, "seats_gone".to_owned()).await.unwrap();
-    eventually("it fails", || async { payments.peer().refund(key, "seats_gone".to_owned()).await == Ok(RefundState::Failed) }).await;
+    eventually("it fails", || async { payments.peer().refund(key, "seats_gone".to_owned()).await == Ok(RefundState::Failed) })
+        .await;
     world.assert_ledger(&id, PRICE, 2).await;
 }
 

@@ -199,10 +199,12 @@ impl World {
         sandbox_db.migrate::<SandboxMigrator>().await.unwrap();
         let mail = Arc::new(Mail::catcher(&dir.path().join("mail.jsonl")));
         let deps = Deps::new(db, clock.clone(), Bus::local(), mail, Sealer::new([7; 32]), cancel.clone());
-        let (provider_port, public_port) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let (provider_port, public_port) =
+            (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
         let provider_url = format!("http://{}", provider_port.local_addr().unwrap());
         let public = format!("http://{}", public_port.local_addr().unwrap());
-        let hook = if plan.webhooks { format!("{public}/webhooks/payments/sandbox") } else { "http://127.0.0.1:9/blocked".to_owned() };
+        let hook =
+            if plan.webhooks { format!("{public}/webhooks/payments/sandbox") } else { "http://127.0.0.1:9/blocked".to_owned() };
         let sandbox = Sandbox::new(sandbox_db, clock.clone(), SERVER_KEY, &hook).unwrap();
         let config = config(&provider_url, &public, &plan);
         let line = Arc::new(Line { real: Midtrans::new(&config).unwrap(), faults: Mutex::default() });
@@ -268,7 +270,12 @@ impl World {
         serde_json::to_value(self.schema.execute(self.request(viewer, query, variables)).await).unwrap()
     }
 
-    pub fn watch(&self, viewer: Viewer, query: &str, variables: Value) -> impl futures_util::Stream<Item = async_graphql::Response> + Send + use<> {
+    pub fn watch(
+        &self,
+        viewer: Viewer,
+        query: &str,
+        variables: Value,
+    ) -> impl futures_util::Stream<Item = async_graphql::Response> + Send + use<> {
         self.schema.execute_stream(self.request(viewer, query, variables))
     }
 

@@ -44,7 +44,8 @@ impl SeatAvailability {
 
     /// The seats with their states.
     async fn seats(&self) -> Vec<SeatChange> {
-        let change = |(seat_id, state): &(Arc<str>, _)| SeatChange { seat_id: ID(seat_id.to_string()), state: SeatState::from(*state) };
+        let change =
+            |(seat_id, state): &(Arc<str>, _)| SeatChange { seat_id: ID(seat_id.to_string()), state: SeatState::from(*state) };
         self.0.seats.iter().map(change).collect()
     }
 }

@@ -95,7 +95,9 @@ impl SeatHoldInput {
                 let seat = |id: &ID| TripKey::decode_seat(id).map_err(unreadable(&["select", "seatIds"], "seat_"));
                 Selection::Exact(ids.iter().map(seat).collect::<Result<_, Refusal>>()?)
             }
-            SeatSelectionInput::BestAvailable(BestAvailableInput { count, travel_class }) => Selection::Best { count, travel_class },
+            SeatSelectionInput::BestAvailable(BestAvailableInput { count, travel_class }) => {
+                Selection::Best { count, travel_class }
+            }
         };
         Ok(SeatRequest { trip, from_stop, to_stop, select })
     }
@@ -154,7 +156,14 @@ impl Hold {
     /// What is held, 1 to 8 seats.
     async fn items(&self, ctx: &Context<'_>) -> Result<Vec<HoldItem>> {
         let status = self.0.status(ctx.data::<Holds>()?.now());
-        let item = |item: &HeldItem| HoldItem::HeldSeat(HeldSeat { id: Kind::HeldItem.encode(item.id).into(), price: item.price.into(), item: item.clone(), status });
+        let item = |item: &HeldItem| {
+            HoldItem::HeldSeat(HeldSeat {
+                id: Kind::HeldItem.encode(item.id).into(),
+                price: item.price.into(),
+                item: item.clone(),
+                status,
+            })
+        };
         Ok(self.0.items.iter().map(item).collect())
     }
 
