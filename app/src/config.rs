@@ -75,6 +75,7 @@ pub struct Config {
     /// The provider's server key. Needed with `provider_url`.
     pub provider_server_key: Option<String>,
     /// How payments are polled: seconds after the start of a payment, separated by commas.
+    #[serde(deserialize_with = "list_or_number")]
     pub payment_poll_secs: String,
     /// Whether the sandbox provider sends its notifications. Without them payments are found by polling.
     pub sandbox_webhooks: bool,
@@ -112,6 +113,20 @@ impl Default for Config {
             log: "warn,berth=info".to_owned(),
         }
     }
+}
+
+/// A list of one element looks like a number to the reader of variables.
+fn list_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        List(String),
+        Number(u32),
+    }
+    Ok(match Either::deserialize(deserializer)? {
+        Either::List(list) => list,
+        Either::Number(number) => number.to_string(),
+    })
 }
 
 /// What the command line may set.
@@ -280,6 +295,16 @@ mod tests {
         assert!(Config { allowed_origins: "*".to_owned(), ..Config::default() }.check().is_err());
         assert!(Config { hold_ttl_secs: 4, ..Config::default() }.check().is_err());
         assert!(Config::default().check().is_ok());
+    }
+
+    #[test]
+    fn one_moment_of_polling_is_a_list_too() {
+        let read = |value: serde_json::Value| {
+            let figment = Figment::from(Serialized::defaults(Config::default())).merge(("payment_poll_secs", value));
+            figment.extract::<Config>().unwrap().poll_after_secs().unwrap()
+        };
+        assert_eq!(read(3600.into()), [3600]);
+        assert_eq!(read("60, 120".into()), [60, 120]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use berth_contracts::peer::Payable;
+use berth_contracts::{Currency, peer::Payable};
 use berth_kernel::{
     graphql::RefusalText,
     idempotency::{self, Call, MAX_KEY_CHARS, Seen},
@@ -118,7 +118,8 @@ impl Payments {
         if payable.pay_until.is_some_and(|until| until <= self.deps.clock.now()) {
             return Err(Refusal::NotPayable("the booking's time to pay is over".to_owned()).into());
         }
-        if !payable.total.whole_major().is_ok_and(|amount| amount > 0) {
+        let rupiah = payable.total.currency == Currency::IDR;
+        if !rupiah || !payable.total.whole_major().is_ok_and(|amount| amount > 0) {
             return Err(Refusal::NotPayable(format!("{} can't be paid by QRIS: whole rupiah only", payable.total)).into());
         }
         Ok(())
