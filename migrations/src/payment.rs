@@ -7,7 +7,7 @@ use sea_orm_migration::{
 
 /// Its migrations, oldest first.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Payments)]
+    vec![Box::new(Payments), Box::new(Turns)]
 }
 
 /// Payments, their history, the webhook inbox, refunds and the ledger.
@@ -133,5 +133,30 @@ impl MigrationTrait for Payments {
             manager.get_connection().execute_unprepared(index).await?;
         }
         Ok(())
+    }
+}
+
+/// Who of several processes may talk to the provider about a payment, until when.
+struct Turns;
+
+impl MigrationName for Turns {
+    fn name(&self) -> &'static str {
+        "m20261121_000031_turns"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Turns {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let turn = table("payment_turn")
+            .col(uuid("payment_id").primary_key())
+            .col(uuid("holder"))
+            .col(big_integer("until_ms"))
+            .to_owned();
+        manager.create_table(turn).await
     }
 }

@@ -110,11 +110,14 @@ pub trait InventoryPeer: Send + Sync {
     async fn attach_hold(&self, hold_id: Uuid, booking_id: Uuid) -> PeerResult<HoldCopy>;
     /// Extends the deadline, once in a hold's life and never past the two-hour cap. Answers the deadline in force.
     async fn extend_hold(&self, hold_id: Uuid, until: DateTime<Utc>) -> PeerResult<DateTime<Utc>>;
-    /// Sells the hold's seats to the booking. When the hold has ended, tries to claim the same seats anew
-    /// (late money): all of them, or `Gone`.
+    /// Sells the hold's seats to the booking. When the hold has expired, tries to claim the same seats anew
+    /// (late money): all of them, or `Gone`. A hold that was given back is `Gone`.
     async fn commit_hold(&self, hold_id: Uuid, booking_id: Uuid) -> PeerResult<CommitOutcome>;
-    /// Gives the seats of a hold back, if it was not committed. Repeating it, or an unknown hold, is harmless.
+    /// Gives the seats of a hold back for good, if it was not committed. Repeating it, or an unknown hold, is harmless.
     async fn release_hold(&self, hold_id: Uuid) -> PeerResult<()>;
+    /// The booking came to nothing: its seats become free, sold or only held, and a later `commit_hold` is answered `Gone`.
+    /// Repeating it, or an unknown hold, is harmless; a hold that is tied to another booking is `NotFound`.
+    async fn give_back(&self, hold_id: Uuid, booking_id: Uuid) -> PeerResult<()>;
 }
 
 /// A passenger of a user's list, for booking: the document's number in full.

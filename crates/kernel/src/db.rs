@@ -306,6 +306,15 @@ pub fn rows_placeholder(rows: usize, columns: usize, first: usize) -> String {
     text
 }
 
+/// An SQL expression for the present instant by the database's own clock, in milliseconds since 1970: several processes with
+/// clocks of their own agree on it.
+pub fn now_ms(connection: &impl ConnectionTrait) -> &'static str {
+    match connection.get_database_backend() {
+        DatabaseBackend::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
+        _ => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+    }
+}
+
 /// Lets the transactions that name the same key pass one after the other. SQLite has one writer anyway.
 pub async fn queue_on(tx: &Tx, key: uuid::Uuid) -> Result<(), DbErr> {
     if tx.get_database_backend() != DatabaseBackend::Postgres {

@@ -6,12 +6,13 @@
 //! * [`auth`]: access tokens and the viewer; [`seal`]: encryption at rest and keyed hashes
 //! * [`graphql`]: shared types, refusals, paging, SDL; [`server`]: the door of a subgraph
 //! * [`mail`]: letters queued in a transaction, sent by SMTP or caught
-//! * [`clock`], [`random`]: the only sources of time and randomness; [`jobs`], [`metrics`]
+//! * [`clock`], [`random`]: the only sources of time and randomness; [`jobs`], [`metrics`], [`failpoint`]
 
 pub mod auth;
 pub mod bus;
 pub mod clock;
 pub mod db;
+pub mod failpoint;
 pub mod graphql;
 pub mod idempotency;
 pub mod jobs;

@@ -24,6 +24,7 @@ use uuid::Uuid;
 use crate::{
     clock::Clock,
     db::{Db, Tx, sql},
+    failpoint,
 };
 
 const IDLE: Duration = Duration::from_secs(2);
@@ -166,7 +167,9 @@ impl Post {
         let text = "INSERT INTO letter (id, cause, body, attempts, next_attempt_at_ms, sent) VALUES ($1, $2, $3, 0, $4, 0) \
                     ON CONFLICT (cause) DO NOTHING";
         let values = [self.clock.new_key().into(), cause.into(), body.into(), due.timestamp_millis().into()];
-        tx.execute_raw(sql(tx, text, values)).await.map(|_| ())
+        tx.execute_raw(sql(tx, text, values)).await?;
+        failpoint::at("letter.queued");
+        Ok(())
     }
 
     /// Takes a letter back that was not sent yet; `false` when it was sent, or never queued.
@@ -211,7 +214,10 @@ impl Post {
         let now = self.clock.now();
         match self.mail.send(&letter, now).await {
             // The body may hold a one-time password: it is forgotten once sent.
-            Ok(()) => update(db, "UPDATE letter SET sent = 1, body = '' WHERE id = $1", id, None).await,
+            Ok(()) => {
+                failpoint::at("letter.sent");
+                update(db, "UPDATE letter SET sent = 1, body = '' WHERE id = $1", id, None).await
+            }
             Err(error) if attempts >= ATTEMPTS_AT_MOST => {
                 tracing::error!(error = %error, letter.id = %id, "post.given_up");
                 update(db, "UPDATE letter SET sent = 2, body = '' WHERE id = $1", id, None).await

@@ -13,6 +13,7 @@ use crate::{
     bus::Bus,
     clock::Clock,
     db::{Db, Tx, rows_placeholder, sql},
+    failpoint,
 };
 
 const BATCH: u64 = 512;
@@ -49,7 +50,9 @@ impl Outbox {
             values.extend([envelope.id.into(), event.kind().into(), payload.into()]);
         }
         let text = format!("INSERT INTO outbox (id, kind, payload) VALUES {}", rows_placeholder(events.len(), 3, 1));
-        tx.execute_raw(sql(tx, &text, values)).await.map(|_| ())
+        tx.execute_raw(sql(tx, &text, values)).await?;
+        failpoint::at("outbox.appended");
+        Ok(())
     }
 
     /// Tells the relay that rows wait. Losing this call only delays delivery.
@@ -97,6 +100,9 @@ pub async fn deliver_batch(db: &Db, bus: &Bus) -> Result<usize, DbErr> {
         }
     }
     let count = rows.len();
+    if count > 0 {
+        failpoint::at("outbox.delivered");
+    }
     if let (Some(first), Some(last)) = (sequences.first().copied(), sequences.last().copied()) {
         forget(db, first, last, sequences, undelivered).await?;
     }

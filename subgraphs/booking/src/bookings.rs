@@ -7,6 +7,7 @@ use berth_contracts::{
 use berth_kernel::{
     Deps,
     db::Tx,
+    failpoint,
     idempotency::{self, Call, MAX_KEY_CHARS, Seen},
     metrics, random,
 };
@@ -75,7 +76,9 @@ impl Bookings {
         check_cover(&seatings, &held)?;
         let passengers = self.passengers(user_id, seatings).await?;
         let draft = self.draft(hold, contact, &passengers, now)?;
+        failpoint::at("booking.create.begun");
         self.attach(&draft.booking).await?;
+        failpoint::at("booking.create.attached");
         self.write_new(draft, call).await
     }
 
@@ -189,6 +192,7 @@ impl Bookings {
         let written = self.deps.db.write(move |tx| Box::pin(async move { write_draft(tx, &deps, draft, &call).await })).await?;
         match written {
             Ok(booking) => {
+                failpoint::at("booking.create.committed");
                 wake(&self.deps);
                 metrics::reached("booking", booking.state.name());
                 Ok(booking)
@@ -260,6 +264,7 @@ async fn write_draft(tx: &Tx, deps: &Deps, draft: Draft, call: &Call) -> Result<
                 store::part::insert(tx, part, sealed).await?;
             }
             deps.outbox.append(tx, &told(&booking)).await?;
+            failpoint::at("booking.create.written");
             return Ok(Ok(booking));
         }
         if store::booking::find(tx, booking.id).await?.is_some() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use berth_contracts::event::{Envelope, Event};
-use berth_kernel::{Deps, db::Tx, mail::Letter, metrics};
+use berth_kernel::{Deps, db::Tx, failpoint, mail::Letter, metrics};
 use uuid::Uuid;
 
 use crate::{
@@ -58,6 +58,9 @@ impl Change {
         }
         if self.seen {
             deps.outbox.append(tx, &told(&self.booking)).await?;
+        }
+        if self.booking.state == State::Confirmed && self.before != State::Confirmed {
+            failpoint::at("booking.confirm.written");
         }
         Ok(())
     }

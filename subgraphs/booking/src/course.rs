@@ -118,6 +118,12 @@ impl Booking {
             .unwrap_or_else(|| if self.cleanup_due { Course::CleanUp } else { Course::Rest(self.next_look(till, config, now)) })
     }
 
+    /// Whether tickets are out although their money went back: people must look, the saga can't know who is right.
+    pub fn contradicts(&self, till: &Till) -> bool {
+        let paid_by = self.paid_by.and_then(|payment_id| till.find(payment_id));
+        self.state == State::Confirmed && paid_by.is_some_and(|payment| payment.status == "REFUNDED")
+    }
+
     /// What the state itself asks for.
     fn own_course(&self, till: &Till, now: DateTime<Utc>) -> Option<Course> {
         match self.state {

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use berth_contracts::peer::{BookingPeer, Payable, PeerError, PeerResult};
+use berth_kernel::failpoint;
 use uuid::Uuid;
 
 use crate::{
@@ -34,7 +35,7 @@ impl Bookings {
         }
     }
 
-    /// The booking with its deadline moved as far as inventory allows, to be looked at soon.
+    /// The booking with its deadline moved as far as inventory allows, to be looked at soon; the same when it is so already.
     async fn extended(&self, booking: &Booking) -> Booking {
         let now = self.deps.clock.now();
         let wanted = now + self.config.pay_window;
@@ -46,8 +47,11 @@ impl Bookings {
                 Err(error) => tracing::warn!(booking.id = %booking.id, error = %error, "booking.hold.not_extended"),
             }
         }
-        let next = expires_at.min(now + self.config.poll);
-        Booking { expires_at, ..booking.again_at(Some(next), 0) }
+        let soon = expires_at.min(now + self.config.poll);
+        if expires_at == booking.expires_at && booking.next_attempt_at.is_some_and(|planned| planned <= soon) {
+            return booking.clone();
+        }
+        Booking { expires_at, ..booking.again_at(Some(soon), 0) }
     }
 }
 
@@ -70,8 +74,15 @@ impl BookingPeer for Bookings {
                 return Ok(self.to_payable(&booking));
             }
             let extended = self.extended(&booking).await;
+            if extended == booking {
+                return Ok(self.to_payable(&booking));
+            }
+            failpoint::at("booking.payment_started.extended");
             match commit(&self.deps, Change::of(&booking, extended.clone())).await {
-                Ok(()) => return Ok(self.to_payable(&extended)),
+                Ok(()) => {
+                    failpoint::at("booking.payment_started.committed");
+                    return Ok(self.to_payable(&extended));
+                }
                 Err(Error::Stale) => {}
                 Err(error) => return Err(unavailable(&error)),
             }

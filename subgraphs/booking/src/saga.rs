@@ -3,6 +3,7 @@
 //! guarded by the row's revision, and every call to another service may be repeated. No call is made inside a transaction.
 
 use berth_contracts::peer::{CommitOutcome, RefundState};
+use berth_kernel::failpoint;
 use futures_util::{StreamExt, stream};
 use uuid::Uuid;
 
@@ -95,6 +96,7 @@ impl Bookings {
             Course::CleanUp => self.clean_up(booking).await,
             Course::Rest(at) => {
                 let resting = self.with_attention(booking.again_at(at, booking.attempts.saturating_add(1)));
+                let resting = Booking { attention: resting.attention || booking.contradicts(&till), ..resting };
                 commit(&self.deps, Change::of(booking, resting)).await.map(|()| Moved::Rests)
             }
         }
@@ -125,11 +127,17 @@ impl Bookings {
             cleanup_due: false,
             ..self.moved(booking, State::Confirming)?
         };
-        self.carry_on(Change::of(booking, confirming)).await
+        failpoint::at("booking.begin_confirming.begun");
+        let moved = self.carry_on(Change::of(booking, confirming)).await?;
+        failpoint::at("booking.begin_confirming.committed");
+        Ok(moved)
     }
 
     async fn sell(&self, booking: &Booking) -> Result<Moved, Error> {
-        match self.inventory.commit_hold(booking.hold_id, booking.id).await? {
+        failpoint::at("booking.commit_hold.begun");
+        let outcome = self.inventory.commit_hold(booking.hold_id, booking.id).await?;
+        failpoint::at("booking.commit_hold.answered");
+        match outcome {
             CommitOutcome::Committed => self.confirm(booking).await,
             CommitOutcome::Gone => self.give_up(booking).await,
         }
@@ -144,12 +152,16 @@ impl Bookings {
         let tickets: Vec<Ticket> = parts.iter().map(issue).collect();
         let letter = letter::confirmed(&confirmed, &tickets, |ticket| self.qr_url(ticket.id))?;
         let letter = Some((format!("booking-confirmed:{}", booking.id), letter));
-        self.carry_on(Change { tickets, letter, ..Change::of(booking, confirmed) }).await
+        let moved = self.carry_on(Change { tickets, letter, ..Change::of(booking, confirmed) }).await?;
+        failpoint::at("booking.confirm.committed");
+        Ok(moved)
     }
 
     async fn give_up(&self, booking: &Booking) -> Result<Moved, Error> {
         let gone = Booking { cleanup_due: true, ..self.moved(booking, State::RefundPending)? };
-        self.carry_on(Change::of(booking, gone)).await
+        let moved = self.carry_on(Change::of(booking, gone)).await?;
+        failpoint::at("booking.give_up.committed");
+        Ok(moved)
     }
 
     /// Writes down what must go back before anything is asked for: a crash in between forgets nothing.
@@ -158,21 +170,29 @@ impl Bookings {
             State::Cancelled => self.moved(booking, State::RefundPending)?,
             _ => booking.again_at(Some(self.deps.clock.now()), 0),
         };
-        self.carry_on(Change { owed, ..Change::of(booking, next) }).await
+        let moved = self.carry_on(Change { owed, ..Change::of(booking, next) }).await?;
+        failpoint::at("booking.owe.committed");
+        Ok(moved)
     }
 
     async fn give_back(&self, booking: &Booking, repayments: Vec<Repayment>) -> Result<Moved, Error> {
+        let mut refused = false;
         for repayment in repayments {
-            match self.refund(&repayment).await? {
+            let state = self.refund(&repayment).await?;
+            failpoint::at("booking.refund.asked");
+            match state {
                 RefundState::Succeeded => {
                     let letter = letter::refunded(booking, &repayment)?;
                     let letter = Some((format!("booking-refunded:{}", repayment.payment_id), letter));
-                    let next = booking.again_at(Some(self.deps.clock.now()), 0);
+                    let next = Booking { attention: false, ..booking.again_at(Some(self.deps.clock.now()), 0) };
                     let repaid = Some(repayment.payment_id);
-                    return self.carry_on(Change { repaid, letter, ..Change::of(booking, next) }).await;
+                    let moved = self.carry_on(Change { repaid, letter, ..Change::of(booking, next) }).await?;
+                    failpoint::at("booking.refund.committed");
+                    return Ok(moved);
                 }
                 RefundState::Pending => {}
                 RefundState::Failed => {
+                    refused = true;
                     tracing::error!(booking.id = %booking.id, payment.id = %repayment.payment_id, "booking.refund.refused");
                 }
             }
@@ -181,7 +201,9 @@ impl Bookings {
         if booking.cleanup_due {
             return self.clean_up(booking).await;
         }
-        self.put_off(booking).await.map(|()| Moved::Rests)
+        // Money that the provider keeps needs a person at once; tickets of the booking stay as they are.
+        let waiting = Booking { attention: booking.attention || refused, ..self.waiting(booking) };
+        commit(&self.deps, Change::of(booking, waiting)).await.map(|()| Moved::Rests)
     }
 
     async fn refund(&self, repayment: &Repayment) -> Result<RefundState, Error> {
@@ -192,19 +214,28 @@ impl Bookings {
     }
 
     async fn clean_up(&self, booking: &Booking) -> Result<Moved, Error> {
-        if booking.state != State::Confirmed {
-            self.inventory.release_hold(booking.hold_id).await?;
+        match booking.state {
+            // The hold of an expired booking ends by inventory's own clock: ours may be fast, and late money may still want it.
+            State::PendingPayment | State::Expired | State::Confirming | State::Confirmed => {}
+            State::Cancelled => self.inventory.release_hold(booking.hold_id).await?,
+            // No way leads back from here to tickets, so this takes nobody's seat, whenever it arrives.
+            State::RefundPending | State::Refunded => self.inventory.give_back(booking.hold_id, booking.id).await?,
         }
+        failpoint::at("booking.clean_up.released");
         self.payment()?.close(booking.id).await?;
+        failpoint::at("booking.clean_up.closed");
         let clean = Booking { cleanup_due: false, ..booking.again_at(Some(self.deps.clock.now()), 0) };
         self.carry_on(Change::of(booking, clean)).await
     }
 
     /// Notes the next try of what could not be done now.
     async fn put_off(&self, booking: &Booking) -> Result<(), Error> {
+        commit(&self.deps, Change::of(booking, self.waiting(booking))).await
+    }
+
+    fn waiting(&self, booking: &Booking) -> Booking {
         let at = booking.retry_at(self.deps.clock.now());
-        let waiting = self.with_attention(booking.again_at(Some(at), booking.attempts.saturating_add(1)));
-        commit(&self.deps, Change::of(booking, waiting)).await
+        self.with_attention(booking.again_at(Some(at), booking.attempts.saturating_add(1)))
     }
 
     /// Raises the flag over work of ours that takes too long.

@@ -94,7 +94,7 @@ async fn a_crash_around_a_refund_moves_money_once() {
 }
 
 #[tokio::test]
-async fn unpaid_bookings_expire_and_give_the_seats_back() {
+async fn unpaid_bookings_expire_with_their_hold() {
     let world = World::new().await;
     let (id, key) = world.booked().await;
     world.payments.add(key, "PENDING");
@@ -102,7 +102,7 @@ async fn unpaid_bookings_expire_and_give_the_seats_back() {
     assert_eq!(world.status(&id).await, "EXPIRED", "the deadline counts without the reconciler");
     assert_eq!(world.bookings.reconcile().await.expect("reconciles"), 1);
     assert_eq!((world.status(&id).await.as_str(), world.payments.statuses()), ("EXPIRED", vec!["CANCELLED".to_owned()]));
-    assert_eq!(world.inventory.only().copy.state, HoldState::Released);
+    assert_eq!(world.inventory.only().copy.state, HoldState::Expired, "by inventory's clock, not by ours");
     assert!(world.letters().await.is_empty());
 }
 
@@ -300,4 +300,100 @@ async fn a_payment_of_another_amount_goes_back() {
     world.bookings.step(key).await.expect("steps");
     assert_eq!(world.status(&id).await, "PENDING_PAYMENT");
     assert_eq!(world.payments.refund_of(half), Some(("NOT_NEEDED".to_owned(), 1)));
+}
+
+/// The provider takes the payment back between the sale of the seats and the tickets.
+#[tokio::test]
+async fn seats_sold_for_money_that_was_taken_back_are_given_back() {
+    for lost_answers in 0..3 {
+        let world = World::new().await;
+        let (id, key) = world.booked().await;
+        let payment = world.payments.add(key, "PAID");
+        world.inventory.faults.lose.store(1, SeqCst);
+        world.bookings.step(key).await.expect("the answer about the sale is lost");
+        assert_eq!((world.status(&id).await.as_str(), world.inventory.only().copy.state), ("CONFIRMING", HoldState::Committed));
+        world.payments.change(payment, |payment| {
+            payment.status = "REFUNDED".to_owned();
+            payment.refunded = payment.amount;
+        });
+        world.inventory.faults.lose.store(lost_answers, SeqCst);
+        world.settle().await;
+        assert_eq!((world.status(&id).await.as_str(), world.inventory.only().copy.state), ("REFUNDED", HoldState::Released));
+        assert!(world.tickets(&id).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn surplus_money_that_the_provider_keeps_asks_for_attention() {
+    let world = World::new().await;
+    let (id, key) = world.booked().await;
+    world.payments.add(key, "PAID");
+    world.bookings.step(key).await.expect("steps");
+    let surplus = world.payments.add(key, "PAID");
+    world.payments.keeps_money.store(true, SeqCst);
+    world.peer().payment_changed(key).await.expect("changed");
+    assert_eq!(world.status(&id).await, "NEEDS_ATTENTION");
+    assert_eq!(world.tickets(&id).await[0]["status"], "ISSUED");
+    world.settle().await;
+    assert_eq!(world.status(&id).await, "NEEDS_ATTENTION", "it stays until the money has gone back");
+    world.payments.keeps_money.store(false, SeqCst);
+    world.settle().await;
+    assert_eq!(world.payments.refund_of(surplus), Some(("NOT_NEEDED".to_owned(), 1)));
+    assert_eq!((world.status(&id).await.as_str(), world.tickets(&id).await.len()), ("CONFIRMED", 1));
+}
+
+#[tokio::test]
+async fn tickets_whose_money_went_back_ask_for_attention() {
+    let world = World::new().await;
+    let (id, key) = world.booked().await;
+    let payment = world.payments.add(key, "PAID");
+    world.bookings.step(key).await.expect("steps");
+    world.payments.change(payment, |payment| payment.status = "REFUNDED".to_owned());
+    world.peer().payment_changed(key).await.expect("changed");
+    assert_eq!((world.status(&id).await.as_str(), world.tickets(&id).await.len()), ("NEEDS_ATTENTION", 1));
+}
+
+#[tokio::test]
+async fn a_payment_that_starts_again_changes_nothing() {
+    let world = World::new().await;
+    let (_, key) = world.booked().await;
+    let first = world.peer().payment_started(key).await.expect("starts");
+    let revision = world.revision(key).await;
+    for _ in 0..3 {
+        assert_eq!(world.peer().payment_started(key).await.expect("starts"), first);
+    }
+    assert_eq!(world.revision(key).await, revision);
+    world.clock.advance(TimeDelta::minutes(1));
+    world.peer().payment_started(key).await.expect("starts");
+    assert_eq!(world.revision(key).await, revision, "it is due already");
+}
+
+/// Several processes: each its own service over the one database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn reconcilers_of_several_processes_do_each_thing_once() {
+    let world = World::new().await;
+    let mut booked = Vec::new();
+    for _ in 0..12 {
+        let hold = world.inventory.place(world.ani, 1);
+        let made = world.create(order(&hold.encoded(), &hold.copy.hold_id.to_string())).await;
+        let id = made["booking"]["id"].as_str().expect("an id").to_owned();
+        let key = berth_contracts::Kind::Booking.decode(&id).expect("an id");
+        world.payments.add(key, "PAID");
+        booked.push((id, hold.copy.hold_id));
+    }
+    world.clock.advance(after_deadline());
+    let others = [world.another_process().await, world.another_process().await, world.another_process().await];
+    for _ in 0..4 {
+        let rounds = others.iter().chain([&world.bookings]).map(berth_booking::Bookings::reconcile);
+        for done in futures_util::future::join_all(rounds).await {
+            done.expect("reconciles");
+        }
+        world.clock.advance(TimeDelta::seconds(61));
+    }
+    for (id, hold_id) in booked {
+        assert_eq!((world.status(&id).await.as_str(), world.tickets(&id).await.len()), ("CONFIRMED", 1));
+        world.inventory.change(hold_id, |held| assert_eq!(held.commits, 1));
+    }
+    assert_eq!(world.letters().await.len(), 12);
+    assert_eq!(world.rows("outbox").await, 12 * 3, "each change is told once");
 }

@@ -10,6 +10,7 @@ use berth_contracts::{
 use berth_kernel::{
     Deps,
     db::Tx,
+    failpoint,
     idempotency::{self, Call, Seen},
     metrics,
 };
@@ -105,6 +106,7 @@ impl Holds {
         match self.submit(Order { call, wanted }).await? {
             Placed::Before(id) => Ok(store::hold::find(self.deps.db.read(), id).await?.ok_or_else(gone)?),
             Placed::Now(hold) => {
+                failpoint::at("inventory.place.committed");
                 self.deps.outbox.wake();
                 metrics::reached("hold", HoldStatus::Active.word());
                 Ok(hold)
@@ -217,7 +219,7 @@ impl Holds {
 
     /// The one way in which unsold seats become free: releases, expiries and cancellations. The holds are locked by the
     /// caller. Claims that others took after a deadline stay theirs.
-    async fn end(&self, tx: &Tx, mut holds: Vec<Hold>, status: HoldStatus) -> Result<Vec<Hold>, DbErr> {
+    pub(crate) async fn end(&self, tx: &Tx, mut holds: Vec<Hold>, status: HoldStatus) -> Result<Vec<Hold>, DbErr> {
         let trips = store::occurrence::bump(tx, holds.iter().flat_map(Hold::trips)).await?;
         let mut events = Vec::with_capacity(trips.len());
         for (trip, occurrence) in &trips {
@@ -248,7 +250,7 @@ pub(crate) fn seats_changed(trips: &Occurrences, blocks: &[&Block], state: LegSt
     trips.iter().map(event).collect()
 }
 
-fn changed(trip: TripKey, occurrence: Occurrence, seats: Vec<SeatChanged>) -> Event {
+pub(crate) fn changed(trip: TripKey, occurrence: Occurrence, seats: Vec<SeatChanged>) -> Event {
     Event::SeatsChanged { template: trip.template, day: trip.day, version: occurrence.version, seats }
 }
 

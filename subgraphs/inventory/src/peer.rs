@@ -33,7 +33,7 @@ impl InventoryPeer for Holds {
     }
 
     async fn release_hold(&self, hold_id: Uuid) -> PeerResult<()> {
-        match self.give_back(hold_id).await {
+        match Holds::give_back(self, hold_id).await {
             Ok(()) => Ok(()),
             Err(HoldError::Database(error)) => Err(unavailable(&error)),
             Err(HoldError::Refused(refusal)) => match *refusal {
@@ -42,6 +42,10 @@ impl InventoryPeer for Holds {
                 other => Err(PeerError::Unavailable(format!("{other:?}"))),
             },
         }
+    }
+
+    async fn give_back(&self, hold_id: Uuid, booking_id: Uuid) -> PeerResult<()> {
+        self.unsell(hold_id, booking_id).await.map_err(sale_error)
     }
 }
 

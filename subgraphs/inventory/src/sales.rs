@@ -1,16 +1,16 @@
-//! Selling what is held: a hold is tied to a booking, its deadline moves once, and its claims become sold. The fence is
-//! the number of claims that change hands, not the clock.
+//! Selling what is held: a hold is tied to a booking, its deadline moves once, its claims become sold, or free again when
+//! the booking came to nothing. The fence is the number of claims that change hands, not the clock.
 
 use berth_contracts::{event::LegState, peer::CommitOutcome};
-use berth_kernel::{db::Tx, metrics};
+use berth_kernel::{db::Tx, failpoint, metrics};
 use chrono::{DateTime, Utc};
 use sea_orm::DbErr;
 use uuid::Uuid;
 
 use crate::{
     claim::{Block, ClaimState, Terms},
-    hold::{Hold, HoldStatus},
-    holds::{Holds, seats_changed},
+    hold::{Hold, HoldStatus, freed as freed_seats},
+    holds::{Holds, changed, seats_changed},
     store::{self, occurrence::Occurrences},
 };
 
@@ -57,7 +57,12 @@ impl Holds {
         Ok(deadline)
     }
 
+    /// Nothing is written when there is nothing to move: payments ask this at each try.
     async fn extend_in(&self, tx: &Tx, id: Uuid, until: DateTime<Utc>) -> Result<DateTime<Utc>, SaleError> {
+        let known = store::hold::find(tx, id).await?.ok_or(SaleError::NotFound)?;
+        if known.extended || known.status(self.now()) != HoldStatus::Active {
+            return Ok(known.expires_at);
+        }
         let mut hold = store::hold::lock(tx, id).await?.ok_or(SaleError::NotFound)?;
         if hold.extended || hold.status(self.now()) != HoldStatus::Active {
             return Ok(hold.expires_at);
@@ -83,6 +88,7 @@ impl Holds {
         let holds = self.clone();
         match self.deps.db.write(move |tx| Box::pin(async move { holds.commit_in(tx, id, booking_id).await })).await {
             Ok(()) => {
+                failpoint::at("inventory.commit_hold.committed");
                 self.deps.outbox.wake();
                 Ok(CommitOutcome::Committed)
             }
@@ -96,8 +102,11 @@ impl Holds {
         if hold.booking_id.is_some_and(|known| known != booking_id) {
             return Err(SaleError::NotFound);
         }
-        if hold.stored_status == HoldStatus::Committed {
-            return Ok(());
+        match hold.stored_status {
+            HoldStatus::Committed => return Ok(()),
+            // Given back for good: a step that was overtaken must not sell what nobody would give back again.
+            HoldStatus::Released => return Err(SaleError::Gone),
+            HoldStatus::Active | HoldStatus::Expired => {}
         }
         let (trips, blocks) = blocks_of(tx, &hold).await?;
         let mut ours = true;
@@ -112,6 +121,48 @@ impl Holds {
         store::hold::update(tx, &hold).await?;
         self.deps.outbox.append_all(tx, &seats_changed(&trips, &blocks.iter().collect::<Vec<_>>(), LegState::Sold, None)).await?;
         metrics::reached("hold", HoldStatus::Committed.word());
+        failpoint::at("inventory.commit_hold.written");
+        Ok(())
+    }
+
+    /// The booking came to nothing: frees what was sold to it, or what is still held for it, for good. Repeating it, or an
+    /// unknown hold, changes nothing.
+    pub async fn unsell(&self, id: Uuid, booking_id: Uuid) -> Result<(), SaleError> {
+        let holds = self.clone();
+        self.deps.db.write(move |tx| Box::pin(async move { holds.unsell_in(tx, id, booking_id).await })).await?;
+        failpoint::at("inventory.give_back.committed");
+        self.deps.outbox.wake();
+        Ok(())
+    }
+
+    async fn unsell_in(&self, tx: &Tx, id: Uuid, booking_id: Uuid) -> Result<(), SaleError> {
+        let Some(mut hold) = store::hold::lock(tx, id).await? else { return Ok(()) };
+        if hold.booking_id != Some(booking_id) {
+            return Err(SaleError::NotFound);
+        }
+        match hold.stored_status {
+            HoldStatus::Released => return Ok(()),
+            HoldStatus::Active | HoldStatus::Expired => {
+                self.end(tx, vec![hold], HoldStatus::Released).await?;
+                return Ok(());
+            }
+            HoldStatus::Committed => {}
+        }
+        let trips = store::occurrence::bump(tx, hold.trips()).await?;
+        let mut events = Vec::with_capacity(trips.len());
+        for (trip, occurrence) in &trips {
+            let mut seats = Vec::new();
+            for block in hold.blocks(*trip, occurrence.version) {
+                let freed = store::claim::unsell(tx, &block, id, booking_id).await?;
+                expect(block.claims(), u64::try_from(freed.len()).unwrap_or(u64::MAX))?;
+                seats.extend(freed_seats(&freed));
+            }
+            events.push(changed(*trip, *occurrence, seats));
+        }
+        self.deps.outbox.append_all(tx, &events).await?;
+        hold.stored_status = HoldStatus::Released;
+        store::hold::update(tx, &hold).await?;
+        metrics::reached("hold", HoldStatus::Released.word());
         Ok(())
     }
 
@@ -134,10 +185,10 @@ async fn blocks_of(tx: &Tx, hold: &Hold) -> Result<(Occurrences, Vec<Block>), Db
     Ok((trips, blocks))
 }
 
-/// The claims of a live hold are its own; a different number would be a broken promise, and changes nothing.
+/// The claims of a live or sold hold are its own; a different number would be a broken promise, and changes nothing.
 fn expect(wanted: u64, found: u64) -> Result<(), DbErr> {
     if wanted == found {
         return Ok(());
     }
-    Err(DbErr::Custom(format!("a live hold has {found} claims instead of {wanted}")))
+    Err(DbErr::Custom(format!("a hold has {found} claims instead of {wanted}")))
 }

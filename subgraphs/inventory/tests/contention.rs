@@ -339,7 +339,11 @@ async fn walk(arena: &Arena, model: &mut Model, users: &[Uuid], step: Step) {
         Step::Commit(index) => {
             let outcome = arena.peer().commit_hold(model.holds[index].id, model.holds[index].user).await.unwrap();
             let hold = &model.holds[index];
-            let possible = hold.status == HoldStatus::Committed || model.may_take(&hold.seats, &hold.legs, Some(index), now);
+            let possible = match hold.status {
+                HoldStatus::Committed => true,
+                HoldStatus::Released => false,
+                HoldStatus::Active | HoldStatus::Expired => model.may_take(&hold.seats, &hold.legs, Some(index), now),
+            };
             assert_eq!(outcome, if possible { CommitOutcome::Committed } else { CommitOutcome::Gone });
             if possible {
                 model.holds[index].status = HoldStatus::Committed;

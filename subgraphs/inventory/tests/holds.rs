@@ -288,3 +288,44 @@ async fn limits_are_settings() {
     assert_eq!(code(&arena.place(user, vec![arena.request(&[3], 0..5)]).await.unwrap_err()), "HOLD_LIMIT");
     assert_eq!(code(&arena.place(user, vec![arena.request(&[3, 4, 5], 0..5)]).await.unwrap_err()), "INVALID_SEAT_COUNT");
 }
+
+#[tokio::test]
+async fn what_a_booking_gives_back_is_free_for_good() {
+    let arena = Arena::open().await;
+    let peer = arena.peer();
+    let (booking, other) = (arena.user(), arena.user());
+    let sold = arena.hold(&[1, 2], 0..3).await.unwrap();
+    peer.attach_hold(sold.id, booking).await.unwrap();
+    assert_eq!(peer.commit_hold(sold.id, booking).await, Ok(CommitOutcome::Committed));
+    assert_eq!(peer.give_back(sold.id, other).await, Err(PeerError::NotFound), "only its own booking gives seats back");
+    assert_eq!(arena.state(1, 0..3).await, Sold);
+    let before = arena.version().await;
+    for _ in 0..3 {
+        assert_eq!(peer.give_back(sold.id, booking).await, Ok(()));
+    }
+    assert_eq!((arena.state(1, 0..3).await, arena.version().await), (Available, before + 1), "told once");
+    // A step that was overtaken comes now: it gets nothing, whether or not the seats are free.
+    assert_eq!(peer.commit_hold(sold.id, booking).await, Ok(CommitOutcome::Gone));
+    let next = arena.hold(&[1, 2], 0..3).await.unwrap();
+    assert_eq!(peer.give_back(sold.id, booking).await, Ok(()));
+    assert_eq!((peer.commit_hold(next.id, other).await, arena.state(2, 0..3).await), (Ok(CommitOutcome::Committed), Sold));
+    assert_eq!(peer.give_back(sold.id, booking).await, Ok(()));
+    assert_eq!(arena.state(2, 0..3).await, Sold, "nobody else's seats");
+    assert_eq!(peer.give_back(arena.user(), booking).await, Ok(()), "an unknown hold");
+}
+
+#[tokio::test]
+async fn what_was_never_sold_is_given_back_for_good_as_well() {
+    let arena = Arena::open().await;
+    let (peer, booking) = (arena.peer(), arena.user());
+    for late in [false, true] {
+        let hold = arena.hold(&[5], 0..2).await.unwrap();
+        peer.attach_hold(hold.id, booking).await.unwrap();
+        if late {
+            arena.world.clock.advance(TimeDelta::minutes(15));
+            arena.holds().expire_due().await.unwrap();
+        }
+        assert_eq!(peer.give_back(hold.id, booking).await, Ok(()));
+        assert_eq!((arena.state(5, 0..2).await, peer.commit_hold(hold.id, booking).await), (Available, Ok(CommitOutcome::Gone)));
+    }
+}

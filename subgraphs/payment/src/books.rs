@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     ledger::Posting,
     payment::{Payment, Status},
-    provider::{SeenRefund, Sighting},
+    provider::{SeenRefund, Sighting, Truth},
     refund::{self, Refund},
     sabotage, store,
 };
@@ -28,9 +28,13 @@ impl Books {
         Self { clock: deps.clock.clone(), outbox: deps.outbox.clone(), polling }
     }
 
-    /// Applies a look at the provider. Saying the same twice changes nothing.
-    pub async fn apply(&self, tx: &Tx, id: Uuid, sighting: &Sighting, note: &str) -> Result<Payment, Error> {
+    /// Applies a look at an order. Saying the same twice changes nothing.
+    pub async fn apply(&self, tx: &Tx, id: Uuid, order_id: &str, sighting: &Sighting, note: &str) -> Result<Payment, Error> {
         let mut payment = store::payment::find(tx, id).await?.ok_or(Error::NotFound)?;
+        // An order that was abandoned for a newer attempt says nothing about the payment, except that money came.
+        if payment.order_id() != order_id && sighting.truth != Truth::Settled {
+            return Ok(payment);
+        }
         if let Some(next) = payment.after(sighting) {
             payment.transaction_id = sighting.transaction_id.clone().or(payment.transaction_id);
             payment.qris_payload = sighting.qris_payload.clone().or(payment.qris_payload);

@@ -3,7 +3,7 @@
 //!
 //! * nouns and their pure rules: [`payment`], [`refund`], [`ledger`], [`qris`]
 //! * use cases: `payments` (create, read, close), `looks` (ask the provider and apply), `notices` (webhook inbox), `refunds`,
-//!   `peer` (what booking asks); the steps they share inside a transaction are `books`
+//!   `peer` (what booking asks), `turns` (one at a time per payment); the steps they share inside a transaction are `books`
 //! * adapters: [`provider`] (the seam, and Midtrans behind it), `webhook` (public HTTP), `graphql`, `store`, `jobs`
 //! * [`sandbox`]: a payment provider for development that speaks Midtrans's protocol over HTTP, with a database of its own
 //!
@@ -28,6 +28,7 @@ mod refunds;
 mod sabotage;
 pub mod sandbox;
 mod store;
+mod turns;
 mod webhook;
 
 use std::{sync::Arc, time::Duration};
@@ -58,7 +59,7 @@ pub struct Payments {
     booking: Arc<dyn BookingPeer>,
     provider: Arc<dyn Provider>,
     books: Books,
-    /// One task of this process talks to the provider about one payment at a time.
+    /// Where the tasks of this process queue for their turn.
     turns: Cache<Uuid, Arc<Mutex<()>>>,
     wake: Wake,
 }
@@ -113,9 +114,5 @@ impl Payments {
     /// `POST /webhooks/payments/{provider}` and `GET /payments/{paymentId}/qr.svg`, for the public port.
     pub fn public_routes(&self) -> axum::Router {
         webhook::routes(self.clone())
-    }
-
-    fn turn(&self, payment_id: Uuid) -> Arc<Mutex<()>> {
-        self.turns.get_with(payment_id, Arc::default)
     }
 }

@@ -1,6 +1,7 @@
 //! Asking the provider and believing it: placing orders, looking at them, closing them. Every look ends in [`Books::apply`], so
 //! webhooks, polls and answers to our own calls may come twice, late and in any order.
 
+use berth_kernel::failpoint;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use uuid::Uuid;
@@ -9,6 +10,7 @@ use crate::{
     Payments,
     error::{Error, chain},
     payment::{Payment, Status},
+    payments::PATIENCE,
     provider::{Charge, ProviderError, Sighting, Truth},
     store,
 };
@@ -28,8 +30,13 @@ impl Payments {
         let mut payment = payment;
         while payment.attempt <= MAX_ATTEMPTS {
             let answer = self.provider.charge(&self.charge_of(&payment)?).await;
+            failpoint::at("payment.order.placed");
             match answer {
-                Ok(sighting) => return self.placed(payment, sighting).await,
+                Ok(sighting) => {
+                    let placed = self.apply(payment.id, payment.order_id(), sighting, "").await;
+                    failpoint::at("payment.order.recorded");
+                    return placed;
+                }
                 Err(ProviderError::Refused(why)) => return self.give_up(payment.id, Status::Failed, why).await,
                 Err(ProviderError::Duplicate) => match self.recover(payment).await? {
                     Recovered::Known(known) => return Ok(known),
@@ -53,22 +60,13 @@ impl Payments {
         })
     }
 
-    /// Records the answer to a charge, unless this attempt was given up meanwhile.
-    async fn placed(&self, payment: Payment, sighting: Sighting) -> Result<Payment, Error> {
-        let now = store::payment::find(self.deps.db.read(), payment.id).await?.ok_or(Error::NotFound)?;
-        if now.attempt != payment.attempt {
-            return Ok(now);
-        }
-        self.apply(payment.id, sighting, "").await
-    }
-
     /// The order is there, so the answer to its charge was lost. When a look does not tell the QR code either, nobody has
     /// seen it: the order is closed and the next attempt gets a new one.
     async fn recover(&self, payment: Payment) -> Result<Recovered, Error> {
         let sighting = self.provider.status(&payment.order_id()).await?;
         let waits = matches!(sighting.truth, Truth::Pending | Truth::Cancelled | Truth::Expired);
         if !waits || sighting.qris_payload.is_some() || self.deps.clock.now() >= payment.expires_at {
-            return Ok(Recovered::Known(self.apply(payment.id, sighting, "").await?));
+            return Ok(Recovered::Known(self.apply(payment.id, payment.order_id(), sighting, "").await?));
         }
         let lost_order = payment.order_id();
         let Some(next) = self.next_attempt(payment.clone()).await? else {
@@ -100,11 +98,18 @@ impl Payments {
         }
     }
 
-    /// Applies a look in a transaction of its own, and wakes who waits for the news.
-    pub(crate) async fn apply(&self, id: Uuid, sighting: Sighting, note: &'static str) -> Result<Payment, Error> {
+    /// Applies a look at an order in a transaction of its own, and wakes who waits for the news.
+    pub(crate) async fn apply(
+        &self,
+        id: Uuid,
+        order_id: String,
+        sighting: Sighting,
+        note: &'static str,
+    ) -> Result<Payment, Error> {
         for _ in 0..RACES {
-            let (books, sighting) = (self.books.clone(), sighting.clone());
-            let applied = self.deps.db.write(move |tx| Box::pin(async move { books.apply(tx, id, &sighting, note).await }));
+            let (books, order_id, sighting) = (self.books.clone(), order_id.clone(), sighting.clone());
+            let applied =
+                self.deps.db.write(move |tx| Box::pin(async move { books.apply(tx, id, &order_id, &sighting, note).await }));
             match applied.await {
                 Err(Error::Raced | Error::Taken) => {}
                 Err(error) => return Err(error),
@@ -177,8 +182,7 @@ impl Payments {
         if !ours.await? {
             return Ok(());
         }
-        let turn = self.turn(payment.id);
-        let _turn = turn.lock().await;
+        let Some(_turn) = self.turn(payment.id, PATIENCE).await? else { return Ok(()) };
         let Some(payment) = store::payment::find(self.deps.db.read(), payment.id).await? else { return Ok(()) };
         self.look(payment).await.map(|_| ())
     }
@@ -201,7 +205,7 @@ impl Payments {
             return self.place(payment).await;
         }
         match self.provider.status(&payment.order_id()).await {
-            Ok(sighting) => self.apply(payment.id, sighting, "").await,
+            Ok(sighting) => self.apply(payment.id, payment.order_id(), sighting, "").await,
             Err(ProviderError::NotFound) if payment.status == Status::Created => {
                 self.give_up(payment.id, Status::Expired, "the provider was not reached in time".to_owned()).await
             }
@@ -211,10 +215,12 @@ impl Payments {
 
     /// Closes the order and then looks: if it was paid in between, the money counts.
     async fn close_at_provider(&self, payment: Payment) -> Result<Payment, Error> {
-        match self.provider.cancel(&payment.order_id()).await {
+        let answer = self.provider.cancel(&payment.order_id()).await;
+        failpoint::at("payment.close.answered");
+        match answer {
             Ok(()) | Err(ProviderError::Refused(_) | ProviderError::Duplicate) => {
                 let sighting = self.provider.status(&payment.order_id()).await?;
-                self.apply(payment.id, sighting, "the booking ended").await
+                self.apply(payment.id, payment.order_id(), sighting, "the booking ended").await
             }
             Err(ProviderError::NotFound) => self.give_up(payment.id, Status::Cancelled, "the booking ended".to_owned()).await,
             Err(error) => Err(error.into()),

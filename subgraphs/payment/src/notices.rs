@@ -1,5 +1,6 @@
 //! Webhooks: proven, written down, answered; then worked on. A notice never says what happened, it says where to look.
 
+use berth_kernel::failpoint;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, stream};
 use sha2::{Digest, Sha256};
@@ -10,7 +11,7 @@ use crate::{
     error::{Error, chain},
     looks::{AT_ONCE, BATCH},
     payment::read_order_id,
-    provider::{NoticeError, Sighting, Truth},
+    provider::NoticeError,
     sabotage,
     store::{self, notice::Due},
 };
@@ -77,6 +78,7 @@ impl Payments {
             .db
             .write(move |tx| Box::pin(async move { store::notice::insert(tx, &received).await.map_err(Error::from) }));
         let fresh = inserted.await?;
+        failpoint::at("payment.notice.stored");
         self.wake.notices.notify_one();
         Ok(if fresh { Receipt::Accepted } else { Receipt::Duplicate })
     }
@@ -120,13 +122,14 @@ impl Payments {
         if !ours.await? {
             return Ok(());
         }
+        failpoint::at("payment.notice.claimed");
         if sabotage::acks_early() {
             self.finish_notice(notice.id).await?;
         }
         let sighting = self.provider.status(&notice.order_id).await?;
-        if !self.is_stale(&notice, &sighting).await? {
-            self.apply(notice.payment_id, sighting, "").await?;
-        }
+        failpoint::at("payment.notice.looked");
+        self.apply(notice.payment_id, notice.order_id, sighting, "").await?;
+        failpoint::at("payment.notice.applied");
         // Applying twice is harmless, so a death between these two writes is as well.
         self.finish_notice(notice.id).await
     }
@@ -134,12 +137,6 @@ impl Payments {
     /// Longer than a call to the provider can take, so that nobody else picks the notice up meanwhile.
     fn lease(&self) -> TimeDelta {
         TimeDelta::from_std(self.config.provider_timeout * 2).unwrap_or(TimeDelta::minutes(1))
-    }
-
-    /// An order that was abandoned for a newer attempt says nothing about the payment, except that money came.
-    async fn is_stale(&self, notice: &Due, sighting: &Sighting) -> Result<bool, Error> {
-        let Some(payment) = store::payment::find(self.deps.db.read(), notice.payment_id).await? else { return Ok(true) };
-        Ok(payment.order_id() != notice.order_id && sighting.truth != Truth::Settled)
     }
 
     async fn finish_notice(&self, id: Uuid) -> Result<(), Error> {
@@ -158,6 +155,7 @@ impl Payments {
         let forgotten = self.deps.db.write(move |tx| {
             Box::pin(async move {
                 berth_kernel::idempotency::forget_expired(tx, &clock).await?;
+                store::turn::delete_ended(tx).await?;
                 store::notice::delete_done(tx, before).await.map_err(Error::from)
             })
         });

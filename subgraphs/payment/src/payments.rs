@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use berth_contracts::{Currency, peer::Payable};
 use berth_kernel::{
+    failpoint,
     graphql::RefusalText,
     idempotency::{self, Call, MAX_KEY_CHARS, Seen},
 };
@@ -21,7 +22,7 @@ use crate::{
 /// How long a repeat of createPayment is recognised.
 const KEEP: TimeDelta = TimeDelta::days(7);
 /// How long a repeat waits for the first request before it is told to come back.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 const PAYABLE: &str = "PENDING_PAYMENT";
 /// Bookings in these states have had their money.
 const PAID_STATUSES: [&str; 5] = ["CONFIRMING", "CONFIRMED", "REFUND_PENDING", "REFUNDED", "PARTIALLY_REFUNDED"];
@@ -86,6 +87,7 @@ impl Payments {
         self.refuse_unpayable(&payable).await?;
         let started = self.booking.payment_started(wish.booking_id).await?;
         let payment = self.draft(&wish, &started)?;
+        failpoint::at("payment.create.begun");
         let (books, clock) = (self.books.clone(), self.deps.clock.clone());
         let recorded = self.deps.db.write(move |tx| {
             Box::pin(async move {
@@ -97,10 +99,13 @@ impl Payments {
                 refuse_second(others)?;
                 store::payment::insert(tx, &payment).await?;
                 books.announce(tx, &payment, "").await?;
+                failpoint::at("payment.create.written");
                 Ok(payment.id)
             })
         });
-        match recorded.await {
+        let recorded = recorded.await;
+        failpoint::at("payment.create.recorded");
+        match recorded {
             // Two keys raced for one booking on PostgreSQL; the index let one through.
             Err(Error::Taken) => Err(self.open_payment(wish.booking_id).await?),
             other => other,
@@ -164,8 +169,7 @@ impl Payments {
     /// The payment once the provider knows it. Waits its turn, so that repeats see what the first request reached.
     async fn ordered(&self, id: Uuid) -> Result<Payment, Error> {
         self.deps.outbox.wake();
-        let turn = self.turn(id);
-        let Ok(_turn) = tokio::time::timeout(PATIENCE, turn.lock()).await else { return Err(Refusal::InProgress.into()) };
+        let Some(_turn) = self.turn(id, PATIENCE).await? else { return Err(Refusal::InProgress.into()) };
         let payment = store::payment::find(self.deps.db.read(), id).await?.ok_or(Error::NotFound)?;
         if payment.status != Status::Created {
             return if payment.status == Status::Failed {

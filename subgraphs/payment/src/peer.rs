@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use berth_contracts::peer::{PaymentCopy, PaymentPeer, PeerError, PeerResult, RefundState};
+use berth_kernel::failpoint;
 use uuid::Uuid;
 
 use crate::{
@@ -47,6 +48,7 @@ impl PaymentPeer for Payments {
             Box::pin(async move { store::payment::mark_closing(tx, booking_id, now).await.map_err(Error::from) })
         });
         marked.await.map_err(|error| for_peer(&error))?;
+        failpoint::at("payment.close.marked");
         self.wake.looks.notify_one();
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Giving money back: asked for once, told to the provider until it answers, never twice.
 
+use berth_kernel::failpoint;
 use chrono::TimeDelta;
 use futures_util::{StreamExt, stream};
 use uuid::Uuid;
@@ -47,7 +48,9 @@ impl Payments {
                 Ok(refund.status)
             })
         });
-        requested.await
+        let requested = requested.await;
+        failpoint::at("payment.refund.requested");
+        requested
     }
 
     /// Tells the provider of every refund that waits.
@@ -75,13 +78,16 @@ impl Payments {
         if !ours.await? {
             return Ok(());
         }
+        failpoint::at("payment.refund.submitted");
         let Some(payment) = store::payment::find(self.deps.db.read(), refund.payment_id).await? else { return Ok(()) };
         let order = order_of(&payment, &refund)?;
         // After a lost answer, look before asking again.
         if refund.attempts > 0 && self.was_done(&payment, &order).await? {
             return self.done(payment.id, order).await;
         }
-        match self.provider.refund(&payment.order_id(), &order).await {
+        let answer = self.provider.refund(&payment.order_id(), &order).await;
+        failpoint::at("payment.refund.answered");
+        match answer {
             Err(ProviderError::Refused(why)) if !self.was_done(&payment, &order).await? => self.refused(refund, why).await,
             Err(ProviderError::Duplicate) if !self.was_done(&payment, &order).await? => Err(ProviderError::Duplicate.into()),
             Ok(()) | Err(ProviderError::Refused(_) | ProviderError::Duplicate) => self.done(payment.id, order).await,
@@ -103,7 +109,9 @@ impl Payments {
             qris_payload: None,
             refunds: vec![SeenRefund { key: order.key, amount: order.amount }],
         };
-        self.apply(payment_id, sighting, "").await.map(|_| ())
+        self.apply(payment_id, payment.order_id(), sighting, "").await?;
+        failpoint::at("payment.refund.recorded");
+        Ok(())
     }
 
     async fn refused(&self, refund: Refund, why: String) -> Result<(), Error> {
@@ -136,11 +144,14 @@ fn left(payment: &Payment, refunds: &[Refund]) -> i64 {
 
 /// What there is to answer without a new refund.
 fn answer(payment: &Payment, refunds: &[Refund], reason: &str) -> Result<Option<refund::Status>, Error> {
+    // What the provider refused may have been given back there by hand since.
+    if payment.status == Status::Refunded {
+        return Ok(Some(refund::Status::Succeeded));
+    }
     if let Some(known) = refunds.iter().find(|refund| refund.reason == reason) {
         return Ok(Some(known.status));
     }
     match payment.status {
-        Status::Refunded => Ok(Some(refund::Status::Succeeded)),
         Status::Paid | Status::PartiallyRefunded if left(payment, refunds) > 0 => Ok(None),
         Status::Paid | Status::PartiallyRefunded => Ok(Some(refund::Status::Submitted)),
         _ => Err(Error::NotFound),

@@ -5,6 +5,7 @@ pub mod ledger;
 pub mod notice;
 pub mod payment;
 pub mod refund;
+pub mod turn;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{DbErr, QueryResult};

@@ -14,7 +14,7 @@ use berth_kernel::{
     auth::{SignKey, SignedIn, Viewer},
     bus::Bus,
     clock::Clock,
-    db::Db,
+    db::{Db, sql},
     mail::{Caught, Mail},
     outbox,
     seal::Sealer,
@@ -22,6 +22,7 @@ use berth_kernel::{
 };
 use berth_migrations::BookingMigrator;
 use chrono::TimeDelta;
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -70,6 +71,32 @@ impl World {
         let peers = (Arc::clone(&self.inventory), Arc::clone(&self.payments), Arc::clone(&self.users));
         self.bookings = wire(&self.deps, &self.key, &peers);
         (self.schema, self.prepare) = (self.bookings.schema(), self.bookings.prepare());
+    }
+
+    /// A service of another process over the same database. SQLite has one process, so there it shares the connections.
+    pub async fn another_process(&self) -> Bookings {
+        let peers = (Arc::clone(&self.inventory), Arc::clone(&self.payments), Arc::clone(&self.users));
+        let deps = match std::env::var("BERTH_TEST_POSTGRES_URL") {
+            Ok(_) => open(self.folder.path(), &self.schema_name, &self.clock, &self.mail).await,
+            Err(_) => self.deps.clone(),
+        };
+        wire(&deps, &self.key, &peers)
+    }
+
+    /// How often a booking's row was changed.
+    pub async fn revision(&self, key: Uuid) -> i64 {
+        self.number("SELECT revision AS number FROM booking WHERE id = $1", vec![key.into()]).await
+    }
+
+    /// How many rows a table has.
+    pub async fn rows(&self, table: &str) -> i64 {
+        self.number(&format!("SELECT COUNT(*) AS number FROM {table}"), Vec::new()).await
+    }
+
+    async fn number(&self, text: &str, values: Vec<sea_orm::Value>) -> i64 {
+        let read = self.deps.db.read();
+        let row = read.query_one_raw(sql(read, text, values)).await.expect("reads").expect("a row");
+        row.try_get("", "number").expect("a number")
     }
 
     pub fn peer(&self) -> Arc<dyn BookingPeer> {

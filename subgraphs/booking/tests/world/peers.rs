@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use async_trait::async_trait;
@@ -182,7 +182,7 @@ impl InventoryPeer for Inventory {
             if held.copy.state == HoldState::Committed {
                 return Ok(CommitOutcome::Committed);
             }
-            if held.taken && held.copy.state != HoldState::Active {
+            if held.copy.state == HoldState::Released || (held.taken && held.copy.state != HoldState::Active) {
                 return Ok(CommitOutcome::Gone);
             }
             held.copy.state = HoldState::Committed;
@@ -196,6 +196,14 @@ impl InventoryPeer for Inventory {
             if held.copy.state != HoldState::Committed {
                 held.copy.state = HoldState::Released;
             }
+            Ok(())
+        })
+    }
+
+    async fn give_back(&self, hold_id: Uuid, booking_id: Uuid) -> PeerResult<()> {
+        self.with(hold_id, |held| {
+            assert_eq!(held.tied, Some(booking_id));
+            held.copy.state = HoldState::Released;
             Ok(())
         })
     }
@@ -223,6 +231,8 @@ pub struct Payments {
     pub faults: Faults,
     /// So many refunds are still pending when asked for.
     pub slow_refunds: AtomicU32,
+    /// The provider refuses every refund for good.
+    pub keeps_money: AtomicBool,
 }
 
 impl Payments {
@@ -271,6 +281,9 @@ impl PaymentPeer for Payments {
         self.faults.before()?;
         if take(&self.slow_refunds) {
             return Ok(RefundState::Pending);
+        }
+        if self.keeps_money.load(Ordering::SeqCst) {
+            return Ok(RefundState::Failed);
         }
         self.change(payment_id, |payment| {
             if payment.status == "PAID" {

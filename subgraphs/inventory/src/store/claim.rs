@@ -147,7 +147,21 @@ pub async fn free(tx: &Tx, block: &Block, hold_id: Uuid) -> Result<Vec<(u16, u16
     let (within, mut values) = within(block, 2);
     values.splice(0..0, [hold_id.into()]);
     let text = format!("DELETE FROM seat_claim WHERE hold_id = $1 AND state = 0 AND {within} RETURNING spot_no, leg_no");
-    let rows = tx.query_all_raw(sql(tx, &text, values)).await?;
+    freed(tx, &text, values).await
+}
+
+/// Frees the claims of a block that were sold to the booking. Answers seat and leg of each.
+pub async fn unsell(tx: &Tx, block: &Block, hold_id: Uuid, booking_id: Uuid) -> Result<Vec<(u16, u16)>, DbErr> {
+    let (within, mut values) = within(block, 3);
+    values.splice(0..0, [hold_id.into(), booking_id.into()]);
+    let text = format!(
+        "DELETE FROM seat_claim WHERE hold_id = $1 AND booking_id = $2 AND state = 1 AND {within} RETURNING spot_no, leg_no"
+    );
+    freed(tx, &text, values).await
+}
+
+async fn freed(tx: &Tx, text: &str, values: Vec<Value>) -> Result<Vec<(u16, u16)>, DbErr> {
+    let rows = tx.query_all_raw(sql(tx, text, values)).await?;
     let mut freed =
         rows.iter().map(|row| Ok((small(row, "spot_no")?, small(row, "leg_no")?))).collect::<Result<Vec<_>, DbErr>>()?;
     freed.sort_unstable();

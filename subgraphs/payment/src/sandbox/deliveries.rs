@@ -12,6 +12,8 @@ use super::{
 /// Pauses before the repeats; after the last one the sandbox gives up. Midtrans waits minutes to hours instead.
 const PAUSES_SECS: [i64; 6] = [1, 2, 5, 15, 60, 120];
 const AT_ONCE: usize = 8;
+/// Longer than sending takes, so that no other process sends it meanwhile.
+const LEASE: TimeDelta = TimeDelta::seconds(15);
 
 /// How often Midtrans repeats after an answer like this.
 const fn repeats(http_status: Option<u16>) -> usize {
@@ -39,7 +41,15 @@ impl Sandbox {
     }
 
     async fn deliver(&self, notification: Notification) -> Result<(), Error> {
-        let request = self.http.post(&*self.notification_url).header(CONTENT_TYPE, "application/json").body(notification.body);
+        let (claimed, again_at) = (notification.clone(), self.clock.now() + LEASE);
+        let ours = self.db.write(move |tx| {
+            Box::pin(async move { store::claim_notification(tx, &claimed, again_at).await.map_err(Error::from) })
+        });
+        if !ours.await? {
+            return Ok(());
+        }
+        let body = notification.body.clone();
+        let request = self.http.post(&*self.notification_url).header(CONTENT_TYPE, "application/json").body(body);
         let http_status = request.send().await.ok().map(|response| response.status().as_u16());
         let attempt = usize::try_from(notification.attempts).unwrap_or(usize::MAX);
         let pause = PAUSES_SECS.get(attempt).filter(|_| attempt < repeats(http_status));
@@ -47,9 +57,9 @@ impl Sandbox {
         if !matches!(http_status, Some(200..=299)) {
             tracing::warn!(notification.id = %notification.id, http.status = http_status, attempt, "sandbox.notification.not_taken");
         }
-        let id = notification.id;
-        let marked =
-            self.db.write(move |tx| Box::pin(async move { store::mark_sent(tx, id, again_at).await.map_err(Error::from) }));
+        let marked = self
+            .db
+            .write(move |tx| Box::pin(async move { store::mark_sent(tx, &notification, again_at).await.map_err(Error::from) }));
         marked.await
     }
 }

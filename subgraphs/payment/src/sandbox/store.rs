@@ -147,10 +147,27 @@ pub async fn list_due_notifications(connection: &impl ConnectionTrait, now: Date
     rows.iter().map(notification).collect()
 }
 
-/// What becomes of a notification after it was sent: again at an instant, or never.
-pub async fn mark_sent(connection: &impl ConnectionTrait, id: Uuid, again_at: Option<DateTime<Utc>>) -> Result<(), DbErr> {
-    let text = "UPDATE sandbox_notification SET attempts = attempts + 1, next_attempt_at_ms = $1 WHERE id = $2";
-    let values: [Value; 2] = [again_at.map(|at| at.timestamp_millis()).into(), id.into()];
+/// Takes a notification for sending; it is sent again at `again_at` if nothing comes of it. `false`: another process took it.
+pub async fn claim_notification(
+    connection: &impl ConnectionTrait,
+    due: &Notification,
+    again_at: DateTime<Utc>,
+) -> Result<bool, DbErr> {
+    let text = "UPDATE sandbox_notification SET attempts = attempts + 1, next_attempt_at_ms = $1 \
+                WHERE id = $2 AND attempts = $3 AND next_attempt_at_ms IS NOT NULL";
+    let values: [Value; 3] = [again_at.timestamp_millis().into(), due.id.into(), due.attempts.into()];
+    Ok(connection.execute_raw(sql(connection, text, values)).await?.rows_affected() == 1)
+}
+
+/// What becomes of a claimed notification after it was sent: again at an instant, or never. Nothing, when somebody asked for it
+/// anew meanwhile.
+pub async fn mark_sent(
+    connection: &impl ConnectionTrait,
+    sent: &Notification,
+    again_at: Option<DateTime<Utc>>,
+) -> Result<(), DbErr> {
+    let text = "UPDATE sandbox_notification SET next_attempt_at_ms = $1 WHERE id = $2 AND attempts = $3";
+    let values: [Value; 3] = [again_at.map(|at| at.timestamp_millis()).into(), sent.id.into(), (sent.attempts + 1).into()];
     connection.execute_raw(sql(connection, text, values)).await.map(|_| ())
 }
 

@@ -4,6 +4,7 @@
 
 mod create;
 mod faults;
+mod fleet;
 mod journey;
 mod refunds;
 mod webhooks;

@@ -19,7 +19,7 @@ use berth_kernel::{
     auth::{SignedIn, Viewer},
     bus::Bus,
     clock::Clock,
-    db::Db,
+    db::{Db, now_ms, sql},
     mail::Mail,
     seal::Sealer,
 };
@@ -32,6 +32,7 @@ use berth_payment::{
     },
 };
 use chrono::TimeDelta;
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -149,7 +150,9 @@ pub struct World {
     pub user_id: Uuid,
     schema: PaymentSchema,
     config: PaymentConfig,
-    _dir: TempDir,
+    schema_name: String,
+    sandbox_db: Db,
+    dir: TempDir,
 }
 
 impl Drop for World {
@@ -178,9 +181,9 @@ fn config(provider_url: &str, public: &str, plan: &Plan) -> PaymentConfig {
 }
 
 /// SQLite, or a schema of its own on the PostgreSQL of `BERTH_TEST_POSTGRES_URL`.
-async fn database(dir: &TempDir, clock: &Clock) -> Db {
+async fn database(dir: &TempDir, schema_name: &str) -> Db {
     match std::env::var("BERTH_TEST_POSTGRES_URL") {
-        Ok(url) => Db::open_postgres(&url, &format!("payment_{}", clock.new_key().simple()), 5).await.unwrap(),
+        Ok(url) => Db::open_postgres(&url, schema_name, 5).await.unwrap(),
         Err(_) => Db::open_sqlite(&dir.path().join("payment.sqlite")).await.unwrap(),
     }
 }
@@ -193,7 +196,8 @@ impl World {
     pub async fn with(plan: Plan) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (clock, cancel) = (Clock::system(), CancellationToken::new());
-        let db = database(&dir, &clock).await;
+        let schema_name = format!("payment_{}", clock.new_key().simple());
+        let db = database(&dir, &schema_name).await;
         db.migrate::<PaymentMigrator>().await.unwrap();
         let sandbox_db = Db::open_sqlite(&dir.path().join("sandbox.sqlite")).await.unwrap();
         sandbox_db.migrate::<SandboxMigrator>().await.unwrap();
@@ -205,7 +209,7 @@ impl World {
         let public = format!("http://{}", public_port.local_addr().unwrap());
         let hook =
             if plan.webhooks { format!("{public}/webhooks/payments/sandbox") } else { "http://127.0.0.1:9/blocked".to_owned() };
-        let sandbox = Sandbox::new(sandbox_db, clock.clone(), SERVER_KEY, &hook).unwrap();
+        let sandbox = Sandbox::new(sandbox_db.clone(), clock.clone(), SERVER_KEY, &hook).unwrap();
         let config = config(&provider_url, &public, &plan);
         let line = Arc::new(Line { real: Midtrans::new(&config).unwrap(), faults: Mutex::default() });
         let bookings = Arc::new(Bookings::default());
@@ -219,7 +223,47 @@ impl World {
         }
         let (schema, user_id) = (payments.schema(), clock.new_key());
         let http = reqwest::Client::builder().tls_certs_only([]).build().unwrap();
-        Self { payments, bookings, line, clock, deps, public, http, user_id, schema, config, _dir: dir }
+        Self { payments, bookings, line, clock, deps, public, http, user_id, schema, config, schema_name, sandbox_db, dir }
+    }
+
+    /// The service of another process over the same database: connections and queues of its own.
+    pub async fn another_process(&self) -> Payments {
+        let deps = Deps { db: database(&self.dir, &self.schema_name).await, ..self.deps.clone() };
+        Payments::with_provider(deps, self.config.clone(), self.bookings.clone(), self.line.clone())
+    }
+
+    /// createPayment as the world's user, by another process's schema; `None`: by this one's.
+    pub async fn create_at(&self, schema: Option<&PaymentSchema>, input: Value) -> Value {
+        let request = self.request(self.viewer(self.user_id), CREATE, json!({ "input": input }));
+        let answer = serde_json::to_value(schema.unwrap_or(&self.schema).execute(request).await).unwrap();
+        assert!(answer.get("errors").is_none(), "{answer}");
+        answer["data"]["createPayment"].clone()
+    }
+
+    /// Every order of a payment at the provider, with its status there.
+    pub async fn orders_of(&self, id: &str) -> Vec<(String, String)> {
+        let read = self.sandbox_db.read();
+        let text = "SELECT order_id, status FROM sandbox_transaction WHERE order_id = $1 OR order_id LIKE $2";
+        let rows = read.query_all_raw(sql(read, text, [id.into(), format!("{id}-%").into()])).await.unwrap();
+        rows.iter().map(|row| (row.try_get("", "order_id").unwrap(), row.try_get("", "status").unwrap())).collect()
+    }
+
+    /// The key of a booking's only payment.
+    pub async fn payment_of(&self, booking_id: Uuid) -> Uuid {
+        self.payments.peer().payments(booking_id).await.unwrap()[0].payment_id
+    }
+
+    /// A process takes a payment's turn and dies.
+    pub async fn leave_turn(&self, payment_id: Uuid, lease_ms: i64) {
+        let holder = self.clock.new_key();
+        let write = self.deps.db.write(move |tx| {
+            Box::pin(async move {
+                let text =
+                    format!("INSERT INTO payment_turn (payment_id, holder, until_ms) VALUES ($1, $2, {} + $3)", now_ms(tx));
+                tx.execute_raw(sql(tx, &text, [payment_id.into(), holder.into(), lease_ms.into()])).await.map(|_| ())
+            })
+        });
+        write.await.unwrap() as ()
     }
 
     /// The service anew over the same database, as after a restart.
