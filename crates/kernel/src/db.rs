@@ -4,7 +4,14 @@
 //! transaction, and answers all of them after the one commit: one disk flush serves many writes (group commit).
 //! A write runs to its end even when its caller goes away. On PostgreSQL each write is a transaction of its own.
 
-use std::{future::Future, panic::AssertUnwindSafe, path::Path, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::FutureExt;
 use sea_orm::{
@@ -13,6 +20,8 @@ use sea_orm::{
 };
 use sea_orm_migration::MigratorTrait;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::metrics;
 
 /// The handle a write works on.
 pub type Tx = DatabaseTransaction;
@@ -108,6 +117,7 @@ impl Db {
         T: Send + 'static,
         E: From<DbErr> + Send + 'static,
     {
+        let started = Instant::now();
         let (answer, answered) = oneshot::channel();
         let job: Box<dyn Job> = Box::new(Task { work, answer });
         match &self.writer {
@@ -117,7 +127,9 @@ impl Db {
                 tokio::spawn(async move { run_alone(&pool, TransactionOptions::default(), job).await });
             }
         }
-        answered.await.map_err(|_| stopped())?
+        let done = answered.await.map_err(|_| stopped())?;
+        metrics::wrote(started.elapsed());
+        done
     }
 }
 

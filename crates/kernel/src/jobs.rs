@@ -1,9 +1,15 @@
 //! Background work: a loop that runs at an interval, or at once when woken, until cancelled.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+
+use crate::metrics;
 
 /// Runs `work` every `interval` and whenever `wake` is notified. The batch in hand is finished before the loop ends.
 pub fn every<F, Fut, E>(
@@ -20,9 +26,7 @@ where
 {
     tokio::spawn(async move {
         while !cancel.is_cancelled() {
-            if let Err(error) = work().await {
-                tracing::error!(job = name, error = %error, "job.failed");
-            }
+            run(name, work()).await;
             tokio::select! {
                 () = cancel.cancelled() => {}
                 () = wake.notified() => {}
@@ -30,4 +34,13 @@ where
             }
         }
     })
+}
+
+async fn run<E: std::fmt::Display>(name: &'static str, work: impl Future<Output = Result<(), E>>) {
+    let started = Instant::now();
+    let done = work.await;
+    metrics::job_ran(name, done.is_ok(), started.elapsed());
+    if let Err(error) = done {
+        tracing::error!(job = name, error = %error, "job.failed");
+    }
 }

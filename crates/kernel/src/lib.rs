@@ -6,7 +6,8 @@
 //! * [`auth`]: access tokens and the viewer; [`seal`]: encryption at rest and keyed hashes
 //! * [`graphql`]: shared types, refusals, paging, SDL; [`server`]: the door of a subgraph
 //! * [`mail`]: letters queued in a transaction, sent by SMTP or caught
-//! * [`clock`], [`random`]: the only sources of time and randomness; [`jobs`], [`metrics`], [`failpoint`]
+//! * [`telemetry`], [`metrics`]: logs, traces and counters; [`jobs`]; [`failpoint`]
+//! * [`clock`], [`random`]: the only sources of time and randomness
 
 pub mod auth;
 pub mod bus;
@@ -22,6 +23,7 @@ pub mod outbox;
 pub mod random;
 pub mod seal;
 pub mod server;
+pub mod telemetry;
 
 use std::sync::Arc;
 

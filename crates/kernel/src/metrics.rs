@@ -1,26 +1,58 @@
-//! Prometheus metrics of this process, read at `/metrics`.
+//! Prometheus metrics of this process, read at `/metrics`. docs/OPERATIONS.md lists them all; a test keeps it so.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use parking_lot::Mutex;
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
 
+/// Upper bounds of durations, from half a millisecond to ten seconds.
+const DURATIONS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+static UP: LazyLock<IntGauge> = LazyLock::new(|| gauge("berth_up", "1: the process answers"));
 static REFUSALS: LazyLock<IntCounterVec> = LazyLock::new(|| counters("berth_refusals_total", "Refusals by code", &["code"]));
-static EVENTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+static TRANSITIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counters("berth_transitions_total", "Things that changed their state, by noun and new state", &["noun", "state"])
 });
+static IN_STATE: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauges("berth_in_state", "How many things are in a state now, by noun", &["noun", "state"]));
+static HOLDS: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counters("berth_holds_total", "Requests for a hold, by outcome", &["outcome"]));
+static CLAIMS: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counters("berth_claims_total", "Rows of seat and leg asked for, by outcome", &["outcome"]));
+static HTTP: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counters("berth_http_requests_total", "Answered requests, by role and status", &["role", "status"]));
+static HTTP_SECONDS: LazyLock<HistogramVec> =
+    LazyLock::new(|| durations("berth_http_request_duration_seconds", "Time to answer a request", &["role"]));
+static PEER: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counters("berth_peer_calls_total", "Calls to another service, by outcome", &["callee", "outcome"]));
+static PEER_SECONDS: LazyLock<HistogramVec> =
+    LazyLock::new(|| durations("berth_peer_call_duration_seconds", "Time of a call to another service", &["callee"]));
+static JOBS: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counters("berth_jobs_total", "Runs of background work, by outcome", &["job", "outcome"]));
+static JOB_SECONDS: LazyLock<HistogramVec> =
+    LazyLock::new(|| durations("berth_job_duration_seconds", "Time of a run of background work", &["job"]));
+static OUTBOX_ROWS: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauges("berth_outbox_pending_rows", "Events that are not delivered yet", &["service"]));
+static OUTBOX_AGE: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauges("berth_outbox_oldest_seconds", "Age of the oldest event that is not delivered yet", &["service"]));
+static POOL: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauges("berth_database_connections", "Connections of a pool, by what they do", &["service", "state"]));
+static WRITE_SECONDS: LazyLock<HistogramVec> =
+    LazyLock::new(|| durations("berth_database_write_duration_seconds", "Time of a write, with its wait for a connection", &[]));
 /// Live subscribers of seat availability.
 pub static SUBSCRIBERS: LazyLock<IntGauge> =
     LazyLock::new(|| gauge("berth_seat_subscribers", "Live subscribers of seat availability"));
-/// Milliseconds from a seat's change to the moment its feed saw it.
-pub static FEED_DELAY_MS: LazyLock<Histogram> = LazyLock::new(|| {
-    let options = HistogramOpts::new("berth_feed_delay_ms", "Milliseconds from a seat's change to its feed")
-        .buckets(vec![1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 1000.0]);
-    let histogram = Histogram::with_opts(options).unwrap_or_else(|error| unreachable!("{error}"));
-    register(histogram.clone());
-    histogram
+/// Passwords that are being hashed or wait for it.
+pub static PASSWORDS: LazyLock<IntGauge> =
+    LazyLock::new(|| gauge("berth_password_queue", "Passwords that are being hashed or wait for it"));
+static FEED_DELAY: LazyLock<Histogram> = LazyLock::new(|| {
+    durations("berth_feed_delay_seconds", "From a seat's change to its live feed", &[]).with_label_values::<&str>(&[])
 });
+
+type Sampler = Box<dyn Fn() + Send>;
+static SAMPLERS: Mutex<Vec<Sampler>> = Mutex::new(Vec::new());
 
 /// Counts a refusal.
 pub fn refused(code: &str) {
@@ -29,14 +61,73 @@ pub fn refused(code: &str) {
 
 /// Counts that a thing (`hold`, `booking`, `payment`, `refund`, `ticket`) reached a state.
 pub fn reached(noun: &str, state: &str) {
-    EVENTS.with_label_values(&[noun, state]).inc();
+    TRANSITIONS.with_label_values(&[noun, state]).inc();
 }
 
-static UP: LazyLock<IntGauge> = LazyLock::new(|| gauge("berth_up", "1: the process answers"));
+/// Tells how many things of a noun are in a state now.
+pub fn in_state(noun: &str, state: &str, count: i64) {
+    IN_STATE.with_label_values(&[noun, state]).set(count);
+}
+
+/// Counts a request for a hold: `PLACED`, `REPEATED`, or why not.
+pub fn hold_asked(outcome: &str) {
+    HOLDS.with_label_values(&[outcome]).inc();
+}
+
+/// Counts rows of seat and leg that somebody asked for and got, or that somebody else had.
+pub fn claimed(rows: u64, got: bool) {
+    CLAIMS.with_label_values(&[if got { "claimed" } else { "conflict" }]).inc_by(rows);
+}
+
+/// Counts an answered request.
+pub fn answered(role: &str, status: u16, took: Duration) {
+    HTTP.with_label_values(&[role, status.to_string().as_str()]).inc();
+    HTTP_SECONDS.with_label_values(&[role]).observe(took.as_secs_f64());
+}
+
+/// Counts a call to another service: `ok`, `refused`, `failed`, `timeout`, `open` (not tried: the circuit is open).
+pub fn peer_called(callee: &str, outcome: &str, took: Duration) {
+    PEER.with_label_values(&[callee, outcome]).inc();
+    PEER_SECONDS.with_label_values(&[callee]).observe(took.as_secs_f64());
+}
+
+/// Counts a run of background work.
+pub fn job_ran(job: &str, is_ok: bool, took: Duration) {
+    JOBS.with_label_values(&[job, if is_ok { "ok" } else { "failed" }]).inc();
+    JOB_SECONDS.with_label_values(&[job]).observe(took.as_secs_f64());
+}
+
+/// Tells how far a service's outbox is behind.
+pub fn outbox_waits(service: &str, rows: i64, oldest: Duration) {
+    OUTBOX_ROWS.with_label_values(&[service]).set(rows);
+    OUTBOX_AGE.with_label_values(&[service]).set(i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
+}
+
+/// Tells how many connections of a service's pool work and how many rest.
+pub fn pool(service: &str, in_use: u32, idle: u32) {
+    POOL.with_label_values(&[service, "in_use"]).set(in_use.into());
+    POOL.with_label_values(&[service, "idle"]).set(idle.into());
+}
+
+/// Records a write to a database.
+pub fn wrote(took: Duration) {
+    WRITE_SECONDS.with_label_values::<&str>(&[]).observe(took.as_secs_f64());
+}
+
+/// Records the time from a seat's change to the moment its feed saw it.
+pub fn feed_saw(delay: Duration) {
+    FEED_DELAY.observe(delay.as_secs_f64());
+}
+
+/// Has `sample` run before each reading of the metrics, for what is looked up and not counted.
+pub fn before_reading(sample: impl Fn() + Send + 'static) {
+    SAMPLERS.lock().push(Box::new(sample));
+}
 
 /// All metrics in Prometheus's text format. Never empty: a process that has nothing to count yet is up.
 pub fn text() -> String {
     UP.set(1);
+    SAMPLERS.lock().iter().for_each(|sample| sample());
     TextEncoder::new().encode_to_string(&REGISTRY.gather()).unwrap_or_default()
 }
 
@@ -45,6 +136,19 @@ fn counters(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
     let counters = IntCounterVec::new(Opts::new(name, help), labels).unwrap_or_else(|error| unreachable!("{error}"));
     register(counters.clone());
     counters
+}
+
+fn durations(name: &str, help: &str, labels: &[&str]) -> HistogramVec {
+    let options = HistogramOpts::new(name, help).buckets(DURATIONS.to_vec());
+    let histograms = HistogramVec::new(options, labels).unwrap_or_else(|error| unreachable!("{error}"));
+    register(histograms.clone());
+    histograms
+}
+
+fn gauges(name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    let gauges = IntGaugeVec::new(Opts::new(name, help), labels).unwrap_or_else(|error| unreachable!("{error}"));
+    register(gauges.clone());
+    gauges
 }
 
 fn gauge(name: &str, help: &str) -> IntGauge {

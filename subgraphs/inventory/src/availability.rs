@@ -341,8 +341,8 @@ impl FeedTask {
                     Applied::Next => {
                         running.forget_snapshots();
                         let delay = self.shared.deps.clock.now() - envelope.at;
-                        #[expect(clippy::cast_precision_loss, reason = "milliseconds of a delay")]
-                        metrics::FEED_DELAY_MS.observe(delay.num_milliseconds() as f64);
+                        // A clock that was moved back is no delay.
+                        metrics::feed_saw(delay.to_std().unwrap_or_default());
                     }
                 }
                 Ok(())

@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::{
     catalogue::Catalogue,
     claim::{Block, Board},
+    counts,
     hold::{self, Hold, HoldPolicy, HoldStatus, Lost, Refusal, SeatRequest},
     placing::{Order, Placed, Waiting},
     seat_choice::Choice,
@@ -101,9 +102,14 @@ impl Holds {
         let wanted = match hold::check(&self.catalogue.now(), &self.policy, self.now(), &command.requests) {
             Ok(wanted) => wanted,
             // A repeat gets the first answer even when the same request would be refused by now.
-            Err(refusal) => return self.repeated(&call).await?.ok_or_else(|| refusal.into()),
+            Err(refusal) => {
+                counts::refused(&refusal);
+                return self.repeated(&call).await?.ok_or_else(|| refusal.into());
+            }
         };
-        match self.submit(Order { call, wanted }).await? {
+        let outcome = self.submit(Order { call, wanted }).await;
+        counts::asked(&outcome);
+        match outcome? {
             Placed::Before(id) => Ok(store::hold::find(self.deps.db.read(), id).await?.ok_or_else(gone)?),
             Placed::Now(hold) => {
                 failpoint::at("inventory.place.committed");

@@ -16,6 +16,7 @@ pub mod calendar;
 pub mod catalogue;
 pub mod claim;
 pub mod config;
+mod counts;
 pub mod demo;
 pub mod error;
 pub mod fare;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version, password_hash::SaltString};
-use berth_kernel::random;
+use berth_kernel::{metrics, random};
 use chrono::TimeDelta;
 use tokio::sync::Semaphore;
 
@@ -66,6 +66,7 @@ impl Hasher {
     ) -> Result<T, Error> {
         let busy = |_| Refusal::RateLimited { retry_after: TimeDelta::seconds(1) };
         let _place = self.queue.try_acquire().map_err(busy)?;
+        let _counted = Counted::new();
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|why| Error::library("hashing", &why))?;
         let argon = self.argon.clone();
         let task = tokio::task::spawn_blocking(move || {
@@ -74,6 +75,22 @@ impl Hasher {
             done
         });
         task.await.map_err(|why| Error::library("hashing", &why))?
+    }
+}
+
+/// Counts itself among the passwords at work while it lives.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        metrics::PASSWORDS.inc();
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        metrics::PASSWORDS.dec();
     }
 }
 
