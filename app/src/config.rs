@@ -5,11 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use figment::{
-    Figment,
-    providers::{Env, Format, Serialized, Toml},
-};
 use serde::{Deserialize, Serialize};
+
+use crate::role::{Role, Roles, Service};
+
+mod checks;
+mod variables;
 
 /// A reason not to start: which key, what is wrong, and what would be right. Exit code 78 (`EX_CONFIG`).
 #[derive(Debug, thiserror::Error)]
@@ -56,8 +57,52 @@ pub enum Transport {
 pub struct Config {
     /// Where databases, keys and caught mail live.
     pub data_dir: PathBuf,
-    /// Public address.
-    pub listen: SocketAddr,
+    /// What this process does, separated by commas: router, user, inventory, booking, payment, worker. Empty: everything.
+    pub roles: String,
+    /// Address of the front door; of the only role, in a process without the front door.
+    pub listen: Option<SocketAddr>,
+    /// Address of the router.
+    pub listen_router: Option<SocketAddr>,
+    /// Address of user.
+    pub listen_user: Option<SocketAddr>,
+    /// Address of inventory.
+    pub listen_inventory: Option<SocketAddr>,
+    /// Address of booking.
+    pub listen_booking: Option<SocketAddr>,
+    /// Address of payment.
+    pub listen_payment: Option<SocketAddr>,
+    /// Address of the worker.
+    pub listen_worker: Option<SocketAddr>,
+    /// Base URLs of user's replicas, separated by commas.
+    pub subgraph_user: Option<String>,
+    /// Base URLs of inventory's replicas.
+    pub subgraph_inventory: Option<String>,
+    /// Base URLs of booking's replicas.
+    pub subgraph_booking: Option<String>,
+    /// Base URLs of payment's replicas.
+    pub subgraph_payment: Option<String>,
+    /// PostgreSQL: each service has a schema of its name in it. Without it each service has a SQLite file.
+    pub database_url: Option<String>,
+    /// PostgreSQL of user alone.
+    pub database_url_user: Option<String>,
+    /// PostgreSQL of inventory alone.
+    pub database_url_inventory: Option<String>,
+    /// PostgreSQL of booking alone.
+    pub database_url_booking: Option<String>,
+    /// PostgreSQL of payment alone.
+    pub database_url_payment: Option<String>,
+    /// Connections of this process to each service's PostgreSQL.
+    pub database_max_connections: u32,
+    /// PostgreSQL gives a statement up after this time.
+    pub database_statement_timeout_ms: u64,
+    /// PostgreSQL gives waiting for a lock up after this time.
+    pub database_lock_timeout_ms: u64,
+    /// Redis: `redis://host:6379`. Without it events stay in the process.
+    pub redis_url: Option<String>,
+    /// Where the keys are; `keys` in the data directory when absent.
+    pub keys_dir: Option<PathBuf>,
+    /// Collector of traces (OTLP over HTTP): `http://collector:4318`. Without it none are sent.
+    pub otlp_url: Option<String>,
     /// How the public reaches it, for links in mails and QR codes; derived from `listen` when absent.
     pub public_url: Option<String>,
     /// For whom it runs.
@@ -70,6 +115,12 @@ pub struct Config {
     pub smtp_url: Option<String>,
     /// Sender of letters.
     pub mail_from: String,
+    /// Where caught letters are kept; `mail.jsonl` in the data directory when absent.
+    pub mail_file: Option<PathBuf>,
+    /// A file through which processes share a clock that was moved. Development only.
+    pub clock_file: Option<PathBuf>,
+    /// How far this process's clock is off. Development only.
+    pub clock_offset_secs: i64,
     /// Base URL of the payment provider (Midtrans Core API). Without it the sandbox plays the provider.
     pub provider_url: Option<String>,
     /// The provider's server key. Needed with `provider_url`.
@@ -95,13 +146,38 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("./data"),
-            listen: SocketAddr::from(([127, 0, 0, 1], 4000)),
+            roles: String::new(),
+            listen: None,
+            listen_router: None,
+            listen_user: None,
+            listen_inventory: None,
+            listen_booking: None,
+            listen_payment: None,
+            listen_worker: None,
+            subgraph_user: None,
+            subgraph_inventory: None,
+            subgraph_booking: None,
+            subgraph_payment: None,
+            database_url: None,
+            database_url_user: None,
+            database_url_inventory: None,
+            database_url_booking: None,
+            database_url_payment: None,
+            database_max_connections: 10,
+            database_statement_timeout_ms: 5_000,
+            database_lock_timeout_ms: 2_000,
+            redis_url: None,
+            keys_dir: None,
+            otlp_url: None,
             public_url: None,
             profile: Profile::Development,
             hold_ttl_secs: 900,
             hold_sweeper: true,
             smtp_url: None,
             mail_from: "Berth <no-reply@berth.example>".to_owned(),
+            mail_file: None,
+            clock_file: None,
+            clock_offset_secs: 0,
             provider_url: None,
             provider_server_key: None,
             payment_poll_secs: "60,120,300,600,1800".to_owned(),
@@ -136,62 +212,83 @@ pub struct Arguments {
     pub data_dir: Option<PathBuf>,
     /// `--listen`
     pub listen: Option<String>,
+    /// `--role`
+    pub roles: Vec<String>,
+    /// `--subgraph NAME=URL[,URL...]`
+    pub subgraphs: Vec<String>,
 }
 
-/// Variables that other parts read (tests, sabotage builds).
-const OTHERS: [&str; 1] = ["SABOTAGE"];
+impl Arguments {
+    /// Settings by key, as a configuration file would have them.
+    fn settings(&self) -> Result<Vec<(String, String)>, Refusal> {
+        let mut settings = Vec::new();
+        settings.extend(self.listen.clone().map(|listen| ("listen".to_owned(), listen)));
+        if !self.roles.is_empty() {
+            settings.push(("roles".to_owned(), self.roles.join(",")));
+        }
+        for subgraph in &self.subgraphs {
+            let named = subgraph.split_once('=');
+            let known = named.filter(|(name, _)| Service::ALL.iter().any(|service| service.name() == *name));
+            let (name, urls) = known.ok_or_else(|| {
+                Refusal::new("--subgraph", format!("{subgraph:?} names no service"), "--subgraph inventory=http://127.0.0.1:4102")
+            })?;
+            settings.push((format!("subgraph_{name}"), urls.to_owned()));
+        }
+        Ok(settings)
+    }
+}
 
 impl Config {
     /// Reads the effective configuration and checks it.
     pub fn load(arguments: &Arguments) -> Result<Self, Refusal> {
-        refuse_unknown_variables()?;
-        let data_dir = arguments.data_dir.clone().or_else(|| std::env::var_os("BERTH_DATA_DIR").map(PathBuf::from));
-        let file = data_dir.clone().unwrap_or_else(|| Self::default().data_dir).join("berth.toml");
-        let mut figment = Figment::from(Serialized::defaults(Self::default())).merge(Toml::file(file));
-        figment = figment.merge(Env::prefixed("BERTH_").ignore(&["sabotage"]));
-        if let Some(data_dir) = data_dir {
-            figment = figment.merge(("data_dir", data_dir));
-        }
-        if let Some(listen) = &arguments.listen {
-            figment = figment.merge(("listen", listen));
-        }
-        let config: Self = figment.extract().map_err(|error| explain(&error))?;
+        let config = variables::read(arguments)?;
         config.check()?;
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), Refusal> {
-        if !(5..=7200).contains(&self.hold_ttl_secs) {
-            return Err(Refusal::new("hold_ttl_secs", "must be between 5 and 7200", "BERTH_HOLD_TTL_SECS=900"));
-        }
-        if self.allowed_origins.split(',').any(|origin| origin.trim() == "*") {
-            return Err(Refusal::new("allowed_origins", "a wildcard is refused", "BERTH_ALLOWED_ORIGINS=https://shop.example"));
-        }
-        if self.provider_url.is_some() {
-            self.check_provider_key()?;
-        }
-        self.poll_after_secs()?;
-        self.check_production()
+    /// What this process does.
+    pub fn roles(&self) -> Result<Roles, Refusal> {
+        let example = "--role router, --role user,worker";
+        Roles::parse(&self.roles).map_err(|problem| Refusal::new("roles", problem, example))
     }
 
-    fn check_provider_key(&self) -> Result<(), Refusal> {
-        let key = self.provider_server_key.as_deref().unwrap_or_default();
-        let placeholder = ["changeme", "change-me", "secret", "password", "placeholder"];
-        let weak = key.len() < 16 || placeholder.iter().any(|word| key.eq_ignore_ascii_case(word));
-        let example = "BERTH_PROVIDER_SERVER_KEY=<the key of your account, 16 characters or more>";
-        if weak { Err(Refusal::new("provider_server_key", "is empty, short or a placeholder", example)) } else { Ok(()) }
+    /// Where a role of this process listens.
+    pub fn address(&self, role: Role) -> SocketAddr {
+        let own = match role {
+            Role::Router => self.listen_router,
+            Role::Worker => self.listen_worker,
+            Role::Service(Service::User) => self.listen_user,
+            Role::Service(Service::Inventory) => self.listen_inventory,
+            Role::Service(Service::Booking) => self.listen_booking,
+            Role::Service(Service::Payment) => self.listen_payment,
+        };
+        let is_front = self.roles().is_ok_and(|roles| roles.front() == Some(role));
+        own.or(self.listen.filter(|_| is_front)).unwrap_or_else(|| role.default_address())
     }
 
-    fn check_production(&self) -> Result<(), Refusal> {
-        if self.profile == Profile::Production && self.provider_url.is_none() {
-            let example = "BERTH_PROVIDER_URL=https://provider.example";
-            return Err(Refusal::new("provider_url", "production takes no sandbox payments", example));
-        }
-        if self.profile == Profile::Production && self.smtp_url.is_none() {
-            let example = "BERTH_SMTP_URL=smtps://user:password@mail.example";
-            return Err(Refusal::new("smtp_url", "production sends real mail", example));
-        }
-        Ok(())
+    /// Base URLs of a service's replicas.
+    pub fn subgraph(&self, service: Service) -> Vec<String> {
+        let set = match service {
+            Service::User => &self.subgraph_user,
+            Service::Inventory => &self.subgraph_inventory,
+            Service::Booking => &self.subgraph_booking,
+            Service::Payment => &self.subgraph_payment,
+        };
+        let default = || format!("http://{}", Role::Service(service).default_address());
+        let text = set.clone().unwrap_or_else(default);
+        let bases = text.split(',').map(|url| url.trim().trim_end_matches('/').trim_end_matches("/graphql").to_owned());
+        bases.filter(|url| !url.is_empty()).collect()
+    }
+
+    /// The PostgreSQL of a service; absent: its SQLite file.
+    pub fn database(&self, service: Service) -> Option<&str> {
+        let own = match service {
+            Service::User => &self.database_url_user,
+            Service::Inventory => &self.database_url_inventory,
+            Service::Booking => &self.database_url_booking,
+            Service::Payment => &self.database_url_payment,
+        };
+        own.as_deref().or(self.database_url.as_deref())
     }
 
     /// Seconds after which a payment is polled.
@@ -208,7 +305,7 @@ impl Config {
 
     /// Creates the data directory if need be, and proves that it can be written.
     pub fn prepare_data_dir(&self) -> Result<(), Refusal> {
-        let probe = self.data_dir.join(".writable");
+        let probe = self.data_dir.join(format!(".writable-{}", std::process::id()));
         let written = std::fs::create_dir_all(&self.data_dir)
             .and_then(|()| std::fs::write(&probe, b""))
             .and_then(|()| std::fs::remove_file(&probe));
@@ -222,12 +319,32 @@ impl Config {
         self.data_dir.join(name)
     }
 
-    /// The configuration as TOML with secrets hidden.
+    /// A file in the directory of keys.
+    pub fn key_file(&self, name: &str) -> PathBuf {
+        self.keys_dir.clone().unwrap_or_else(|| self.file("keys")).join(name)
+    }
+
+    /// The configuration as TOML with secrets hidden. Keys without a value stand as comments.
     pub fn redacted(&self) -> Result<String, toml::ser::Error> {
         let mut shown = self.clone();
         shown.provider_server_key = shown.provider_server_key.map(|_| "(hidden)".to_owned());
-        shown.smtp_url = shown.smtp_url.map(|url| hide_password(&url));
-        toml::to_string_pretty(&shown)
+        let urls = [
+            &mut shown.smtp_url,
+            &mut shown.redis_url,
+            &mut shown.database_url,
+            &mut shown.database_url_user,
+            &mut shown.database_url_inventory,
+            &mut shown.database_url_booking,
+            &mut shown.database_url_payment,
+        ];
+        for url in urls.into_iter().flatten() {
+            *url = hide_password(url);
+        }
+        let text = toml::to_string_pretty(&shown)?;
+        let unset =
+            variables::known_keys().into_iter().filter(|key| !text.lines().any(|line| line.starts_with(&format!("{key} ="))));
+        let unset: String = unset.map(|key| format!("# {key} =\n")).collect();
+        Ok(text + &unset)
     }
 }
 
@@ -235,42 +352,6 @@ fn hide_password(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {
         (Some(scheme), Some(at)) if at > scheme => format!("{}(hidden){}", &url[..scheme + 3], &url[at..]),
         _ => url.to_owned(),
-    }
-}
-
-fn known_keys() -> Vec<String> {
-    let value = serde_json::to_value(Config::default()).unwrap_or_default();
-    value.as_object().map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
-}
-
-fn refuse_unknown_variables() -> Result<(), Refusal> {
-    let known: Vec<String> = known_keys().iter().map(|key| key.to_uppercase()).collect();
-    for (name, _) in std::env::vars_os() {
-        let Some(key) = name.to_str().and_then(|name| name.strip_prefix("BERTH_")) else { continue };
-        if !OTHERS.contains(&key) && !known.iter().any(|known| known == key) {
-            let nearest = nearest(key, &known).map_or("", String::as_str);
-            return Err(Refusal::new(&format!("BERTH_{key}"), "no such setting", &format!("BERTH_{nearest}")));
-        }
-    }
-    Ok(())
-}
-
-fn nearest<'a>(key: &str, known: &'a [String]) -> Option<&'a String> {
-    known.iter().min_by_key(|candidate| strsim::levenshtein(key, candidate))
-}
-
-fn explain(error: &figment::Error) -> Refusal {
-    use figment::error::Kind;
-    let key = error.path.join(".");
-    match &error.kind {
-        Kind::UnknownField(field, _) => {
-            let known = known_keys();
-            Refusal::new(field, "no such setting", nearest(field, &known).map_or("", String::as_str))
-        }
-        kind => {
-            let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
-            Refusal::new(&key, kind, &format!("{key} = {}", defaults.get(&key).unwrap_or(&serde_json::Value::Null)))
-        }
     }
 }
 
@@ -308,7 +389,27 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_key_is_named() {
-        assert_eq!(nearest("hold_ttl_sec", &known_keys()).map(String::as_str), Some("hold_ttl_secs"));
+    fn one_address_each() {
+        let router = Config { listen: Some(SocketAddr::from(([127, 0, 0, 1], 9))), ..Config::default() };
+        assert_eq!((router.address(Role::Router).port(), router.address(Role::Worker).port()), (9, 4105));
+        let booking = Config { roles: "booking".to_owned(), ..router.clone() };
+        assert_eq!(booking.address(Role::Service(Service::Booking)).port(), 9);
+        let two = Config { roles: "booking,worker".to_owned(), ..router };
+        assert_eq!(two.address(Role::Service(Service::Booking)).port(), 4103);
+    }
+
+    #[test]
+    fn replicas_are_listed() {
+        let config = Config { subgraph_user: Some("http://a:1/graphql, http://b:2/".to_owned()), ..Config::default() };
+        assert_eq!(config.subgraph(Service::User), ["http://a:1", "http://b:2"]);
+        assert_eq!(config.subgraph(Service::Inventory), ["http://127.0.0.1:4102"]);
+    }
+
+    #[test]
+    fn every_key_is_shown_and_no_password() {
+        let config = Config { database_url: Some("postgres://me:pw@db/berth".to_owned()), ..Config::default() };
+        let text = config.redacted().unwrap();
+        assert!(variables::known_keys().iter().all(|key| text.contains(key)), "{text}");
+        assert!(!text.contains("pw"), "{text}");
     }
 }

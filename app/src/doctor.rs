@@ -2,12 +2,12 @@
 
 use std::{net::TcpListener, path::Path};
 
-use berth_kernel::db::Db;
-
 use crate::{
     config::{Config, Profile},
+    databases,
+    keys::Keys,
+    role::Role,
     schema,
-    services::Keys,
 };
 
 /// Prints a line per check; fails when one of them does.
@@ -18,7 +18,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         ("keys", Keys::load(config).map(|_| ())),
         ("schema", schema::check_supergraph()),
         ("databases", runtime.block_on(databases(config))),
-        ("port", port(config)),
+        ("ports", ports(config)),
         ("production", production(config)),
     ];
     let failed = checks.iter().filter(|(name, outcome)| !told(name, outcome)).count();
@@ -36,24 +36,28 @@ fn told(name: &str, outcome: &anyhow::Result<()>) -> bool {
 
 /// Opening a database runs the version check of SQLite; a file that does not exist yet is fine.
 async fn databases(config: &Config) -> anyhow::Result<()> {
-    for name in ["user", "inventory", "booking", "payment"] {
-        let file = config.file(format!("{name}.sqlite"));
-        if Path::new(&file).exists() {
-            Db::open_sqlite(&file).await?.integrity().await?;
+    for service in config.roles()?.opened() {
+        let file = config.file(format!("{}.sqlite", service.name()));
+        if config.database(service).is_some() || Path::new(&file).exists() {
+            databases::connect_to(config, service).await?.integrity().await?;
         }
     }
     Ok(())
 }
 
-fn port(config: &Config) -> anyhow::Result<()> {
-    TcpListener::bind(config.listen)
-        .map(|_| ())
-        .map_err(|error| anyhow::anyhow!("{}: {error}; is Berth running already?", config.listen))
+fn ports(config: &Config) -> anyhow::Result<()> {
+    let roles = config.roles()?;
+    let named = if roles.is_everything() { &[Role::Router] } else { roles.named() };
+    for role in named {
+        let address = config.address(*role);
+        TcpListener::bind(address).map_err(|error| anyhow::anyhow!("{address}: {error}; is Berth running already?"))?;
+    }
+    Ok(())
 }
 
 fn production(config: &Config) -> anyhow::Result<()> {
     if config.profile == Profile::Production && config.public_url.is_none() {
-        anyhow::bail!("set BERTH_PUBLIC_URL: links in mails point to {} otherwise", config.listen);
+        anyhow::bail!("set BERTH_PUBLIC_URL: links in mails point to {} otherwise", config.address(Role::Router));
     }
     Ok(())
 }

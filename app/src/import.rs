@@ -11,7 +11,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     config::Config,
-    services::{Common, Keys, inventory_deps},
+    keys::Keys,
+    services::{Common, inventory_deps},
 };
 
 /// What `berth import gtfs` takes.

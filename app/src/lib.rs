@@ -2,12 +2,21 @@
 #![recursion_limit = "256"]
 
 mod config;
+mod databases;
 mod doctor;
+mod doors;
+mod front;
 mod import;
+mod keys;
+mod listeners;
 mod pages;
+mod readiness;
+mod role;
+mod sandbox;
 mod schema;
 mod serve;
 mod services;
+mod shared_clock;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -29,11 +38,11 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    serve: ServeArguments,
+    common: CommonArguments,
 }
 
 #[derive(clap::Args, Default, Clone)]
-struct ServeArguments {
+struct CommonArguments {
     #[arg(help = "Where databases, keys and caught mail live [env: BERTH_DATA_DIR] [default: ./data]")]
     #[arg(long, value_name = "DIR", global = true)]
     data_dir: Option<PathBuf>,
@@ -42,10 +51,26 @@ struct ServeArguments {
     listen: Option<String>,
 }
 
+#[derive(clap::Args, Default, Clone)]
+struct ServeArguments {
+    #[arg(
+        help = "What this process does: router, user, inventory, booking, payment, worker; everything when absent [env: BERTH_ROLES]"
+    )]
+    #[arg(long = "role", value_name = "ROLE[,ROLE...]", value_delimiter = ',')]
+    roles: Vec<String>,
+    #[arg(
+        help = "Where the replicas of a service are [env: BERTH_SUBGRAPH_<NAME>] [default: the routing URL of supergraph.yaml]"
+    )]
+    #[arg(long = "subgraph", value_name = "NAME=URL[,URL...]")]
+    subgraphs: Vec<String>,
+}
+
 #[derive(Subcommand)]
 enum Command {
-    /// Runs everything: four subgraphs, router, workers, SQLite, demo timetable, sandbox payments, mail catcher
-    Serve,
+    /// Runs everything in one process (four subgraphs, router, workers, SQLite, demo timetable, sandbox payments, mail catcher), or one role of a fleet
+    Serve(ServeArguments),
+    /// Brings the tables of every service to this program's version
+    Migrate,
     /// Brings timetables in
     Import {
         #[command(subcommand)]
@@ -87,11 +112,17 @@ enum SchemaWhat {
 /// Reads the command line, runs the command, and tells how it ended.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let arguments = Arguments { data_dir: cli.serve.data_dir.clone(), listen: cli.serve.listen.clone() };
+    let serve = match &cli.command {
+        Some(Command::Serve(serve)) => serve.clone(),
+        _ => ServeArguments::default(),
+    };
+    let CommonArguments { data_dir, listen } = cli.common;
+    let arguments = Arguments { data_dir, listen, roles: serve.roles, subgraphs: serve.subgraphs };
     let outcome = match cli.command {
         Some(Command::Schema { what: SchemaWhat::Export { dir } }) => schema::export(&dir),
         Some(Command::Schema { what: SchemaWhat::Check { dir } }) => schema::check(&dir),
-        None | Some(Command::Serve) => with_config(&arguments, serve::run),
+        None | Some(Command::Serve(_)) => with_config(&arguments, serve::run),
+        Some(Command::Migrate) => with_config(&arguments, |config| databases::migrate(&config)),
         Some(Command::Import { what: ImportWhat::Gtfs(gtfs) }) => with_config(&arguments, |config| import::gtfs(&config, &gtfs)),
         Some(Command::Config) => with_config(&arguments, |config| print_config(&config)),
         Some(Command::Doctor) => with_config(&arguments, |config| doctor::run(&config)),

@@ -9,14 +9,11 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::{get, post},
 };
-use berth_kernel::{
-    clock::Clock,
-    db::Db,
-    mail::{Caught, Mail},
-    metrics,
-};
+use berth_kernel::mail::{Caught, Mail};
 use chrono::TimeDelta;
 use serde::Deserialize;
+
+use crate::shared_clock::SharedClock;
 
 /// What the pages show.
 #[derive(Clone)]
@@ -24,23 +21,16 @@ pub struct Pages {
     /// Caught letters.
     pub mail: Arc<Mail>,
     /// The clock that development may move.
-    pub clock: Clock,
+    pub clock: SharedClock,
     /// The key set, as JSON.
     pub jwks: Arc<str>,
-    /// The databases without which nothing works.
-    pub databases: Vec<(&'static str, Db)>,
     /// Whether the `/dev` pages exist.
     pub development: bool,
 }
 
-/// `/`, `/.well-known/jwks.json`, `/metrics`, and the `/dev` pages.
+/// `/`, `/.well-known/jwks.json`, and the `/dev` pages.
 pub fn routes(pages: Pages) -> Router {
-    let public = Router::new()
-        .route("/", get(landing))
-        .route("/health", get(|| async { Json(serde_json::json!({ "status": "ok" })) }))
-        .route("/readiness", get(readiness))
-        .route("/metrics", get(|| async { ([("content-type", "text/plain; version=0.0.4")], metrics::text()) }))
-        .route("/.well-known/jwks.json", get(jwks));
+    let public = Router::new().route("/", get(landing)).route("/.well-known/jwks.json", get(jwks));
     let all = if pages.development {
         public
             .route("/dev/mail", get(mail_page))
@@ -56,18 +46,6 @@ async fn landing(State(pages): State<Pages>) -> Html<String> {
     let page = include_str!("../assets/landing.html");
     let hidden = if pages.development { "" } else { "hidden" };
     Html(page.replace("{{development}}", hidden))
-}
-
-/// Ready when every database answers.
-async fn readiness(State(pages): State<Pages>) -> Response {
-    for (name, db) in &pages.databases {
-        if let Err(error) = db.ping().await {
-            tracing::error!(database = name, error = %error, "readiness.database");
-            let body = Json(serde_json::json!({ "status": "unready", "database": name }));
-            return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
-        }
-    }
-    Json(serde_json::json!({ "status": "ready" })).into_response()
 }
 
 async fn jwks(State(pages): State<Pages>) -> Response {
@@ -114,10 +92,13 @@ async fn move_clock(State(pages): State<Pages>, Query(query): Query<ClockQuery>)
     if query.advance_secs.abs() > 315_360_000 {
         return (StatusCode::BAD_REQUEST, "advance_secs must be within ten years").into_response();
     }
-    pages.clock.advance(TimeDelta::seconds(query.advance_secs));
+    if let Err(error) = pages.clock.advance(TimeDelta::seconds(query.advance_secs)).await {
+        tracing::error!(error = %error, "dev.clock");
+        return (StatusCode::SERVICE_UNAVAILABLE, "the clock's file can't be written").into_response();
+    }
     clock(State(pages)).await.into_response()
 }
 
 async fn clock(State(pages): State<Pages>) -> Json<serde_json::Value> {
-    Json(serde_json::json!({ "now": pages.clock.now() }))
+    Json(serde_json::json!({ "now": pages.clock.clock().now() }))
 }

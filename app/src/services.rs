@@ -1,54 +1,22 @@
-//! The four services over their databases in one data directory.
+//! The services of this process, over their databases, wired to each other and to those of other processes.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Context;
 use berth_booking::{BookingConfig, Bookings};
 use berth_inventory::{Inventory, InventoryConfig};
-use berth_kernel::{
-    Deps,
-    auth::{SignKey, TokenSigner},
-    bus::Bus,
-    clock::Clock,
-    db::Db,
-    mail::Mail,
-    seal::Sealer,
-};
-use berth_migrations::{BookingMigrator, InventoryMigrator, PaymentMigrator, UserMigrator};
+use berth_kernel::{Deps, auth::TokenSigner, bus::Bus, clock::Clock, db::Db, mail::Mail, seal::Sealer};
 use berth_payment::{PaymentConfig, Payments};
 use berth_user::{User, UserConfig};
 use chrono::TimeDelta;
-use sea_orm::DbErr;
-use sea_orm_migration::MigratorTrait;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Refusal};
-
-/// The keys of this installation.
-pub struct Keys {
-    /// Signs access tokens.
-    pub access: SignKey,
-    /// Signs tickets.
-    pub ticket: SignKey,
-    /// Seals personal data.
-    pub sealer: Sealer,
-}
-
-impl Keys {
-    /// Reads the keys from `keys/`, making those that are missing.
-    pub fn load(config: &Config) -> anyhow::Result<Self> {
-        Ok(Self {
-            access: SignKey::load_or_create(&config.file("keys/access.pem")).context("keys/access.pem")?,
-            ticket: SignKey::load_or_create(&config.file("keys/ticket.pem")).context("keys/ticket.pem")?,
-            sealer: Sealer::load_or_create(&config.file("keys/data.key")).context("keys/data.key")?,
-        })
-    }
-
-    /// The public halves, as a JWKS.
-    pub fn jwks(&self) -> String {
-        serde_json::json!({ "keys": [self.access.jwk(), self.ticket.jwk()] }).to_string()
-    }
-}
+use crate::{
+    config::{Config, Refusal},
+    databases,
+    keys::Keys,
+    role::{Roles, Service},
+};
 
 /// What the services have in common.
 pub struct Common {
@@ -65,35 +33,27 @@ pub struct Common {
 }
 
 impl Common {
-    /// For a configuration.
+    /// For a configuration. Inside a Tokio runtime.
     pub fn new(config: &Config, sealer: Sealer) -> Result<Self, Refusal> {
         let mail = match &config.smtp_url {
             Some(url) => Mail::smtp(url, &config.mail_from)
                 .map_err(|error| Refusal::new("smtp_url", error, "smtps://user:password@mail.example"))?,
-            None => Mail::catcher(&config.file("mail.jsonl")),
+            None => Mail::catcher(&config.mail_file.clone().unwrap_or_else(|| config.file("mail.jsonl"))),
         };
-        let (clock, bus, cancel) = (Clock::system(), Bus::local(), CancellationToken::new());
+        let clock = Clock::shifted(TimeDelta::seconds(config.clock_offset_secs));
+        let (bus, cancel) = (Bus::local(), CancellationToken::new());
         Ok(Self { clock, bus, mail: Arc::new(mail), sealer, cancel })
     }
 
-    fn deps(&self, db: Db) -> Deps {
-        Deps::new(db, self.clock.clone(), self.bus.clone(), self.mail.clone(), self.sealer.clone(), self.cancel.clone())
+    async fn deps(&self, config: &Config, service: Service) -> anyhow::Result<Deps> {
+        let db = databases::open(config, service).await?;
+        Ok(Deps::new(db, self.clock.clone(), self.bus.clone(), self.mail.clone(), self.sealer.clone(), self.cancel.clone()))
     }
-}
-
-/// Opens a service's database and brings its tables up to date.
-pub async fn open<M: MigratorTrait>(path: &Path) -> anyhow::Result<Db> {
-    let open = async {
-        let db = Db::open_sqlite(path).await?;
-        db.migrate::<M>().await?;
-        Ok::<_, DbErr>(db)
-    };
-    open.await.with_context(|| format!("the database {}", path.display()))
 }
 
 /// What inventory stands on; also for imports, which need no other service.
 pub async fn inventory_deps(config: &Config, common: &Common) -> anyhow::Result<Deps> {
-    Ok(common.deps(open::<InventoryMigrator>(&config.file("inventory.sqlite")).await?))
+    common.deps(config, Service::Inventory).await
 }
 
 /// The addresses that are known once the ports are bound.
@@ -106,50 +66,80 @@ pub struct Addresses {
     pub provider_key: String,
 }
 
-/// The four services.
+/// The services that this process opens. What is here is called directly, the rest as a peer.
 pub struct Services {
     /// Accounts.
-    pub user: User,
+    pub user: Option<User>,
     /// Trips, seats, holds.
-    pub inventory: Inventory,
+    pub inventory: Option<Inventory>,
     /// Bookings and tickets.
-    pub booking: Bookings,
+    pub booking: Option<Bookings>,
     /// Payments.
-    pub payment: Payments,
-    /// The database of each, by name.
-    pub databases: Vec<(&'static str, Db)>,
-    /// What each stands on: its relay and its post are started here.
-    deps: Vec<Deps>,
+    pub payment: Option<Payments>,
+    /// What each stands on.
+    deps: Vec<(Service, Deps)>,
+    background: Vec<Service>,
 }
 
 impl Services {
-    /// Opens the databases and wires the services to each other. Starts nothing.
-    pub async fn open(config: &Config, common: &Common, keys: &Keys, addresses: &Addresses) -> anyhow::Result<Self> {
-        let user_deps = common.deps(open::<UserMigrator>(&config.file("user.sqlite")).await?);
-        let inventory_deps = inventory_deps(config, common).await?;
-        let booking_deps = common.deps(open::<BookingMigrator>(&config.file("booking.sqlite")).await?);
-        let payment_deps = common.deps(open::<PaymentMigrator>(&config.file("payment.sqlite")).await?);
-        let named =
-            [("user", &user_deps), ("inventory", &inventory_deps), ("booking", &booking_deps), ("payment", &payment_deps)];
-        let databases = named.map(|(name, deps)| (name, deps.db.clone())).to_vec();
-        let deps = named.map(|(_, deps)| deps.clone()).to_vec();
+    /// Opens the databases and wires the services to each other and to their peers. Starts nothing.
+    pub async fn open(
+        config: &Config,
+        roles: &Roles,
+        common: &Common,
+        keys: &Keys,
+        addresses: &Addresses,
+    ) -> anyhow::Result<Self> {
+        let mut deps = Vec::new();
+        for service in roles.opened() {
+            deps.push((service, common.deps(config, service).await?));
+        }
+        let of = |wanted: Service| deps.iter().find(|(service, _)| *service == wanted).map(|(_, deps)| deps.clone());
         let signer = TokenSigner::new(keys.access.clone(), common.clock.clone());
-        let user = User::new(user_deps, UserConfig::default(), signer);
-        let inventory = Inventory::new(inventory_deps, inventory_config(config)).await?;
+        let user = of(Service::User).map(|deps| User::new(deps, UserConfig::default(), signer));
+        let inventory = match of(Service::Inventory) {
+            Some(deps) => Some(Inventory::new(deps, inventory_config(config)).await?),
+            None => None,
+        };
+        let inventory_peer = inventory.as_ref().map(Inventory::peer).context("inventory")?;
+        let user_peer = user.as_ref().map(User::peer).context("user")?;
         let booking_config = BookingConfig::new(&addresses.public_url, keys.ticket.clone());
-        let booking = Bookings::new(booking_deps, booking_config, inventory.peer(), user.peer());
-        let payment = Payments::new(payment_deps, payment_config(config, addresses)?, booking.peer())?;
-        booking.set_payment(payment.peer());
-        Ok(Self { user, inventory, booking, payment, databases, deps })
+        let booking = of(Service::Booking).map(|deps| Bookings::new(deps, booking_config, inventory_peer, user_peer));
+        let booking_peer = booking.as_ref().map(Bookings::peer).context("booking")?;
+        let payment = match of(Service::Payment) {
+            Some(deps) => Some(Payments::new(deps, payment_config(config, addresses)?, booking_peer)?),
+            None => None,
+        };
+        if let Some(booking) = &booking {
+            booking.set_payment(payment.as_ref().map(Payments::peer).context("payment")?);
+        }
+        Ok(Self { user, inventory, booking, payment, deps, background: roles.background() })
     }
 
-    /// Starts relays, letters, workers and consumers. Consumers come first, so that no relay delivers to nobody.
+    /// The database of each service, by name.
+    pub fn databases(&self) -> Vec<(&'static str, Db)> {
+        self.deps.iter().map(|(service, deps)| (service.name(), deps.db.clone())).collect()
+    }
+
+    /// Starts relays, and the background work of a worker: consumers first, so that no relay delivers to nobody.
     pub fn start(&self) {
-        self.booking.start();
-        self.payment.start();
-        self.inventory.start();
-        self.user.start();
-        self.deps.iter().for_each(Deps::start);
+        if let Some(inventory) = &self.inventory {
+            inventory.follow_timetable();
+        }
+        for service in &self.background {
+            match service {
+                Service::User => self.user.iter().for_each(User::start),
+                Service::Inventory => self.inventory.iter().for_each(Inventory::start),
+                Service::Booking => self.booking.iter().for_each(Bookings::start),
+                Service::Payment => self.payment.iter().for_each(Payments::start),
+            }
+        }
+        for (service, deps) in &self.deps {
+            deps.start_relay();
+            if self.background.contains(service) {
+                deps.start_post();
+            }
+        }
     }
 }
 

@@ -18,10 +18,13 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
 };
-use sea_orm_migration::MigratorTrait;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics;
+
+mod postgres;
+
+pub use postgres::PostgresLimits;
 
 /// The handle a write works on.
 pub type Tx = DatabaseTransaction;
@@ -58,21 +61,6 @@ impl Db {
         let (sender, receiver) = mpsc::channel(QUEUE);
         tokio::spawn(run_writer(write, receiver));
         Ok(Self { read, writer: Writer::Queue(sender) })
-    }
-
-    /// Opens a PostgreSQL database by URL; `schema` is the service's own schema, created when absent.
-    pub async fn open_postgres(url: &str, schema: &str, max_connections: u32) -> Result<Self, DbErr> {
-        let mut options = ConnectOptions::new(url);
-        options.max_connections(max_connections).sqlx_logging(false).acquire_timeout(Duration::from_secs(5));
-        options.set_schema_search_path(schema.to_owned());
-        let pool = Database::connect(options).await?;
-        pool.execute_unprepared(&format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\"")).await?;
-        Ok(Self { read: pool.clone(), writer: Writer::Pool(pool) })
-    }
-
-    /// Brings the tables to the newest version.
-    pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), DbErr> {
-        M::up(&self.read, None).await
     }
 
     /// The connection for reads outside a transaction. On SQLite a read sees what was committed before it began.

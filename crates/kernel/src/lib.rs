@@ -65,7 +65,17 @@ impl Deps {
 
     /// Starts the outbox's relay and the post. Inside a Tokio runtime.
     pub fn start(&self) {
+        self.start_relay();
+        self.start_post();
+    }
+
+    /// Starts the outbox's relay. Several processes may run one.
+    pub fn start_relay(&self) {
         tokio::spawn(self.outbox.clone().relay(self.db.clone(), self.bus.clone(), self.cancel.clone()));
+    }
+
+    /// Starts the post.
+    pub fn start_post(&self) {
         tokio::spawn(self.post.clone().run(self.db.clone(), self.cancel.clone()));
     }
 }

@@ -126,12 +126,16 @@ impl Inventory {
 
     /// Starts the background work. Inside a Tokio runtime. The relay and the post are started with [`Deps::start`].
     pub fn start(&self) {
+        jobs::start(&self.holds, self.sweep);
+    }
+
+    /// Follows the imports of other processes. Inside a Tokio runtime.
+    pub fn follow_timetable(&self) {
         let catalogue = self.catalogue.clone();
         let refresh = move || {
             let catalogue = catalogue.clone();
             async move { catalogue.refresh().await.map(|_| ()) }
         };
-        jobs::start(&self.holds, self.sweep);
         every("refresh-timetable", REFRESH_EVERY, Arc::new(Notify::new()), self.deps.cancel.clone(), refresh);
     }
 }

@@ -1,0 +1,63 @@
+//! The front door of this process: what the router is told, and the routes beside the graph.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::{Router, body::Body};
+use berth_kernel::auth::{AUDIENCE, ISSUER};
+use berth_router::{PublicRoutes, RouterConfig, Subgraph};
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+use crate::{
+    config::{Config, Profile},
+    keys::Keys,
+    schema::SUPERGRAPH,
+    services::Common,
+};
+
+/// What the router is told.
+pub fn router_config(
+    config: &Config,
+    common: &Common,
+    keys: &Keys,
+    listen: std::net::SocketAddr,
+    subgraphs: Vec<Subgraph>,
+    secret: String,
+) -> RouterConfig {
+    RouterConfig {
+        listen,
+        supergraph_sdl: SUPERGRAPH.to_owned(),
+        subgraphs,
+        jwks_json: serde_json::json!({ "keys": [keys.access.jwk()] }).to_string(),
+        jwt_issuer: ISSUER.to_owned(),
+        jwt_audience: AUDIENCE.to_owned(),
+        now_secs: now_secs(common),
+        service_secret: secret,
+        graphiql: config.profile == Profile::Development,
+        introspection: true,
+        limits: berth_router::Limits::default(),
+        workers: config.workers,
+        allowed_origins: config.origins(),
+    }
+}
+
+fn now_secs(common: &Common) -> berth_router::NowSecs {
+    let clock = common.clock.clone();
+    Arc::new(move || u64::try_from(clock.now().timestamp()).unwrap_or(0))
+}
+
+/// The routes of the app behind the front door.
+pub struct Public(pub Router);
+
+#[async_trait]
+impl PublicRoutes for Public {
+    async fn call(&self, request: http::Request<Bytes>) -> http::Response<Bytes> {
+        let answer = self.0.clone().oneshot(request.map(Body::from)).await;
+        let (parts, body) = answer.unwrap_or_else(|never| match never {}).into_parts();
+        // Every route answers with a body in memory; reading it can't fail.
+        let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        http::Response::from_parts(parts, bytes)
+    }
+}

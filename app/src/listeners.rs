@@ -1,0 +1,95 @@
+//! The listeners of the roles beside the front door: subgraphs, and the worker's health.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::Context;
+use axum::{Router, serve::ListenerExt};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{Config, Refusal},
+    role::{Role, Roles, Service},
+};
+
+/// The bound listeners of this process.
+pub struct Listeners {
+    /// The front door's; bound here to be refused early, and again by the router.
+    pub front: Option<SocketAddr>,
+    /// Those of services and worker. In a process that does everything: one on loopback, for all services.
+    pub inner: Vec<(Role, TcpListener)>,
+    /// Where router and provider of this very process find its services, when it does everything.
+    pub loopback: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Binds every address of the configuration.
+    pub async fn bind(config: &Config, roles: &Roles) -> anyhow::Result<Self> {
+        let front = roles.has(Role::Router).then(|| free_port(config.address(Role::Router))).transpose()?;
+        if roles.is_everything() {
+            let loopback = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+            return Ok(Self { front, inner: Vec::new(), loopback: Some(loopback) });
+        }
+        let mut inner = Vec::new();
+        for role in roles.named().iter().copied().filter(|role| *role != Role::Router) {
+            let address = config.address(role);
+            let listener = TcpListener::bind(address).await.map_err(|error| in_use(address, &error))?;
+            inner.push((role, listener));
+        }
+        Ok(Self { front, inner, loopback: None })
+    }
+
+    /// Base URL of a service whose door is in this process.
+    pub fn base_url(&self, service: Service) -> anyhow::Result<Option<String>> {
+        if let Some(loopback) = &self.loopback {
+            return Ok(Some(format!("http://{}/{}", loopback.local_addr()?, service.name())));
+        }
+        let own = self.inner.iter().find(|(role, _)| *role == Role::Service(service));
+        own.map(|(_, listener)| Ok(format!("http://{}", reachable(listener.local_addr()?)))).transpose()
+    }
+
+    /// Tells where the process listens: `<role>.addr` for each role, `berth.addr` for the front.
+    pub fn note(&self, config: &Config, front: Option<SocketAddr>) -> anyhow::Result<()> {
+        let mut known: Vec<(String, SocketAddr)> = Vec::new();
+        for (role, listener) in &self.inner {
+            known.push((role.name().to_owned(), listener.local_addr()?));
+        }
+        known.extend(front.map(|address| (Role::Router.name().to_owned(), address)));
+        let berth = front.or_else(|| known.first().map(|(_, address)| *address));
+        known.extend(berth.map(|address| ("berth".to_owned(), address)));
+        for (name, address) in known {
+            let file = config.file(format!("{name}.addr"));
+            std::fs::write(&file, format!("{address}\n")).with_context(|| file.display().to_string())?;
+        }
+        Ok(())
+    }
+}
+
+/// Serves until told to stop, then answers what it has begun.
+pub fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) -> JoinHandle<()> {
+    let listener = listener.tap_io(|stream| {
+        // Small answers must not wait for each other.
+        let _slower_without = stream.set_nodelay(true);
+    });
+    let serving = axum::serve(listener, routes).with_graceful_shutdown(async move { stop.cancelled().await });
+    tokio::spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!(error = %error, "listener.failed");
+        }
+    })
+}
+
+/// Port 0 is settled here, because links in mails and the provider's notices need the address before the door opens.
+fn free_port(listen: SocketAddr) -> anyhow::Result<SocketAddr> {
+    let bound = std::net::TcpListener::bind(listen).map_err(|error| in_use(listen, &error))?;
+    Ok(bound.local_addr()?)
+}
+
+fn in_use(address: SocketAddr, error: &std::io::Error) -> Refusal {
+    Refusal::new("listen", format!("{address}: {error}"), "--listen 127.0.0.1:4001")
+}
+
+/// `0.0.0.0` is where to listen, not where to go.
+pub fn reachable(listen: SocketAddr) -> SocketAddr {
+    if listen.ip().is_unspecified() { SocketAddr::from((Ipv4Addr::LOCALHOST, listen.port())) } else { listen }
+}

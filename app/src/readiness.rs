@@ -1,0 +1,52 @@
+//! `/livez` and `/readyz`: whether a process runs, and whether it can do its work.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use berth_kernel::{bus::Bus, db::Db, metrics};
+use serde_json::json;
+
+/// What readiness looks at.
+#[derive(Clone)]
+pub struct Readiness {
+    /// The databases without which nothing works, by name; they were migrated before the process began to listen.
+    pub databases: Arc<[(&'static str, Db)]>,
+    /// Without it everything is slower.
+    pub bus: Bus,
+}
+
+impl Readiness {
+    /// `/livez`, `/readyz`, `/metrics`, and the same under the names of the front door: `/health`, `/readiness`.
+    pub fn routes(self) -> Router {
+        Router::new()
+            .route("/livez", get(alive))
+            .route("/health", get(alive))
+            .route("/readyz", get(ready))
+            .route("/readiness", get(ready))
+            .route("/metrics", get(|| async { ([("content-type", "text/plain; version=0.0.4")], metrics::text()) }))
+            .with_state(self)
+    }
+}
+
+async fn alive() -> Json<serde_json::Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+/// Ready when every database answers; degraded when the bus does not.
+async fn ready(State(health): State<Readiness>) -> Response {
+    for (name, db) in health.databases.iter() {
+        if let Err(error) = db.ping().await {
+            tracing::error!(database = name, error = %error, "readiness.database");
+            let body =
+                json!({ "status": "unready", "problem": format!("the database of {name} does not answer"), "database": name });
+            return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
+        }
+    }
+    Json(json!({ "status": "ready" })).into_response()
+}

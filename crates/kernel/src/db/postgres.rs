@@ -1,0 +1,106 @@
+//! PostgreSQL: a pool with limits, and a migration that many processes may begin at once.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DbErr, TransactionTrait};
+use sea_orm_migration::MigratorTrait;
+
+use super::{Db, Writer, sql};
+
+/// A connection that rested longer than this is tried before it is used: the server may have gone meanwhile.
+const TRUSTED_FOR: Duration = Duration::from_millis(500);
+/// How long a request waits for a connection.
+const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
+/// Every process of an installation queues here before it touches the tables: "berth" in ASCII.
+const MIGRATION_LOCK: i64 = 0x62_6572_7468;
+
+/// What a process may ask of one PostgreSQL.
+#[derive(Debug, Clone, Copy)]
+pub struct PostgresLimits {
+    /// Connections of the pool.
+    pub max_connections: u32,
+    /// The server gives a statement up after this time.
+    pub statement_timeout: Duration,
+    /// The server gives waiting for a lock up after this time.
+    pub lock_timeout: Duration,
+}
+
+impl PostgresLimits {
+    /// A number of connections, with timeouts of 5 and 2 seconds.
+    pub const fn connections(max_connections: u32) -> Self {
+        Self { max_connections, statement_timeout: Duration::from_secs(5), lock_timeout: Duration::from_secs(2) }
+    }
+
+    fn options(self) -> [(&'static str, String); 3] {
+        let millis = |time: Duration| time.as_millis().to_string();
+        [
+            ("statement_timeout", millis(self.statement_timeout)),
+            ("lock_timeout", millis(self.lock_timeout)),
+            // A process that hangs in a transaction must not hold its locks for ever.
+            ("idle_in_transaction_session_timeout", millis(self.statement_timeout * 2)),
+        ]
+    }
+}
+
+impl Db {
+    /// Opens a PostgreSQL database by URL with so many connections; `schema` is the service's own schema, created when absent.
+    pub async fn open_postgres(url: &str, schema: &str, max_connections: u32) -> Result<Self, DbErr> {
+        Self::open_postgres_within(url, schema, PostgresLimits::connections(max_connections)).await
+    }
+
+    /// Opens a PostgreSQL database with these limits.
+    pub async fn open_postgres_within(url: &str, schema: &str, limits: PostgresLimits) -> Result<Self, DbErr> {
+        let mut options = ConnectOptions::new(url);
+        options.max_connections(limits.max_connections).min_connections(1).sqlx_logging(false);
+        options.acquire_timeout(ACQUIRE_WITHIN).connect_timeout(ACQUIRE_WITHIN).test_before_acquire_if_idle_for(TRUSTED_FOR);
+        options.set_schema_search_path(schema.to_owned());
+        options.map_sqlx_postgres_opts(move |postgres| postgres.application_name("berth").options(limits.options()));
+        let pool = Database::connect(options).await?;
+        create_schema(&pool, schema).await?;
+        Ok(Self { read: pool.clone(), writer: Writer::Pool(pool) })
+    }
+
+    /// Brings the tables to the newest version. Any number of processes may do so at once: they take turns.
+    pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), DbErr> {
+        if self.backend() != DatabaseBackend::Postgres {
+            return M::up(&self.read, None).await;
+        }
+        let turn = self.read.begin().await?;
+        queue_for_migration(&turn).await?;
+        // On other connections of the pool: a migration has transactions of its own.
+        M::up(&self.read, None).await?;
+        turn.commit().await
+    }
+
+    /// Migrations that the database has and this program does not know: it was made by a newer one.
+    pub async fn unknown_migrations<M: MigratorTrait>(&self) -> Result<Vec<String>, DbErr> {
+        let tables = match self.backend() {
+            DatabaseBackend::Postgres => {
+                "SELECT 1 FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = $1"
+            }
+            _ => "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1",
+        };
+        if self.read.query_one_raw(sql(&self.read, tables, ["seaql_migrations".into()])).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        let known: Vec<String> = M::migrations().iter().map(|migration| migration.name().to_owned()).collect();
+        let rows = self.read.query_all_raw(sql(&self.read, "SELECT version FROM seaql_migrations", [])).await?;
+        let applied = rows.iter().map(|row| row.try_get("", "version")).collect::<Result<Vec<String>, DbErr>>()?;
+        Ok(applied.into_iter().filter(|version| !known.contains(version)).collect())
+    }
+}
+
+async fn create_schema(pool: &DatabaseConnection, schema: &str) -> Result<(), DbErr> {
+    let turn = pool.begin().await?;
+    queue_for_migration(&turn).await?;
+    turn.execute_unprepared(&format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\"")).await?;
+    turn.commit().await
+}
+
+/// Waits as long as it takes: whoever migrates may need longer than a statement may.
+async fn queue_for_migration(turn: &impl ConnectionTrait) -> Result<(), DbErr> {
+    let patience =
+        "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+    turn.execute_unprepared(patience).await?;
+    turn.execute_raw(sql(turn, "SELECT pg_advisory_xact_lock($1)", [MIGRATION_LOCK.into()])).await.map(|_| ())
+}
