@@ -1,6 +1,11 @@
 //! Who asks: signing and verifying access tokens (`EdDSA` JWT, RFC 9068 `at+jwt`), and the [`Viewer`] made of one.
 
-use std::{collections::HashMap, fs, io, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -41,16 +46,9 @@ impl SignKey {
 
     /// Reads a key from a PEM file (PKCS #8), or makes one and writes it, readable by the owner only.
     pub fn load_or_create(path: &Path) -> io::Result<Self> {
-        match fs::read_to_string(path) {
-            Ok(pem) => SigningKey::from_pkcs8_pem(&pem).map(Self::from_key).map_err(io::Error::other),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let made = Self::generate();
-                let pem = made.key.to_pkcs8_pem(LineEnding::LF).map_err(io::Error::other)?;
-                write_private(path, pem.as_bytes())?;
-                Ok(made)
-            }
-            Err(error) => Err(error),
-        }
+        let make = || Self::generate().key.to_pkcs8_pem(LineEnding::LF).map(|pem| pem.as_bytes().to_vec()).unwrap_or_default();
+        let pem = String::from_utf8(read_or_create(path, make)?).map_err(io::Error::other)?;
+        SigningKey::from_pkcs8_pem(&pem).map(Self::from_key).map_err(io::Error::other)
     }
 
     fn from_key(key: SigningKey) -> Self {
@@ -79,15 +77,45 @@ impl SignKey {
     }
 }
 
-/// Writes a file that only its owner reads; refuses to overwrite.
+/// Writes a file that only its owner reads; refuses to overwrite. The file is whole from the moment it has its name.
 pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let draft = draft(path, 0o600, content)?;
+    let named = fs::hard_link(&draft, path);
+    fs::remove_file(&draft)?;
+    named
+}
+
+/// Reads a secret file, or makes it. When several processes do so at once, one file wins and all read that.
+pub fn read_or_create(path: &Path, make: impl FnOnce() -> Vec<u8>) -> io::Result<Vec<u8>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        read => return read,
+    }
+    match write_private(path, &make()) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => fs::read(path),
+    }
+}
+
+/// Writes a file that everybody may read, unless it has this content.
+pub(crate) fn replace_public(path: &Path, content: &str) -> io::Result<()> {
+    if fs::read_to_string(path).is_ok_and(|present| present == content) {
+        return Ok(());
+    }
+    fs::rename(draft(path, 0o644, content.as_bytes())?, path)
+}
+
+/// A complete file beside `path`, under a name of its own.
+fn draft(path: &Path, mode: u32, content: &[u8]) -> io::Result<PathBuf> {
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let draft = path.with_extension(random::token());
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft)?;
     file.write_all(content)?;
-    file.sync_all()
+    file.sync_all()?;
+    Ok(draft)
 }
 
 /// The claims of an access token.

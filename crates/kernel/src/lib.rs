@@ -5,6 +5,7 @@
 //! * [`idempotency`]: the same key, the same answer
 //! * [`auth`]: access tokens and the viewer; [`seal`]: encryption at rest and keyed hashes
 //! * [`graphql`]: shared types, refusals, paging, SDL; [`server`]: the door of a subgraph
+//! * [`service`]: which process asks; [`peer`]: calls from service to service over HTTP
 //! * [`mail`]: letters queued in a transaction, sent by SMTP or caught
 //! * [`telemetry`], [`metrics`]: logs, traces and counters; [`jobs`]; [`failpoint`]
 //! * [`clock`], [`random`]: the only sources of time and randomness
@@ -20,9 +21,11 @@ pub mod jobs;
 pub mod mail;
 pub mod metrics;
 pub mod outbox;
+pub mod peer;
 pub mod random;
 pub mod seal;
 pub mod server;
+pub mod service;
 pub mod telemetry;
 
 use std::sync::Arc;

@@ -1,13 +1,13 @@
 //! Encryption at rest of personal data, and keyed hashes of secrets that must be found again.
 
-use std::{fs, io, path::Path};
+use std::{io, path::Path};
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, aead::Aead};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use crate::{auth::write_private, random};
+use crate::{auth::read_or_create, random};
 
 /// A sealed text can't be opened: another key, or it was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,15 +28,8 @@ impl Sealer {
 
     /// Reads the key from a file of 32 bytes, or makes one.
     pub fn load_or_create(path: &Path) -> io::Result<Self> {
-        match fs::read(path) {
-            Ok(bytes) => bytes.try_into().map(Self::new).map_err(|_| io::Error::other("the data key must have 32 bytes")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let key = random::bytes();
-                write_private(path, &key)?;
-                Ok(Self::new(key))
-            }
-            Err(error) => Err(error),
-        }
+        let bytes = read_or_create(path, || random::bytes::<32>().to_vec())?;
+        bytes.try_into().map(Self::new).map_err(|_| io::Error::other("the data key must have 32 bytes"))
     }
 
     /// Seals a text; the answer is base64 of nonce and ciphertext, different every time.

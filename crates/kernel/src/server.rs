@@ -1,5 +1,5 @@
 //! The door of a subgraph: one code path for requests from the same process and over HTTP, and WebSocket for subscriptions.
-//! Only the router (and a peer service) has the service secret that opens it.
+//! Only the router has the credential that opens it.
 
 use std::{any::TypeId, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -8,24 +8,38 @@ use async_graphql::{
     http::{WebSocket, WsMessage},
 };
 use axum::{
-    Router,
+    Json, Router,
     body::Bytes,
     extract::{
-        DefaultBodyLimit, State, WebSocketUpgrade,
+        self, DefaultBodyLimit, State, WebSocketUpgrade,
         ws::{CloseFrame, Message, WebSocket as Socket},
     },
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
+    middleware,
     response::{IntoResponse, Response as HttpResponse},
     routing::post,
 };
-use futures_util::{FutureExt, SinkExt, StreamExt, stream::BoxStream};
+use futures_util::{
+    FutureExt, SinkExt, StreamExt,
+    stream::{self, BoxStream},
+};
 use subtle::ConstantTimeEq;
+use tokio_util::sync::CancellationToken;
 
-use crate::auth::{TokenError, TokenVerifier, Viewer};
+pub use crate::service::SERVICE_HEADER;
+use crate::{
+    auth::{TokenError, TokenVerifier, Viewer},
+    peer::Passed,
+    service::{CredentialError, ServiceVerifier},
+    telemetry::Origin,
+};
 
-/// Header that carries the service secret; on a WebSocket the key in the payload of `connection_init` does so as well,
-/// because the embedded router sends no headers with its upgrade.
-pub const SERVICE_HEADER: &str = "x-berth-service";
+/// Who may call `/graphql` and `/public`.
+const ROUTER_ONLY: &[&str] = &["router"];
+/// Close code of a WebSocket whose server goes away.
+const GOING_AWAY: u16 = 1001;
+/// How long an ending WebSocket may take to send what is left.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// How long a WebSocket may wait before it says who it is.
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,24 +53,64 @@ pub struct Door<E> {
     schema: E,
     prepare: Prepare,
     verifier: TokenVerifier,
-    service_secret: Arc<str>,
+    lock: Lock,
+    cancel: CancellationToken,
+}
+
+/// What opens a door.
+#[derive(Clone)]
+enum Lock {
+    Secret(Arc<str>),
+    Credentials(ServiceVerifier),
+}
+
+impl Lock {
+    fn admit(&self, sent: Option<&str>) -> Result<(), CredentialError> {
+        match self {
+            Self::Credentials(services) => services.admit(sent, ROUTER_ONLY).map(drop),
+            Self::Secret(secret) if sent.unwrap_or_default().as_bytes().ct_eq(secret.as_bytes()).into() => Ok(()),
+            Self::Secret(_) => Err(CredentialError::Invalid),
+        }
+    }
 }
 
 impl<E: Executor> Door<E> {
-    /// A door before a schema.
+    /// A door before a schema that one shared secret opens.
     pub fn new(schema: E, prepare: Prepare, verifier: TokenVerifier, service_secret: &str) -> Self {
-        Self { schema, prepare, verifier, service_secret: service_secret.into() }
+        Self { schema, prepare, verifier, lock: Lock::Secret(service_secret.into()), cancel: CancellationToken::new() }
     }
 
-    /// Runs one request (JSON of query, variables, operationName) for the viewer of `authorization`; answers JSON.
-    /// A panic below becomes a masked error.
+    /// A door before a schema that the router's credential opens. When `cancel` is cancelled, live streams end with
+    /// `SERVICE_RESTARTING` and WebSockets close.
+    pub fn guarded(
+        schema: E,
+        prepare: Prepare,
+        verifier: TokenVerifier,
+        services: ServiceVerifier,
+        cancel: CancellationToken,
+    ) -> Self {
+        Self { schema, prepare, verifier, lock: Lock::Credentials(services), cancel }
+    }
+
+    /// Runs one request for the viewer of `authorization`; see [`Door::answer`].
     pub async fn execute(&self, authorization: Option<&str>, body: &[u8]) -> Vec<u8> {
+        self.run(Passed::default().with_authorization(authorization), authorization, body).await
+    }
+
+    /// Runs one request (JSON of query, variables, operationName) with these headers; answers JSON. Asks nobody for a
+    /// credential: who calls this is inside. A panic below becomes a masked error.
+    pub async fn answer(&self, headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
+        self.run(Passed::of(headers), authorization(headers), body).await
+    }
+
+    async fn run(&self, passed: Passed, authorization: Option<&str>, body: &[u8]) -> Vec<u8> {
         let response = match (self.verifier.viewer(authorization), serde_json::from_slice::<Request>(body)) {
             (Err(error), _) => failed(&error.to_string(), error.code()),
             (_, Err(_)) => failed("the body is no GraphQL request", "BAD_REQUEST"),
             (Ok(viewer), Ok(request)) => {
                 let prepared = (self.prepare)(request, &viewer).data(viewer);
-                AssertUnwindSafe(self.schema.execute(prepared)).catch_unwind().await.unwrap_or_else(|_| masked_panic())
+                let executed = passed.scope(self.schema.execute(prepared));
+                AssertUnwindSafe(executed).catch_unwind().await.unwrap_or_else(|_| masked_panic())
             }
         };
         serde_json::to_vec(&coded(response)).unwrap_or_default()
@@ -69,50 +123,77 @@ impl<E: Executor> Door<E> {
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .with_state(self)
     }
-
-    fn admits(&self, headers: &HeaderMap) -> bool {
-        self.knows(headers.get(SERVICE_HEADER).map(HeaderValue::as_bytes).unwrap_or_default())
-    }
-
-    fn knows(&self, secret: &[u8]) -> bool {
-        secret.ct_eq(self.service_secret.as_bytes()).into()
-    }
 }
 
-fn authorization(headers: &HeaderMap) -> Option<&str> {
+/// Puts routes behind a service's lock: only the router gets in, anybody else gets 403. For the service's public routes,
+/// which the router forwards.
+pub fn behind_router(routes: Router, services: ServiceVerifier) -> Router {
+    routes.layer(middleware::from_fn(move |request: extract::Request, next: middleware::Next| {
+        let services = services.clone();
+        async move {
+            match services.admit(credential(request.headers()), ROUTER_ONLY) {
+                Ok(_) => Passed::of(request.headers()).scope(next.run(request)).await,
+                Err(error) => refusal(StatusCode::FORBIDDEN, error.code(), &error.to_string()),
+            }
+        }
+    }))
+}
+
+/// The credential of a request.
+pub(crate) fn credential(headers: &HeaderMap) -> Option<&str> {
+    headers.get(SERVICE_HEADER).and_then(|value| value.to_str().ok())
+}
+
+pub(crate) fn authorization(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok())
 }
 
+/// An answer that is none: one error with a code, in the form of a GraphQL answer.
+pub(crate) fn refusal(status: StatusCode, code: &str, message: &str) -> HttpResponse {
+    let error = serde_json::json!({ "message": message, "extensions": { "code": code, "retryable": false } });
+    (status, Json(serde_json::json!({ "errors": [error] }))).into_response()
+}
+
 async fn answer<E: Executor>(State(door): State<Door<E>>, headers: HeaderMap, body: Bytes) -> HttpResponse {
-    if !door.admits(&headers) {
-        return StatusCode::FORBIDDEN.into_response();
+    if let Err(error) = door.lock.admit(credential(&headers)) {
+        return refusal(StatusCode::FORBIDDEN, error.code(), &error.to_string());
     }
-    let body = door.execute(authorization(&headers), &body).await;
+    let body = door.answer(&headers, &body).await;
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 async fn upgrade<E: Executor>(State(door): State<Door<E>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> HttpResponse {
-    let admitted = door.admits(&headers);
+    let passed = Passed::of(&headers);
+    let admitted = match credential(&headers) {
+        None => false,
+        sent => match door.lock.admit(sent) {
+            Ok(()) => true,
+            Err(error) => return refusal(StatusCode::FORBIDDEN, error.code(), &error.to_string()),
+        },
+    };
     let viewer = door.verifier.viewer(authorization(&headers));
-    upgrade.protocols(["graphql-transport-ws"]).on_upgrade(move |socket| talk(door, admitted, viewer, socket))
+    upgrade.protocols(["graphql-transport-ws"]).on_upgrade(move |socket| talk(door, admitted, viewer, passed, socket))
 }
 
-async fn talk<E: Executor>(door: Door<E>, admitted: bool, viewer: Result<Viewer, TokenError>, socket: Socket) {
+async fn talk<E: Executor>(door: Door<E>, admitted: bool, viewer: Result<Viewer, TokenError>, passed: Passed, socket: Socket) {
     let (mut sink, stream) = socket.split();
     // Only text carries messages of the protocol: pings and pongs of the socket itself are the transport's.
     let incoming = stream.take_while(|message| std::future::ready(message.is_ok())).filter_map(|message| {
         let text = message.ok().filter(|message| matches!(message, Message::Text(_) | Message::Binary(_)));
         std::future::ready(text.map(Message::into_data))
     });
-    let prepared = Prepared { schema: door.schema.clone(), prepare: door.prepare.clone() };
+    let cancel = door.cancel.clone();
+    let prepared = Prepared { schema: door.schema.clone(), prepare: door.prepare.clone(), cancel: cancel.clone() };
     let initialise = move |payload: serde_json::Value| {
         let text = |key: &str| payload.get(key).and_then(serde_json::Value::as_str);
-        let admitted = admitted || text(SERVICE_HEADER).is_some_and(|secret| door.knows(secret.as_bytes()));
+        let admitted = admitted || door.lock.admit(text(SERVICE_HEADER)).is_ok();
         let sent = text("Authorization").or_else(|| text("authorization"));
+        let origin = Origin::new(text("x-request-id"), text("traceparent"));
+        let passed = if origin == Origin::default() { passed } else { passed.with_origin(origin) };
         let viewer = sent.map_or(viewer, |token| door.verifier.viewer(Some(token)));
         std::future::ready(match viewer {
             _ if !admitted => Err(async_graphql::Error::new("FORBIDDEN")),
-            Ok(viewer) => Ok(session(viewer)),
+            Ok(viewer) => Ok(session(viewer, passed.with_authorization(sent))),
             Err(error) => Err(async_graphql::Error::new(error.code())),
         })
     };
@@ -122,19 +203,41 @@ async fn talk<E: Executor>(door: Door<E>, admitted: bool, viewer: Result<Viewer,
     while let Some(message) = next {
         let message = match message {
             WsMessage::Text(text) => Message::text(text),
-            WsMessage::Close(code, reason) => Message::Close(Some(CloseFrame { code, reason: reason.into() })),
+            WsMessage::Close(code, reason) => close(code, reason),
         };
         if sink.send(message).await.is_err() {
             return;
         }
-        next = outgoing.next().await;
+        next = tokio::select! {
+            biased;
+            next = outgoing.next() => next,
+            () = ended(&cancel) => None,
+        };
+    }
+    if cancel.is_cancelled() {
+        let _gone = sink.send(close(GOING_AWAY, "the service is restarting".to_owned())).await;
     }
 }
 
-fn session(viewer: Viewer) -> Data {
+/// Some time after the service was told to stop: its streams have sent their last event by then.
+async fn ended(cancel: &CancellationToken) {
+    cancel.cancelled().await;
+    tokio::time::sleep(LAST_WORDS).await;
+}
+
+fn close(code: u16, reason: String) -> Message {
+    Message::Close(Some(CloseFrame { code, reason: reason.into() }))
+}
+
+fn session(viewer: Viewer, passed: Passed) -> Data {
     let mut data = Data::default();
     data.insert(viewer);
+    data.insert(passed);
     data
+}
+
+fn of_session<T: Send + Sync + 'static>(session: Option<&Arc<Data>>) -> Option<&T> {
+    session?.get(&TypeId::of::<T>())?.downcast_ref()
 }
 
 /// A schema whose subscriptions are prepared like its queries.
@@ -142,12 +245,12 @@ fn session(viewer: Viewer) -> Data {
 struct Prepared<E> {
     schema: E,
     prepare: Prepare,
+    cancel: CancellationToken,
 }
 
 impl<E> Prepared<E> {
     fn ready(&self, request: Request, session: Option<&Arc<Data>>) -> Request {
-        let viewer = session.and_then(|data| data.get(&TypeId::of::<Viewer>())).and_then(|any| any.downcast_ref::<Viewer>());
-        (self.prepare)(request, viewer.unwrap_or(&Viewer(None)))
+        (self.prepare)(request, of_session(session).unwrap_or(&Viewer(None)))
     }
 }
 
@@ -158,7 +261,12 @@ impl<E: Executor> Executor for Prepared<E> {
 
     fn execute_stream(&self, request: Request, session: Option<Arc<Data>>) -> BoxStream<'static, Response> {
         let request = self.ready(request, session.as_ref());
-        self.schema.execute_stream(request, session).map(coded).boxed()
+        let passed = of_session::<Passed>(session.as_ref()).cloned().unwrap_or_default();
+        let events = self.schema.execute_stream(request, session).map(coded).boxed();
+        let events = passed.scope_stream(events).take_until(self.cancel.clone().cancelled_owned());
+        let cancel = self.cancel.clone();
+        let last = stream::once(async move { cancel.is_cancelled().then(restarting) });
+        events.chain(last.filter_map(std::future::ready)).boxed()
     }
 }
 
@@ -177,6 +285,14 @@ fn failed(message: &str, code: &str) -> Response {
     let mut error = ServerError::new(message, None);
     error.extensions.get_or_insert_default().set("code", code);
     Response::from_errors(vec![error])
+}
+
+fn restarting() -> Response {
+    let mut response = failed("The service is restarting. Subscribe again.", "SERVICE_RESTARTING");
+    for error in &mut response.errors {
+        error.extensions.get_or_insert_default().set("retryable", true);
+    }
+    response
 }
 
 fn masked_panic() -> Response {

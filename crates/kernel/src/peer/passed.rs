@@ -1,0 +1,87 @@
+//! What travels along with a request from service to service.
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use futures_util::{Stream, StreamExt, stream};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::telemetry::Origin;
+
+/// Milliseconds that the caller still waits.
+const TIMEOUT_MS: HeaderName = HeaderName::from_static("x-berth-timeout-ms");
+
+tokio::task_local! {
+    static PASSED: Passed;
+}
+
+/// What the request in hand passes on to the peers it asks, beside its [`Origin`]. Known inside [`Passed::scope`].
+#[derive(Debug, Clone, Default)]
+pub struct Passed {
+    origin: Origin,
+    authorization: Option<HeaderValue>,
+    deadline: Option<Instant>,
+}
+
+impl Passed {
+    /// What a request with these headers passes on: nothing else of them travels.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let left = headers.get(TIMEOUT_MS).and_then(|ms| ms.to_str().ok()?.parse().ok());
+        Self {
+            origin: Origin::from_headers(headers),
+            authorization: headers.get(header::AUTHORIZATION).cloned(),
+            deadline: left.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
+        }
+    }
+
+    /// The same with the `Authorization` that a WebSocket brought in its first message.
+    #[must_use]
+    pub fn with_authorization(mut self, authorization: Option<&str>) -> Self {
+        self.authorization = authorization.and_then(|text| HeaderValue::from_str(text).ok()).or(self.authorization);
+        self
+    }
+
+    /// The same, caused by another request.
+    #[must_use]
+    pub fn with_origin(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    /// What the task in hand has; nothing outside of a request.
+    pub fn current() -> Self {
+        let passed = PASSED.try_with(Clone::clone).unwrap_or_default();
+        passed.with_origin(Origin::current())
+    }
+
+    /// Runs a future with this in hand, in a span of its own.
+    pub fn scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        let span = tracing::info_span!("request", request.id = self.origin.request_id());
+        self.origin.clone().run(span, PASSED.scope(self, work))
+    }
+
+    /// Polls a stream with this in hand.
+    pub fn scope_stream<S: Stream + Unpin>(self, mut stream: S) -> impl Stream<Item = S::Item> {
+        stream::poll_fn(move |context| PASSED.sync_scope(self.clone(), || stream.poll_next_unpin(context)))
+    }
+
+    /// When an answer is of no use any more, for a call that may take `limit`.
+    pub fn deadline(&self, limit: Duration) -> Instant {
+        let own = Instant::now() + limit;
+        self.deadline.map_or(own, |deadline| deadline.min(own))
+    }
+
+    /// The headers of a call to a peer: the one place that lists what is passed on.
+    pub fn headers(&self, deadline: Instant) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(8);
+        self.origin.write_to(&mut headers);
+        if let Some(authorization) = &self.authorization {
+            headers.insert(header::AUTHORIZATION, authorization.clone());
+        }
+        let left = deadline.saturating_duration_since(Instant::now()).as_millis();
+        headers.insert(TIMEOUT_MS, HeaderValue::from(u64::try_from(left).unwrap_or(u64::MAX)));
+        headers
+    }
+}

@@ -1,0 +1,86 @@
+//! The answering end: `POST /peer/{method}`. What a peer says, refusals included, is a `PeerResult` in JSON with status
+//! 200; any other status means that nothing was asked.
+
+use std::{future::Future, panic::AssertUnwindSafe};
+
+use axum::{
+    Json,
+    body::Bytes,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use berth_contracts::peer::{PeerError, PeerResult};
+use futures_util::FutureExt;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+use super::Passed;
+pub use super::calls::{booking, inventory, payment, user};
+use crate::{
+    auth::{TokenError, TokenVerifier, Viewer},
+    server::{authorization, credential, refusal},
+    service::{CredentialError, ServiceVerifier},
+};
+
+/// Who may ask peers: every caller but the front door.
+const CALLERS: [&str; 5] = ["user", "inventory", "booking", "payment", "worker"];
+
+/// Checks who asks.
+#[derive(Clone)]
+pub struct Desk {
+    services: ServiceVerifier,
+    tokens: TokenVerifier,
+}
+
+/// The person that the arguments of a method name.
+#[derive(Deserialize)]
+struct Named {
+    user_id: Option<Uuid>,
+}
+
+impl Desk {
+    /// A desk that knows services by `services` and people by `tokens`.
+    pub fn new(services: ServiceVerifier, tokens: TokenVerifier) -> Self {
+        Self { services, tokens }
+    }
+
+    fn viewer(&self, headers: &HeaderMap) -> Result<Viewer, Response> {
+        let forbidden = |error: CredentialError| refusal(StatusCode::FORBIDDEN, error.code(), &error.to_string());
+        self.services.admit(credential(headers), &CALLERS).map_err(forbidden)?;
+        let unauthorized = |error: TokenError| refusal(StatusCode::UNAUTHORIZED, error.code(), &error.to_string());
+        self.tokens.viewer(authorization(headers)).map_err(unauthorized)
+    }
+
+    pub(super) async fn answer<A, T, F>(
+        self,
+        method: &'static str,
+        headers: HeaderMap,
+        body: Bytes,
+        ask: impl FnOnce(A) -> F + Send,
+    ) -> Response
+    where
+        A: DeserializeOwned,
+        T: Serialize,
+        F: Future<Output = PeerResult<T>> + Send,
+    {
+        let viewer = match self.viewer(&headers) {
+            Ok(viewer) => viewer,
+            Err(refused) => return refused,
+        };
+        let (named, asked) = match (serde_json::from_slice::<Named>(&body), serde_json::from_slice::<A>(&body)) {
+            (Ok(named), Ok(asked)) => (named, asked),
+            _ => return refusal(StatusCode::BAD_REQUEST, "BAD_REQUEST", "the body has not the arguments of this method"),
+        };
+        if viewer.user_id().zip(named.user_id).is_some_and(|(viewer, named)| viewer != named) {
+            return Json(PeerResult::<T>::Err(PeerError::NotFound)).into_response();
+        }
+        let answered = AssertUnwindSafe(Passed::of(&headers).scope(ask(asked))).catch_unwind().await;
+        match answered {
+            Ok(answer) => Json(answer).into_response(),
+            Err(_) => {
+                tracing::error!(peer.method = method, "peer.panic");
+                refusal(StatusCode::INTERNAL_SERVER_ERROR, "SERVICE_UNAVAILABLE", "the service can't answer now")
+            }
+        }
+    }
+}
