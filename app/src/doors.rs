@@ -4,9 +4,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::Router;
-use berth_kernel::{auth::TokenVerifier, server::Door};
+use berth_kernel::{
+    auth::TokenVerifier,
+    clock::Clock,
+    peer::server::{self as desk, Desk},
+    server::{Door, behind_router},
+    service::ServiceVerifier,
+};
+use berth_payment::Sandbox;
 use berth_router::{InProcess, Subgraph};
 use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, Transport},
@@ -14,16 +22,16 @@ use crate::{
     services::Services,
 };
 
-/// The doors of a process.
+/// The doors of a process that does everything: its router holds the one secret that opens them.
 pub struct Doors(Vec<(Service, Arc<dyn InProcess>, Router)>);
 
 impl Doors {
-    /// A door for each of these services.
-    pub fn new(services: &Services, wanted: &[Service], verifier: &TokenVerifier, secret: &str) -> Self {
-        let mut doors: Vec<(Service, Arc<dyn InProcess>, Router)> = Vec::with_capacity(wanted.len());
+    /// A door for each service.
+    pub fn new(services: &Services, verifier: &TokenVerifier, secret: &str) -> Self {
+        let mut doors: Vec<(Service, Arc<dyn InProcess>, Router)> = Vec::with_capacity(Service::ALL.len());
         macro_rules! open_door {
             ($service:expr, $part:expr) => {
-                if let Some(part) = $part.as_ref().filter(|_| wanted.contains(&$service)) {
+                if let Some(part) = &$part {
                     let door = Door::new(part.schema(), part.prepare(), verifier.clone(), secret);
                     doors.push(($service, Arc::new(Inside(door.clone())), door.routes()));
                 }
@@ -59,7 +67,49 @@ struct Inside<E>(Door<E>);
 #[async_trait]
 impl<E: async_graphql::Executor> InProcess for Inside<E> {
     async fn execute(&self, headers: http::HeaderMap, body: Bytes) -> Bytes {
-        let authorization = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        self.0.execute(authorization, &body).await.into()
+        self.0.answer(&headers, &body).await.into()
+    }
+}
+
+/// How a service of a fleet tells who asks.
+pub struct Guards<'a> {
+    /// Where the public halves of service keys are.
+    pub config: &'a Config,
+    /// Checks the tokens of people.
+    pub tokens: TokenVerifier,
+    /// The machine's clock: credentials are not about the timetable.
+    pub clock: Clock,
+    /// Ends live streams.
+    pub stop: CancellationToken,
+}
+
+impl Guards<'_> {
+    /// All that a service of a fleet answers: its graph, its peers' calls, what the router forwards of its public routes.
+    pub fn routes(&self, service: Service, services: &Services, sandbox: Option<&Sandbox>) -> Router {
+        let known = ServiceVerifier::new(&self.config.key_file(""), service.name(), self.clock.clone());
+        let desk = Desk::new(known.clone(), self.tokens.clone());
+        macro_rules! door {
+            ($part:expr, $routes:path, $public:expr) => {
+                $part.as_ref().map_or_else(Router::new, |part| {
+                    Door::guarded(part.schema(), part.prepare(), self.tokens.clone(), known.clone(), self.stop.clone())
+                        .routes()
+                        .merge($routes(part.peer(), desk))
+                        .nest("/public", behind_router($public(part), known.clone()))
+                })
+            };
+        }
+        match service {
+            Service::User => door!(services.user, desk::user, |_| Router::new()),
+            Service::Inventory => door!(services.inventory, desk::inventory, |_| Router::new()),
+            Service::Booking => door!(services.booking, desk::booking, |part: &berth_booking::Bookings| part.public_routes()),
+            Service::Payment => {
+                let public = |part: &berth_payment::Payments| match sandbox {
+                    Some(sandbox) => part.public_routes().merge(sandbox.public_routes()),
+                    None => part.public_routes(),
+                };
+                let routes = door!(services.payment, desk::payment, public);
+                sandbox.iter().fold(routes, |all, sandbox| all.nest("/provider", sandbox.provider_routes()))
+            }
+        }
     }
 }

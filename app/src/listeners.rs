@@ -16,8 +16,9 @@ use crate::{
 pub struct Listeners {
     /// The front door's; bound here to be refused early, and again by the router.
     pub front: Option<SocketAddr>,
-    /// Those of services and worker. In a process that does everything: one on loopback, for all services.
+    /// Those of services and worker.
     pub inner: Vec<(Role, TcpListener)>,
+    addresses: Vec<(Role, SocketAddr)>,
     /// Where router and provider of this very process find its services, when it does everything.
     pub loopback: Option<TcpListener>,
 }
@@ -28,32 +29,36 @@ impl Listeners {
         let front = roles.has(Role::Router).then(|| free_port(config.address(Role::Router))).transpose()?;
         if roles.is_everything() {
             let loopback = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-            return Ok(Self { front, inner: Vec::new(), loopback: Some(loopback) });
+            return Ok(Self { front, inner: Vec::new(), addresses: Vec::new(), loopback: Some(loopback) });
         }
-        let mut inner = Vec::new();
+        let (mut inner, mut addresses) = (Vec::new(), Vec::new());
         for role in roles.named().iter().copied().filter(|role| *role != Role::Router) {
             let address = config.address(role);
             let listener = TcpListener::bind(address).await.map_err(|error| in_use(address, &error))?;
+            addresses.push((role, listener.local_addr()?));
             inner.push((role, listener));
         }
-        Ok(Self { front, inner, loopback: None })
+        Ok(Self { front, inner, addresses, loopback: None })
+    }
+
+    /// Where the services of a process that does everything are, each under its name.
+    pub fn loopback_url(&self) -> anyhow::Result<Option<String>> {
+        self.loopback.as_ref().map(|loopback| Ok(format!("http://{}", loopback.local_addr()?))).transpose()
     }
 
     /// Base URL of a service whose door is in this process.
     pub fn base_url(&self, service: Service) -> anyhow::Result<Option<String>> {
-        if let Some(loopback) = &self.loopback {
-            return Ok(Some(format!("http://{}/{}", loopback.local_addr()?, service.name())));
+        if let Some(url) = self.loopback_url()? {
+            return Ok(Some(format!("{url}/{}", service.name())));
         }
-        let own = self.inner.iter().find(|(role, _)| *role == Role::Service(service));
-        own.map(|(_, listener)| Ok(format!("http://{}", reachable(listener.local_addr()?)))).transpose()
+        let own = self.addresses.iter().find(|(role, _)| *role == Role::Service(service));
+        Ok(own.map(|(_, address)| format!("http://{}", reachable(*address))))
     }
 
     /// Tells where the process listens: `<role>.addr` for each role, `berth.addr` for the front.
     pub fn note(&self, config: &Config, front: Option<SocketAddr>) -> anyhow::Result<()> {
-        let mut known: Vec<(String, SocketAddr)> = Vec::new();
-        for (role, listener) in &self.inner {
-            known.push((role.name().to_owned(), listener.local_addr()?));
-        }
+        let mut known: Vec<(String, SocketAddr)> =
+            self.addresses.iter().map(|(role, address)| (role.name().to_owned(), *address)).collect();
         known.extend(front.map(|address| (Role::Router.name().to_owned(), address)));
         let berth = front.or_else(|| known.first().map(|(_, address)| *address));
         known.extend(berth.map(|address| ("berth".to_owned(), address)));

@@ -154,9 +154,16 @@ impl Roles {
         }
     }
 
-    /// As whom this process calls others: its only role, or the first.
-    pub fn caller(&self) -> Role {
-        self.0.first().copied().unwrap_or(Role::Router)
+    /// As whom this process asks its peers: as its first role that is not the front door.
+    pub fn peer_caller(&self) -> Role {
+        self.0.iter().copied().find(|role| *role != Role::Router).unwrap_or(Role::Worker)
+    }
+}
+
+impl fmt::Display for Roles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.0.iter().map(|role| role.name()).collect();
+        f.write_str(if names.is_empty() { "everything".to_owned() } else { names.join("+") }.as_str())
     }
 }
 

@@ -1,101 +1,203 @@
 //! `berth serve`: the roles of this process, from its listeners to its end.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use berth_kernel::{auth::TokenVerifier, random};
+use axum::Router;
+use berth_kernel::{
+    auth::TokenVerifier,
+    clock::Clock,
+    random,
+    service::{ServiceKey, ServiceSigner},
+    telemetry::{self, TelemetryConfig},
+};
+use berth_payment::Sandbox;
+use berth_router::{RouterConfig, RunningRouter};
+use chrono::TimeDelta;
+use tokio::{runtime::Handle, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, Profile},
     databases,
-    doors::Doors,
+    doors::{Doors, Guards},
     front, import,
     keys::Keys,
     listeners::{self, Listeners, reachable},
-    pages,
+    pages::{self, Pages},
     readiness::Readiness,
     role::{Role, Roles, Service},
     sandbox,
-    services::{Common, Services},
+    services::{Common, Peers, Services},
     shared_clock::SharedClock,
 };
+
+/// What a process may need to answer what it has begun.
+const DRAIN_WITHIN: Duration = Duration::from_secs(15);
 
 /// Serves until SIGINT or SIGTERM.
 pub fn run(config: Config) -> anyhow::Result<()> {
     let started = Instant::now();
     config.prepare_data_dir()?;
-    start_log(&config);
     let roles = config.roles()?;
     let _lock = databases::lock(&config, &roles.opened())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("berth").build()?;
-    runtime.block_on(serve(config, roles, started))
+    let telemetry = telemetry::start(&telemetry_config(&config, &roles), runtime.handle())?;
+    let ended = runtime.block_on(serve(config, roles, started));
+    telemetry.stop();
+    ended
 }
 
-fn start_log(config: &Config) {
-    let filter = tracing_subscriber::EnvFilter::new(&config.log);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A second subscriber exists only in tests, where the first is as good.
-    let _already_set = if config.profile == Profile::Production { log.json().try_init() } else { log.try_init() };
+fn telemetry_config(config: &Config, roles: &Roles) -> TelemetryConfig {
+    TelemetryConfig {
+        service: format!("berth-{roles}"),
+        filter: config.log.clone(),
+        json: config.profile == Profile::Production,
+        otlp_url: config.otlp_url.clone(),
+    }
+}
+
+/// The parts of a process, wired but not started.
+struct Process {
+    config: Config,
+    roles: Roles,
+    keys: Keys,
+    common: Common,
+    clock: SharedClock,
+    /// What no test moves: credentials of services go by it.
+    machine: Clock,
+    services: Services,
+    sandbox: Option<Sandbox>,
+    tokens: TokenVerifier,
+    /// Ends listeners and live streams; background work ends after them.
+    stop: CancellationToken,
 }
 
 async fn serve(config: Config, roles: Roles, started: Instant) -> anyhow::Result<()> {
-    let keys = Keys::load(&config)?;
-    let common = Common::new(&config, keys.sealer.clone())?;
-    let clock = SharedClock::follow(common.clock.clone(), config.clock_file.clone(), common.cancel.clone());
-    let listeners = Listeners::bind(&config, &roles).await?;
-    let addresses = sandbox::addresses(&config, &listeners)?;
-    let services = Services::open(&config, &roles, &common, &keys, &addresses).await?;
-    if let Some(inventory) = services.inventory.as_ref().filter(|_| config.demo) {
-        import::demo(inventory).await?;
-    }
-    let sandbox = sandbox::open(&config, &roles, &common, &addresses, &listeners).await?;
-    let secret = random::token();
-    let verifier = TokenVerifier::new(std::slice::from_ref(&keys.access), common.clock.clone());
-    let doors = Doors::new(&services, &roles.doors(), &verifier, &secret);
-    let readiness = Readiness { databases: services.databases().into(), bus: common.bus.clone() };
-    let pages = pages::Pages {
-        mail: common.mail.clone(),
-        clock,
-        jwks: keys.jwks().into(),
-        development: config.profile == Profile::Development,
-    };
-    let mut public = pages::routes(pages).merge(readiness.routes());
-    public = services.payment.iter().fold(public, |all, payment| all.merge(payment.public_routes()));
-    public = services.booking.iter().fold(public, |all, booking| all.merge(booking.public_routes()));
-    let mut loopback = doors.routes();
-    if let Some(sandbox) = &sandbox {
-        loopback = loopback.nest("/payment/provider", sandbox.provider_routes());
-        public = public.merge(sandbox.public_routes());
-    }
-    let loopback_url = listeners.base_url(Service::User)?.unwrap_or_default().trim_end_matches("/user").to_owned();
-    services.start();
-    if let Some(sandbox) = &sandbox {
-        sandbox.start(&common.cancel);
-    }
-    let serving = listeners.loopback.map(|listener| listeners::serve(listener, loopback, common.cancel.clone()));
-    let listen = listeners.front.unwrap_or_else(|| Role::Router.default_address());
-    let router_config = front::router_config(&config, &common, &keys, listen, doors.subgraphs(&config, &loopback_url), secret);
-    let router = berth_router::start(router_config, Arc::new(front::Public(public)), tokio::runtime::Handle::current()).await?;
-    announce(&config, router.address(), started)?;
+    let mut listeners = Listeners::bind(&config, &roles).await?;
+    let process = Process::open(config, roles, &listeners).await?;
+    process.start();
+    let (router, serving) = process.listen(&mut listeners).await?;
+    let front = router.as_ref().map(RunningRouter::address);
+    process.announce(front, started);
+    listeners.note(&process.config, front)?;
     until_told_to_stop().await?;
-    tracing::info!("berth.stopping");
-    router.stop().await?;
-    common.cancel.cancel();
-    drop(serving);
-    Ok(())
+    process.end(router, serving).await
 }
 
-#[expect(clippy::print_stdout, reason = "the first thing a newcomer reads")]
-fn announce(config: &Config, address: SocketAddr, started: Instant) -> anyhow::Result<()> {
-    let url = format!("http://{}", reachable(address));
-    println!("Berth is ready after {} ms.", started.elapsed().as_millis());
-    println!("  {url}/           where everything is");
-    println!("  {url}/graphql    the graph");
-    if config.profile == Profile::Development {
-        println!("  {url}/graphiql   the graph, for people: try the tabs from left to right");
-        println!("  {url}/dev/mail   caught mail: your one-time password is there");
+impl Process {
+    async fn open(config: Config, roles: Roles, listeners: &Listeners) -> anyhow::Result<Self> {
+        let keys = Keys::load(&config)?;
+        let common = Common::new(&config, keys.sealer.clone())?;
+        let clock = SharedClock::follow(common.clock.clone(), config.clock_file.clone(), common.cancel.clone());
+        let machine = Clock::shifted(TimeDelta::seconds(config.clock_offset_secs));
+        let addresses = sandbox::addresses(&config, listeners)?;
+        let key = ServiceKey::load_or_create(&config.key_file(""), roles.peer_caller().name())?;
+        let peers = Peers { config: &config, signer: ServiceSigner::new(key, machine.clone()) };
+        let services = Services::open(&config, &roles, &common, &keys, &addresses, &peers).await?;
+        if let Some(inventory) = services.inventory.as_ref().filter(|_| config.demo) {
+            import::demo(inventory).await?;
+        }
+        let sandbox = sandbox::open(&config, &roles, &common, &addresses, listeners).await?;
+        let tokens = TokenVerifier::new(std::slice::from_ref(&keys.access), common.clock.clone());
+        let stop = CancellationToken::new();
+        Ok(Self { config, roles, keys, common, clock, machine, services, sandbox, tokens, stop })
     }
-    std::fs::write(config.file("berth.addr"), format!("{address}\n"))?;
-    Ok(())
+
+    fn start(&self) {
+        self.services.start();
+        if let Some(sandbox) = self.sandbox.as_ref().filter(|_| self.roles.background().contains(&Service::Payment)) {
+            sandbox.start(&self.common.cancel);
+        }
+    }
+
+    fn readiness(&self) -> Router {
+        Readiness { databases: self.services.databases().into(), bus: self.common.bus.clone() }.routes()
+    }
+
+    /// Opens every listener, the public one last.
+    async fn listen(&self, listeners: &mut Listeners) -> anyhow::Result<(Option<RunningRouter>, Vec<JoinHandle<()>>)> {
+        let loopback_url = listeners.loopback_url()?;
+        let mut serving = Vec::new();
+        for (role, listener) in std::mem::take(&mut listeners.inner) {
+            let routes = match role {
+                Role::Service(service) => self.service_routes(service),
+                Role::Router | Role::Worker => Router::new(),
+            };
+            serving.push(listeners::serve(listener, routes.merge(self.readiness()), self.stop.clone()));
+        }
+        let Some(listen) = listeners.front else { return Ok((None, serving)) };
+        let (config, public) = match (listeners.loopback.take(), loopback_url) {
+            (Some(loopback), Some(url)) => {
+                let secret = random::token();
+                let doors = Doors::new(&self.services, &self.tokens, &secret);
+                serving.push(listeners::serve(loopback, self.loopback_routes(&doors), self.stop.clone()));
+                (self.router_config(listen, doors.subgraphs(&self.config, &url), secret), self.public_routes())
+            }
+            _ => anyhow::bail!("the router role"),
+        };
+        let router = berth_router::start(config, Arc::new(front::Public(public)), Handle::current()).await?;
+        Ok((Some(router), serving))
+    }
+
+    fn service_routes(&self, service: Service) -> Router {
+        let guards =
+            Guards { config: &self.config, tokens: self.tokens.clone(), clock: self.machine.clone(), stop: self.stop.clone() };
+        guards.routes(service, &self.services, self.sandbox.as_ref())
+    }
+
+    fn loopback_routes(&self, doors: &Doors) -> Router {
+        let provider = self.sandbox.as_ref().map(Sandbox::provider_routes);
+        provider.into_iter().fold(doors.routes(), |all, provider| all.nest("/payment/provider", provider))
+    }
+
+    fn router_config(&self, listen: SocketAddr, subgraphs: Vec<berth_router::Subgraph>, secret: String) -> RouterConfig {
+        front::router_config(&self.config, &self.common, &self.keys, listen, subgraphs, secret)
+    }
+
+    /// Pages, and the public routes of the services that are here.
+    fn public_routes(&self) -> Router {
+        let pages = Pages {
+            mail: self.common.mail.clone(),
+            clock: self.clock.clone(),
+            jwks: self.keys.jwks().into(),
+            development: self.config.profile == Profile::Development,
+        };
+        let mut public = pages::routes(pages).merge(self.readiness());
+        public = self.services.payment.iter().fold(public, |all, payment| all.merge(payment.public_routes()));
+        public = self.services.booking.iter().fold(public, |all, booking| all.merge(booking.public_routes()));
+        self.sandbox.iter().fold(public, |all, sandbox| all.merge(sandbox.public_routes()))
+    }
+
+    /// First nobody gets in, then who is in is answered, then background work ends after the batch in hand.
+    async fn end(self, router: Option<RunningRouter>, serving: Vec<JoinHandle<()>>) -> anyhow::Result<()> {
+        tracing::info!("berth.stopping");
+        if let Some(router) = router {
+            router.stop().await?;
+        }
+        self.stop.cancel();
+        let drained = tokio::time::timeout(DRAIN_WITHIN, futures_util::future::join_all(serving)).await;
+        if drained.is_err() {
+            tracing::warn!("berth.stopping.not_drained");
+        }
+        self.common.cancel.cancel();
+        Ok(())
+    }
+
+    #[expect(clippy::print_stdout, reason = "the first thing a newcomer reads")]
+    fn announce(&self, front: Option<SocketAddr>, started: Instant) {
+        println!("Berth ({}) is ready after {} ms.", self.roles, started.elapsed().as_millis());
+        let Some(url) = front.map(|address| format!("http://{}", reachable(address))) else { return };
+        println!("  {url}/           where everything is");
+        println!("  {url}/graphql    the graph");
+        if self.config.profile == Profile::Development {
+            println!("  {url}/graphiql   the graph, for people: try the tabs from left to right");
+            println!("  {url}/dev/mail   caught mail: your one-time password is there");
+        }
+    }
 }
 
 async fn until_told_to_stop() -> anyhow::Result<()> {

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use berth_booking::{BookingConfig, Bookings};
+use berth_contracts::peer::{BookingPeer, InventoryPeer, PaymentPeer, UserPeer};
 use berth_inventory::{Inventory, InventoryConfig};
-use berth_kernel::{Deps, auth::TokenSigner, bus::Bus, clock::Clock, db::Db, mail::Mail, seal::Sealer};
+use berth_kernel::{
+    Deps, auth::TokenSigner, bus::Bus, clock::Clock, db::Db, mail::Mail, peer::client::Remote, seal::Sealer,
+    service::ServiceSigner,
+};
 use berth_payment::{PaymentConfig, Payments};
 use berth_user::{User, UserConfig};
 use chrono::TimeDelta;
@@ -66,6 +69,36 @@ pub struct Addresses {
     pub provider_key: String,
 }
 
+/// The services of other processes, and as whom this one asks them.
+pub struct Peers<'a> {
+    /// Where they are.
+    pub config: &'a Config,
+    /// Makes this process's credentials.
+    pub signer: ServiceSigner,
+}
+
+impl Peers<'_> {
+    fn remote(&self, service: Service) -> anyhow::Result<Arc<Remote>> {
+        Ok(Arc::new(Remote::new(self.signer.clone(), service.name(), &self.config.subgraph(service))?))
+    }
+
+    fn user(&self, here: Option<&User>) -> anyhow::Result<Arc<dyn UserPeer>> {
+        here.map_or_else(|| Ok(self.remote(Service::User)? as _), |user| Ok(user.peer()))
+    }
+
+    fn inventory(&self, here: Option<&Inventory>) -> anyhow::Result<Arc<dyn InventoryPeer>> {
+        here.map_or_else(|| Ok(self.remote(Service::Inventory)? as _), |inventory| Ok(inventory.peer()))
+    }
+
+    fn booking(&self, here: Option<&Bookings>) -> anyhow::Result<Arc<dyn BookingPeer>> {
+        here.map_or_else(|| Ok(self.remote(Service::Booking)? as _), |booking| Ok(booking.peer()))
+    }
+
+    fn payment(&self, here: Option<&Payments>) -> anyhow::Result<Arc<dyn PaymentPeer>> {
+        here.map_or_else(|| Ok(self.remote(Service::Payment)? as _), |payment| Ok(payment.peer()))
+    }
+}
+
 /// The services that this process opens. What is here is called directly, the rest as a peer.
 pub struct Services {
     /// Accounts.
@@ -89,6 +122,7 @@ impl Services {
         common: &Common,
         keys: &Keys,
         addresses: &Addresses,
+        peers: &Peers<'_>,
     ) -> anyhow::Result<Self> {
         let mut deps = Vec::new();
         for service in roles.opened() {
@@ -101,17 +135,19 @@ impl Services {
             Some(deps) => Some(Inventory::new(deps, inventory_config(config)).await?),
             None => None,
         };
-        let inventory_peer = inventory.as_ref().map(Inventory::peer).context("inventory")?;
-        let user_peer = user.as_ref().map(User::peer).context("user")?;
-        let booking_config = BookingConfig::new(&addresses.public_url, keys.ticket.clone());
-        let booking = of(Service::Booking).map(|deps| Bookings::new(deps, booking_config, inventory_peer, user_peer));
-        let booking_peer = booking.as_ref().map(Bookings::peer).context("booking")?;
+        let booking = match of(Service::Booking) {
+            Some(deps) => {
+                let settings = BookingConfig::new(&addresses.public_url, keys.ticket.clone());
+                Some(Bookings::new(deps, settings, peers.inventory(inventory.as_ref())?, peers.user(user.as_ref())?))
+            }
+            None => None,
+        };
         let payment = match of(Service::Payment) {
-            Some(deps) => Some(Payments::new(deps, payment_config(config, addresses)?, booking_peer)?),
+            Some(deps) => Some(Payments::new(deps, payment_config(config, addresses)?, peers.booking(booking.as_ref())?)?),
             None => None,
         };
         if let Some(booking) = &booking {
-            booking.set_payment(payment.as_ref().map(Payments::peer).context("payment")?);
+            booking.set_payment(peers.payment(payment.as_ref())?);
         }
         Ok(Self { user, inventory, booking, payment, deps, background: roles.background() })
     }
