@@ -46,17 +46,26 @@ pub struct Subgraph {
     pub name: String,
     /// Its GraphQL endpoint, such as `http://127.0.0.1:4101/graphql`. Subscriptions use a WebSocket on the same path.
     pub url: String,
-    /// Runs queries and mutations in this process instead of over HTTP.
-    pub executor: Option<Arc<dyn InProcess>>,
+    /// Runs queries and mutations instead of the embedded router's own HTTP client.
+    pub executor: Option<Arc<dyn SubgraphCall>>,
 }
 
-/// A subgraph that lives in this process.
+/// The way to a subgraph, in this process or another.
 #[async_trait]
-pub trait InProcess: Send + Sync {
-    /// Runs one request. `body` is byte for byte the JSON that a network subgraph would get, and the
+pub trait SubgraphCall: Send + Sync {
+    /// Runs one query. `body` is byte for byte the JSON that a network subgraph would get, and the
     /// answer is the JSON that it would send back.
     async fn execute(&self, headers: http::HeaderMap, body: Bytes) -> Bytes;
+
+    /// Runs one mutation: unlike a query it must not be sent twice.
+    async fn execute_mutation(&self, headers: http::HeaderMap, body: Bytes) -> Bytes {
+        self.execute(headers, body).await
+    }
 }
+
+/// The answer of a subgraph that gives none: clients see `SERVICE_UNAVAILABLE`, which may be repeated.
+pub const NO_ANSWER: &[u8] =
+    br#"{"data":null,"errors":[{"message":"unavailable","extensions":{"code":"SUBGRAPH_REQUEST_TIMEOUT"}}]}"#;
 
 /// Everything on the public port that is not GraphQL: webhooks, tickets, keys, health, pages.
 #[async_trait]

@@ -38,9 +38,9 @@ use tokio::runtime::Handle;
 
 use crate::{
     config::{RouterConfig, RouterError, Subgraph},
-    executor::LocalSubgraph,
+    executor::OwnWay,
     plugin::{self, Caller, FrontDoor, Public},
-    rules,
+    refusal, rules,
 };
 
 /// The embedded router, shared by all workers.
@@ -125,10 +125,9 @@ impl Engine {
 
     /// Ends every stream, so that clients reconnect elsewhere.
     pub(crate) fn close_streams(&self) {
-        self.shared.active_subscriptions.close_all_with_error(vec![GraphQLError::from_message_and_code(
-            "The service is restarting. Subscribe again.",
-            "SERVICE_RESTARTING",
-        )]);
+        let mut error = GraphQLError::from_message_and_code(refusal::RESTARTING_TEXT, refusal::RESTARTING);
+        error.extensions.extensions.insert("retryable".to_owned(), true.into());
+        self.shared.active_subscriptions.close_all_with_error(vec![error]);
     }
 
     /// Lets the embedded router end its own tasks.
@@ -176,7 +175,7 @@ fn hooks(subgraphs: &[Subgraph], runtime: &Handle) -> Result<RouterPluginBoxed, 
     for subgraph in subgraphs {
         let endpoint: http::Uri = subgraph.url.parse().map_err(engine_error)?;
         if let Some(local) = &subgraph.executor {
-            let local = LocalSubgraph::new(subgraph.name.clone(), endpoint, local.clone(), runtime.clone());
+            let local = OwnWay::new(subgraph.name.clone(), endpoint, local.clone(), runtime.clone());
             executors.insert(subgraph.name.clone(), local.to_boxed_arc());
         }
     }

@@ -1,5 +1,5 @@
-//! The way into a subgraph of this process: the bytes that would have gone over the wire go to a
-//! task on the app's runtime instead.
+//! The way into a subgraph that the app provides: the bytes that the embedded router would have sent
+//! go to a task on the app's runtime instead.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,26 +17,34 @@ use hive_router::executor::{
 };
 use tokio::runtime::Handle;
 
-use crate::config::InProcess;
+use crate::config::SubgraphCall;
 
 /// Runs a subgraph's requests on the app's runtime.
-pub(crate) struct LocalSubgraph {
+pub(crate) struct OwnWay {
     name: String,
     endpoint: http::Uri,
-    subgraph: Arc<dyn InProcess>,
+    subgraph: Arc<dyn SubgraphCall>,
     runtime: Handle,
 }
 
-impl LocalSubgraph {
-    pub(crate) fn new(name: String, endpoint: http::Uri, subgraph: Arc<dyn InProcess>, runtime: Handle) -> Self {
+impl OwnWay {
+    pub(crate) fn new(name: String, endpoint: http::Uri, subgraph: Arc<dyn SubgraphCall>, runtime: Handle) -> Self {
         Self { name, endpoint, subgraph, runtime }
     }
 
     /// The answer of the subgraph, or why there is none. The task goes on when the caller leaves: a
     /// mutation is never cut in the middle because a client closed its connection.
-    async fn call(&self, headers: http::HeaderMap, body: Bytes, timeout: Option<Duration>) -> Result<Bytes, &'static str> {
+    async fn call(
+        &self,
+        headers: http::HeaderMap,
+        body: Bytes,
+        mutation: bool,
+        timeout: Option<Duration>,
+    ) -> Result<Bytes, &'static str> {
         let subgraph = self.subgraph.clone();
-        let task = self.runtime.spawn(async move { subgraph.execute(headers, body).await });
+        let task = self.runtime.spawn(async move {
+            if mutation { subgraph.execute_mutation(headers, body).await } else { subgraph.execute(headers, body).await }
+        });
         let joined = match timeout {
             Some(limit) => tokio::time::timeout(limit, task).await.map_err(|_| "timeout")?,
             None => task.await,
@@ -45,7 +53,7 @@ impl LocalSubgraph {
     }
 
     fn unavailable(&self, reason: &str) -> SubgraphResponse<'static> {
-        tracing::error!(subgraph = self.name, reason, "a subgraph of this process gave no answer");
+        tracing::error!(subgraph = self.name, reason, "a subgraph gave no answer");
         SubgraphResponse {
             errors: Some(vec![GraphQLError::from_message_and_code("unavailable", "SUBGRAPH_REQUEST_TIMEOUT")]),
             ..SubgraphResponse::default()
@@ -54,9 +62,9 @@ impl LocalSubgraph {
 }
 
 #[async_trait]
-impl SubgraphExecutor for LocalSubgraph {
+impl SubgraphExecutor for OwnWay {
     fn executor_name(&self) -> &'static str {
-        "in-process"
+        "berth"
     }
 
     fn endpoint(&self) -> &http::Uri {
@@ -70,7 +78,8 @@ impl SubgraphExecutor for LocalSubgraph {
         _: Option<&'a PluginRequestState<'a>>,
     ) -> Result<SubgraphResponse<'static>, SubgraphExecutorError> {
         let body = Bytes::from(build_request_body(&request)?);
-        match self.call(request.headers, body, timeout).await {
+        let mutation = request.query.starts_with("mutation");
+        match self.call(request.headers, body, mutation, timeout).await {
             Ok(answer) => SubgraphResponse::deserialize_from_bytes(answer, request.custom_scalar_paths),
             Err(reason) => Ok(self.unavailable(reason)),
         }

@@ -57,7 +57,9 @@ mod rules;
 mod server;
 mod websocket;
 
-pub use config::{InProcess, Limits, NowSecs, PublicRoutes, RouterConfig, RouterError, Subgraph};
+/// A subgraph of this process is a way to a subgraph.
+pub use config::SubgraphCall as InProcess;
+pub use config::{Limits, NO_ANSWER, NowSecs, PublicRoutes, RouterConfig, RouterError, Subgraph, SubgraphCall};
 /// The allocator that the embedded router is measured with, for the app's `#[global_allocator]`.
 pub use hive_router::RouterGlobalAllocator;
 pub use server::{RunningRouter, serve, start};

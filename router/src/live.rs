@@ -38,6 +38,7 @@ use crate::{
     framing::Form,
     params,
     plugin::Caller,
+    refusal::Refusal,
     rules,
     websocket::synthetic,
 };
@@ -140,7 +141,7 @@ impl Watcher {
 
     async fn follow(self, mut shared: broadcast::Receiver<Event>, own: ResponseBody<Body>, out: mpsc::Sender<Event>) {
         let Some(mut known) = self.start(own, &out).await else { return };
-        let mut settled = false;
+        let (mut settled, mut told) = (false, false);
         loop {
             let event = tokio::select! {
                 event = shared.recv() => event,
@@ -148,9 +149,12 @@ impl Watcher {
             };
             match event {
                 Ok(event) => {
+                    let version = self.shareable.version_of(&event);
                     // events from before the own one are already part of it
-                    settled = settled || self.shareable.version_of(&event).is_some_and(|version| version > known);
-                    if settled && out.send(event).await.is_err() {
+                    settled = settled || version.is_some_and(|version| version > known);
+                    // an error has no version, and ends the feed
+                    told = version.is_none();
+                    if (settled || told) && out.send(event).await.is_err() {
                         return;
                     }
                 }
@@ -160,7 +164,14 @@ impl Watcher {
                     known = version;
                     settled = false;
                 }
-                Err(broadcast::error::RecvError::Closed) => return,
+                Err(broadcast::error::RecvError::Closed) => {
+                    // no watcher ends a feed: its subgraph went away
+                    if told {
+                        return;
+                    }
+                    let _ = out.send(Refusal::restarting().event(&self.caller.request_id)).await;
+                    return;
+                }
             }
         }
     }
@@ -280,9 +291,7 @@ async fn pass_on(mut body: ResponseBody<Body>, ends: Option<Duration>, out: mpsc
             event = next_event(&mut body) => event,
             () = out.closed() => return,
             () = &mut expiry => {
-                let errors = auth::expired().errors_json(&request_id);
-                let last = serde_json::json!({ "data": null, "errors": errors }).to_string();
-                let _ = out.send(last.into()).await;
+                let _ = out.send(auth::expired().event(&request_id)).await;
                 return;
             }
         };

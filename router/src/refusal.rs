@@ -3,6 +3,10 @@
 use http::StatusCode;
 use ntex::http::{Response, header};
 
+/// The service goes away for a moment: subscribe again.
+pub(crate) const RESTARTING: &str = "SERVICE_RESTARTING";
+pub(crate) const RESTARTING_TEXT: &str = "The service is restarting. Subscribe again.";
+
 /// A request that goes no further.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -27,6 +31,16 @@ impl Refusal {
         Self { status: StatusCode::BAD_REQUEST, code, message: message.into(), document: true }
     }
 
+    /// Why a stream ends although nobody asked for it.
+    pub(crate) fn restarting() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, RESTARTING, RESTARTING_TEXT)
+    }
+
+    /// The last event of a stream that ends for this reason.
+    pub(crate) fn event(&self, request_id: &str) -> bytes::Bytes {
+        serde_json::json!({ "data": null, "errors": self.errors_json(request_id) }).to_string().into()
+    }
+
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
     }
@@ -35,7 +49,7 @@ impl Refusal {
     pub(crate) fn errors_json(&self, request_id: &str) -> serde_json::Value {
         serde_json::json!([{
             "message": self.message,
-            "extensions": { "code": self.code, "retryable": false, "requestId": request_id },
+            "extensions": { "code": self.code, "retryable": self.code == RESTARTING, "requestId": request_id },
         }])
     }
 

@@ -32,7 +32,7 @@ use crate::{
     params,
     plugin::Caller,
     protocol::{self, Incoming},
-    refusal::{Json, Refusal},
+    refusal::{self, Json, Refusal},
 };
 
 /// Time a client has for `connection_init`.
@@ -137,7 +137,7 @@ impl Socket {
             tokio::select! {
                 () = sleep(Millis(1_000)) => {}
                 () = self.door.stopping.cancelled() => {
-                    let _ = self.sink.send(protocol::close(1012, "Service restart")).await;
+                    self.go_away().await;
                     return;
                 }
             }
@@ -154,6 +154,16 @@ impl Socket {
                 let _ = self.sink.send(Message::Ping(Bytes::new())).await;
             }
         }
+    }
+
+    /// Ends every operation with the reason, then the socket.
+    async fn go_away(&self) {
+        let operations: Vec<_> = self.operations.borrow_mut().drain().collect();
+        for (id, (_, cancel)) in operations {
+            cancel.cancel();
+            let _ = self.sink.send(self.refused(&id, &Refusal::restarting())).await;
+        }
+        let _ = self.sink.send(protocol::close(1001, refusal::RESTARTING_TEXT)).await;
     }
 
     fn receive(self: Rc<Self>, frame: Frame) -> Option<Message> {
