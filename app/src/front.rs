@@ -13,6 +13,8 @@ use tower::ServiceExt;
 use crate::{
     config::{Config, Profile},
     keys::Keys,
+    remote::Subgraphs,
+    role::Service,
     schema::SUPERGRAPH,
     services::Common,
 };
@@ -48,13 +50,30 @@ fn now_secs(common: &Common) -> berth_router::NowSecs {
     Arc::new(move || u64::try_from(clock.now().timestamp()).unwrap_or(0))
 }
 
-/// The routes of the app behind the front door.
-pub struct Public(pub Router);
+/// Which service answers a public path.
+const FORWARDED: [(&str, Service); 4] = [
+    ("/webhooks/", Service::Payment),
+    ("/payments/", Service::Payment),
+    ("/sandbox/", Service::Payment),
+    ("/tickets/", Service::Booking),
+];
+
+/// The routes of the app behind the front door: answered here, or by a service of another process.
+pub struct Public {
+    /// What is answered here.
+    pub here: Router,
+    /// The other processes, in a fleet.
+    pub elsewhere: Option<Subgraphs>,
+}
 
 #[async_trait]
 impl PublicRoutes for Public {
     async fn call(&self, request: http::Request<Bytes>) -> http::Response<Bytes> {
-        let answer = self.0.clone().oneshot(request.map(Body::from)).await;
+        let forwarded = FORWARDED.iter().find(|(prefix, _)| request.uri().path().starts_with(prefix));
+        if let (Some(elsewhere), Some((_, service))) = (&self.elsewhere, forwarded) {
+            return elsewhere.forward(service.name(), request).await;
+        }
+        let answer = self.here.clone().oneshot(request.map(Body::from)).await;
         let (parts, body) = answer.unwrap_or_else(|never| match never {}).into_parts();
         // Every route answers with a body in memory; reading it can't fail.
         let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();

@@ -1,9 +1,14 @@
 //! The keys of an installation: one directory, which all its processes read.
 
 use anyhow::Context;
-use berth_kernel::{auth::SignKey, random, seal::Sealer};
+use berth_kernel::{
+    auth::SignKey,
+    random,
+    seal::Sealer,
+    service::{CALLERS, ServiceKey},
+};
 
-use crate::config::Config;
+use crate::config::{Config, Profile};
 
 /// What signs and seals.
 #[derive(Clone)]
@@ -30,6 +35,20 @@ impl Keys {
     pub fn jwks(&self) -> String {
         serde_json::json!({ "keys": [self.access.jwk(), self.ticket.jwk()] }).to_string()
     }
+}
+
+/// `berth keys init`: makes every key that is missing.
+#[expect(clippy::print_stdout, reason = "the lines are the command's answer")]
+pub fn init(config: &Config) -> anyhow::Result<()> {
+    Keys::load(config)?;
+    for caller in CALLERS {
+        ServiceKey::load_or_create(&config.key_file(""), caller).with_context(|| format!("the key of {caller}"))?;
+    }
+    if config.profile == Profile::Development {
+        sandbox_key(config)?;
+    }
+    println!("the keys are in {}", config.key_file("").display());
+    Ok(())
 }
 
 /// The sandbox provider's server key is made once and kept, so that notices from before a restart still verify.

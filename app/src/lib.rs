@@ -11,6 +11,7 @@ mod keys;
 mod listeners;
 mod pages;
 mod readiness;
+mod remote;
 mod role;
 mod sandbox;
 mod schema;
@@ -69,6 +70,11 @@ struct ServeArguments {
 enum Command {
     /// Runs everything in one process (four subgraphs, router, workers, SQLite, demo timetable, sandbox payments, mail catcher), or one role of a fleet
     Serve(ServeArguments),
+    /// The keys of an installation
+    Keys {
+        #[command(subcommand)]
+        what: KeysWhat,
+    },
     /// Brings the tables of every service to this program's version
     Migrate,
     /// Brings timetables in
@@ -85,6 +91,12 @@ enum Command {
     Config,
     /// Checks data directory, databases, keys, schema and port, and says what to do
     Doctor,
+}
+
+#[derive(Subcommand)]
+enum KeysWhat {
+    /// Makes every key that is missing, in `keys_dir`: run it once, before the processes of a fleet
+    Init,
 }
 
 #[derive(Subcommand)]
@@ -122,6 +134,7 @@ pub fn main() -> ExitCode {
         Some(Command::Schema { what: SchemaWhat::Export { dir } }) => schema::export(&dir),
         Some(Command::Schema { what: SchemaWhat::Check { dir } }) => schema::check(&dir),
         None | Some(Command::Serve(_)) => with_config(&arguments, serve::run),
+        Some(Command::Keys { what: KeysWhat::Init }) => with_config(&arguments, |config| keys::init(&config)),
         Some(Command::Migrate) => with_config(&arguments, |config| databases::migrate(&config)),
         Some(Command::Import { what: ImportWhat::Gtfs(gtfs) }) => with_config(&arguments, |config| import::gtfs(&config, &gtfs)),
         Some(Command::Config) => with_config(&arguments, |config| print_config(&config)),

@@ -24,11 +24,13 @@ use crate::{
     config::{Config, Profile},
     databases,
     doors::{Doors, Guards},
-    front, import,
+    front::{self, Public},
+    import,
     keys::Keys,
     listeners::{self, Listeners, reachable},
     pages::{self, Pages},
     readiness::Readiness,
+    remote::Subgraphs,
     role::{Role, Roles, Service},
     sandbox,
     services::{Common, Peers, Services},
@@ -135,12 +137,29 @@ impl Process {
                 let secret = random::token();
                 let doors = Doors::new(&self.services, &self.tokens, &secret);
                 serving.push(listeners::serve(loopback, self.loopback_routes(&doors), self.stop.clone()));
-                (self.router_config(listen, doors.subgraphs(&self.config, &url), secret), self.public_routes())
+                let public = Public { here: self.public_routes(), elsewhere: None };
+                (self.router_config(listen, doors.subgraphs(&self.config, &url), secret), public)
             }
-            _ => anyhow::bail!("the router role"),
+            _ => {
+                let elsewhere = self.subgraphs(listeners).await?;
+                let config = self.router_config(listen, elsewhere.list(), elsewhere.secret().to_owned());
+                (config, Public { here: self.pages(), elsewhere: Some(elsewhere) })
+            }
         };
-        let router = berth_router::start(config, Arc::new(front::Public(public)), Handle::current()).await?;
+        let router = berth_router::start(config, Arc::new(public), Handle::current()).await?;
         Ok((Some(router), serving))
+    }
+
+    /// The subgraphs as the router of a fleet sees them, those of its own process included.
+    async fn subgraphs(&self, listeners: &Listeners) -> anyhow::Result<Subgraphs> {
+        let key = ServiceKey::load_or_create(&self.config.key_file(""), Role::Router.name())?;
+        let signer = ServiceSigner::new(key, self.machine.clone());
+        let mut places = Vec::with_capacity(Service::ALL.len());
+        for service in Service::ALL {
+            let here = listeners.base_url(service)?;
+            places.push((service.name(), here.map_or_else(|| self.config.subgraph(service), |here| vec![here])));
+        }
+        Ok(Subgraphs::new(&signer, &places, self.stop.clone()).await?)
     }
 
     fn service_routes(&self, service: Service) -> Router {
@@ -158,15 +177,19 @@ impl Process {
         front::router_config(&self.config, &self.common, &self.keys, listen, subgraphs, secret)
     }
 
-    /// Pages, and the public routes of the services that are here.
-    fn public_routes(&self) -> Router {
+    fn pages(&self) -> Router {
         let pages = Pages {
             mail: self.common.mail.clone(),
             clock: self.clock.clone(),
             jwks: self.keys.jwks().into(),
             development: self.config.profile == Profile::Development,
         };
-        let mut public = pages::routes(pages).merge(self.readiness());
+        pages::routes(pages).merge(self.readiness())
+    }
+
+    /// Pages, and the public routes of all services.
+    fn public_routes(&self) -> Router {
+        let mut public = self.pages();
         public = self.services.payment.iter().fold(public, |all, payment| all.merge(payment.public_routes()));
         public = self.services.booking.iter().fold(public, |all, booking| all.merge(booking.public_routes()));
         self.sandbox.iter().fold(public, |all, sandbox| all.merge(sandbox.public_routes()))
