@@ -3,7 +3,10 @@
 use std::{fs::File, path::Path, time::Duration};
 
 use anyhow::Context;
-use berth_kernel::db::{Db, PostgresLimits};
+use berth_kernel::{
+    db::{Db, PostgresLimits},
+    metrics,
+};
 use berth_migrations::{BookingMigrator, InventoryMigrator, PaymentMigrator, SandboxMigrator, UserMigrator};
 use fs2::FileExt;
 use sea_orm_migration::MigratorTrait;
@@ -71,13 +74,22 @@ async fn connect(config: &Config, name: &str, url: Option<&str>) -> anyhow::Resu
         statement_timeout: Duration::from_millis(config.database_statement_timeout_ms),
         lock_timeout: Duration::from_millis(config.database_lock_timeout_ms),
     };
-    match url {
-        Some(url) => Db::open_postgres_within(url, name, limits).await.with_context(|| format!("the PostgreSQL of {name}")),
+    let db = match url {
+        Some(url) => Db::open_postgres_within(url, name, limits).await.with_context(|| format!("the PostgreSQL of {name}"))?,
         None => {
             let file = config.file(format!("{name}.sqlite"));
-            Db::open_sqlite(&file).await.with_context(|| format!("the database {}", Path::new(&file).display()))
+            Db::open_sqlite(&file).await.with_context(|| format!("the database {}", Path::new(&file).display()))?
         }
-    }
+    };
+    watch(name.to_owned(), db.clone());
+    Ok(db)
+}
+
+fn watch(name: String, db: Db) {
+    metrics::before_reading(move || {
+        let (in_use, idle) = db.connections();
+        metrics::pool(&name, in_use, idle);
+    });
 }
 
 async fn bring_up_to_date<M: MigratorTrait>(db: Db, name: &str) -> anyhow::Result<Db> {

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::{Router, body::Body};
-use berth_kernel::auth::{AUDIENCE, ISSUER};
+use berth_kernel::{
+    auth::{AUDIENCE, ISSUER},
+    telemetry::Origin,
+};
 use berth_router::{PublicRoutes, RouterConfig, Subgraph};
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -13,6 +16,7 @@ use tower::ServiceExt;
 use crate::{
     config::{Config, Profile},
     keys::Keys,
+    observe::Observer,
     remote::Subgraphs,
     role::Service,
     schema::SUPERGRAPH,
@@ -42,6 +46,7 @@ pub fn router_config(
         limits: berth_router::Limits::default(),
         workers: config.workers,
         allowed_origins: config.origins(),
+        observer: Arc::new(Observer),
     }
 }
 
@@ -69,11 +74,13 @@ pub struct Public {
 #[async_trait]
 impl PublicRoutes for Public {
     async fn call(&self, request: http::Request<Bytes>) -> http::Response<Bytes> {
+        let origin = Origin::from_headers(request.headers());
+        let span = tracing::info_span!("public.request", url.path = request.uri().path());
         let forwarded = FORWARDED.iter().find(|(prefix, _)| request.uri().path().starts_with(prefix));
         if let (Some(elsewhere), Some((_, service))) = (&self.elsewhere, forwarded) {
-            return elsewhere.forward(service.name(), request).await;
+            return origin.run(span, elsewhere.forward(service.name(), request)).await;
         }
-        let answer = self.here.clone().oneshot(request.map(Body::from)).await;
+        let answer = origin.run(span, self.here.clone().oneshot(request.map(Body::from))).await;
         let (parts, body) = answer.unwrap_or_else(|never| match never {}).into_parts();
         // Every route answers with a body in memory; reading it can't fail.
         let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();

@@ -6,9 +6,11 @@ mod databases;
 mod doctor;
 mod doors;
 mod front;
+mod health;
 mod import;
 mod keys;
 mod listeners;
+mod observe;
 mod pages;
 mod readiness;
 mod remote;
@@ -91,6 +93,11 @@ enum Command {
     Config,
     /// Checks data directory, databases, keys, schema and port, and says what to do
     Doctor,
+    /// Asks a serving process whether it is ready; exit code 0 when it is. For health checks of containers
+    Health {
+        /// Its address; that of DATA_DIR/berth.addr when absent
+        address: Option<std::net::SocketAddr>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -139,6 +146,7 @@ pub fn main() -> ExitCode {
         Some(Command::Import { what: ImportWhat::Gtfs(gtfs) }) => with_config(&arguments, |config| import::gtfs(&config, &gtfs)),
         Some(Command::Config) => with_config(&arguments, |config| print_config(&config)),
         Some(Command::Doctor) => with_config(&arguments, |config| doctor::run(&config)),
+        Some(Command::Health { address }) => with_config(&arguments, |config| health::run(&config, address)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

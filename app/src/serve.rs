@@ -55,7 +55,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 
 fn telemetry_config(config: &Config, roles: &Roles) -> TelemetryConfig {
     TelemetryConfig {
-        service: format!("berth-{roles}"),
+        service: roles.to_string(),
         filter: config.log.clone(),
         json: config.profile == Profile::Production,
         otlp_url: config.otlp_url.clone(),

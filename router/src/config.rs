@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
 
 /// Seconds since 1970: the app's clock.
 pub type NowSecs = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -38,6 +39,8 @@ pub struct RouterConfig {
     /// Origins that browsers may call from, such as `https://shop.example`. Empty: same origin only.
     /// Credentials (cookies) are never allowed: the graph reads only the Authorization header.
     pub allowed_origins: Vec<String>,
+    /// Watches every request.
+    pub observer: Arc<dyn Observe>,
 }
 
 /// One subgraph of the supergraph.
@@ -72,6 +75,40 @@ pub const NO_ANSWER: &[u8] =
 pub trait PublicRoutes: Send + Sync {
     /// Answers one request. The peer's `std::net::SocketAddr` is in the request's extensions.
     async fn call(&self, request: http::Request<Bytes>) -> http::Response<Bytes>;
+}
+
+/// What is known of a request before it is answered.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Its id: the client's own, or a new one.
+    pub request_id: String,
+    /// The client's W3C `traceparent`, as it came.
+    pub trace_parent: Option<String>,
+    /// `graphql`, `websocket` (an operation on a socket) or `public`.
+    pub kind: &'static str,
+}
+
+/// Watches the requests at the door: the app's logs, traces and metrics.
+pub trait Observe: Send + Sync {
+    /// Runs the work of one request. `answer` tells the status in the end.
+    fn observe<'a>(&self, asked: Asked, answer: LocalBoxFuture<'a, u16>) -> LocalBoxFuture<'a, ()>;
+    /// The W3C `traceparent` for what the running work calls.
+    fn trace_parent(&self) -> Option<String>;
+}
+
+/// Watches nothing.
+pub struct Unobserved;
+
+impl Observe for Unobserved {
+    fn observe<'a>(&self, _: Asked, answer: LocalBoxFuture<'a, u16>) -> LocalBoxFuture<'a, ()> {
+        Box::pin(async move {
+            let _status = answer.await;
+        })
+    }
+
+    fn trace_parent(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Bounds of one public request; more is refused with a typed error.

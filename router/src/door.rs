@@ -23,7 +23,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     auth::TokenVerifier,
-    config::{Limits, PublicRoutes},
+    config::{Asked, Limits, Observe, PublicRoutes},
     engine::Engine,
     graphiql, http_graphql,
     live::Feeds,
@@ -40,6 +40,7 @@ pub(crate) struct Shared {
     pub limits: Arc<Limits>,
     pub graphiql: bool,
     pub allowed_origins: Arc<[String]>,
+    pub observer: Arc<dyn Observe>,
     /// Cancelled when the service stops: sockets close.
     pub stopping: CancellationToken,
 }
@@ -69,19 +70,35 @@ impl Door {
     /// Answers any request on the public port.
     pub(crate) async fn answer(self: Rc<Self>, request: WebRequest<DefaultError>) -> Result<WebResponse, web::Error> {
         let request_id = request_id(&request);
+        if request.path() == "/graphql" && is_socket(&request) {
+            return self.socket(request, request_id).await;
+        }
+        let observer = self.observer.clone();
+        let asked = asked(&request, &request_id);
+        let mut answered = None;
+        let answer = async {
+            let response = self.respond(request, &request_id).await;
+            let status = response.status().as_u16();
+            answered = Some(response);
+            status
+        };
+        observer.observe(asked, Box::pin(answer)).await;
+        answered.ok_or_else(|| web::error::ErrorInternalServerError("the request was not run").into())
+    }
+
+    async fn respond(self: Rc<Self>, request: WebRequest<DefaultError>, request_id: &str) -> WebResponse {
         let origin = self.allowed_origin(&request);
         let (request, mut response) = match request.path() {
-            "/graphql" if is_socket(&request) => return self.socket(request, request_id).await,
             "/graphql" if is_preflight(&request) => plain(request, Response::new(StatusCode::NO_CONTENT)),
-            "/graphql" => http_graphql::answer(&self, request, &request_id).await,
+            "/graphql" => http_graphql::answer(&self, request, request_id).await,
             path if graphiql::serves(path) => {
                 let response = if self.graphiql { graphiql::asset(path) } else { Response::new(StatusCode::NOT_FOUND) };
                 plain(request, response)
             }
-            _ => public::answer(&self, request, &request_id).await,
+            _ => public::answer(&self, request, request_id).await,
         };
-        sign(&mut response, &request_id, origin);
-        Ok(WebResponse::new(response, request))
+        sign(&mut response, request_id, origin);
+        WebResponse::new(response, request)
     }
 
     async fn socket(self: Rc<Self>, request: WebRequest<DefaultError>, request_id: String) -> Result<WebResponse, web::Error> {
@@ -97,6 +114,12 @@ impl Door {
         let name = origin.to_str().ok()?;
         self.allowed_origins.iter().any(|allowed| allowed == name).then(|| origin.clone())
     }
+}
+
+fn asked(request: &WebRequest<DefaultError>, request_id: &str) -> Asked {
+    let trace_parent = request.headers().get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let kind = if request.path() == "/graphql" { "graphql" } else { "public" };
+    Asked { request_id: request_id.to_owned(), trace_parent, kind }
 }
 
 fn plain(request: WebRequest<DefaultError>, response: Response) -> (HttpRequest, Response) {

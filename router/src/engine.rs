@@ -200,7 +200,7 @@ fn settings(config: &RouterConfig, keys: &str) -> Value {
             "lookup_locations": [{ "source": "header", "name": "authorization", "prefix": "Bearer" }],
         },
         "headers": { "all": { "request": [
-            { "propagate": { "named": ["authorization", "x-request-id", "x-berth-client"] } },
+            { "propagate": { "named": ["authorization", "x-request-id", "x-berth-client", "traceparent"] } },
             { "insert": { "name": "x-berth-service", "value": config.service_secret } },
         ] } },
         "override_subgraph_urls": { "subgraphs": urls(&config.subgraphs) },

@@ -26,6 +26,7 @@ use crate::{
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 const CLIENT: HeaderName = HeaderName::from_static("x-berth-client");
 
 /// Answers `/graphql`.
@@ -87,13 +88,18 @@ fn prepare(door: &Door, request: &mut WebRequest<DefaultError>, request_id: &str
     check_head(request, &door.limits)?;
     let viewer = door.tokens.viewer(request.headers())?;
     let client = client(request);
+    let trace_parent = door.observer.trace_parent();
     let headers = request.headers_mut();
     if let Some(viewer) = &viewer {
         set(headers, header::AUTHORIZATION, &format!("Bearer {}", viewer.token));
     }
     set(headers, REQUEST_ID, request_id);
     set(headers, CLIENT, &client);
-    Ok(Caller { viewer, request_id: request_id.to_owned(), client })
+    headers.remove(TRACE_PARENT);
+    if let Some(parent) = &trace_parent {
+        set(headers, TRACE_PARENT, parent);
+    }
+    Ok(Caller { viewer, request_id: request_id.to_owned(), client, trace_parent })
 }
 
 /// The peer's address, as throttles of the subgraphs see it.

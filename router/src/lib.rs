@@ -59,7 +59,9 @@ mod websocket;
 
 /// A subgraph of this process is a way to a subgraph.
 pub use config::SubgraphCall as InProcess;
-pub use config::{Limits, NO_ANSWER, NowSecs, PublicRoutes, RouterConfig, RouterError, Subgraph, SubgraphCall};
+pub use config::{
+    Asked, Limits, NO_ANSWER, NowSecs, Observe, PublicRoutes, RouterConfig, RouterError, Subgraph, SubgraphCall, Unobserved,
+};
 /// The allocator that the embedded router is measured with, for the app's `#[global_allocator]`.
 pub use hive_router::RouterGlobalAllocator;
 pub use server::{RunningRouter, serve, start};

@@ -31,6 +31,8 @@ pub(crate) struct Caller {
     pub request_id: String,
     /// Address of the peer, for throttles of the subgraphs.
     pub client: String,
+    /// The span that the subgraphs' spans belong to.
+    pub trace_parent: Option<String>,
 }
 
 /// Marks a request whose answer is the same for everybody.

@@ -21,7 +21,8 @@ pub(crate) async fn answer(door: &Door, request: WebRequest<DefaultError>, reque
         Err(refusal) => return (request, refusal.response(Json::Plain, request_id)),
     };
     let routes = door.routes.clone();
-    let response = match inside(&request, body, request_id) {
+    let trace_parent = door.observer.trace_parent();
+    let response = match inside(&request, body, request_id, trace_parent) {
         Ok(inside) => match door.runtime.spawn(async move { routes.call(inside).await }).await {
             Ok(response) => outside(response),
             Err(_) => unavailable(request_id),
@@ -36,15 +37,23 @@ fn unavailable(request_id: &str) -> Response {
         .response(Json::Plain, request_id)
 }
 
-fn inside(request: &HttpRequest, body: Bytes, request_id: &str) -> Result<http::Request<Bytes>, http::Error> {
+fn inside(
+    request: &HttpRequest,
+    body: Bytes,
+    request_id: &str,
+    trace_parent: Option<String>,
+) -> Result<http::Request<Bytes>, http::Error> {
     let mut builder = http::Request::builder().method(request.method().clone()).uri(request.uri().clone());
     for (name, value) in request.headers() {
-        if name.as_str() != "x-request-id" {
+        if !matches!(name.as_str(), "x-request-id" | "traceparent") {
             builder = builder.header(name.as_str(), value.as_bytes());
         }
     }
     if let Some(peer) = request.peer_addr() {
         builder = builder.extension(peer);
+    }
+    if let Some(parent) = trace_parent {
+        builder = builder.header("traceparent", parent);
     }
     builder.header("x-request-id", request_id).body(body)
 }

@@ -100,6 +100,7 @@ pub async fn serve(
         limits: Arc::new(config.limits),
         graphiql: config.graphiql,
         allowed_origins: config.allowed_origins.into(),
+        observer: config.observer,
         stopping: stopping.clone(),
     };
     let settings = SharedCfg::new("BERTH").add(build_http_service_config(engine.hive_config()));

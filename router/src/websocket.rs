@@ -26,8 +26,10 @@ use ntex::{
 
 use crate::{
     auth::{self, Viewer},
+    config::Asked,
     document,
     door::Door,
+    engine::Answer,
     live::{self, Event},
     params,
     plugin::Caller,
@@ -279,7 +281,8 @@ impl Socket {
             self.send(protocol::close_for(&refusal)).await;
             return;
         }
-        let caller = Caller { viewer, request_id: format!("{}-{serial}", self.request_id), client: self.client.clone() };
+        let request_id = format!("{}-{serial}", self.request_id);
+        let caller = Caller { viewer, request_id, client: self.client.clone(), trace_parent: None };
         if params.query.as_deref().is_some_and(document::may_subscribe)
             && let Some(mut events) = live::join(&self.door, &params, &caller).await
         {
@@ -294,8 +297,7 @@ impl Socket {
 
     async fn execute(&self, id: &str, params: GraphQLParams, caller: Caller) {
         let viewer = caller.viewer.clone();
-        let mut request = synthetic(&caller);
-        let mut answer = self.door.engine.run(&mut request, params, caller).await;
+        let Some(mut answer) = self.run(params, caller).await else { return };
         let single = !live::is_stream(&answer.response);
         let failed = !answer.response.status().is_success();
         let mut body = answer.response.take_body();
@@ -333,6 +335,21 @@ impl Socket {
         self.send(protocol::complete(id)).await;
     }
 
+    /// Runs the operation as a request of its own.
+    async fn run(&self, params: GraphQLParams, caller: Caller) -> Option<Answer> {
+        let asked = Asked { request_id: caller.request_id.clone(), trace_parent: None, kind: "websocket" };
+        let mut answered = None;
+        let answer = async {
+            let caller = Caller { trace_parent: self.door.observer.trace_parent(), ..caller };
+            let answer = self.door.engine.run(&mut synthetic(&caller), params, caller).await;
+            let status = answer.response.status().as_u16();
+            answered = Some(answer);
+            status
+        };
+        self.door.observer.observe(asked, Box::pin(answer)).await;
+        answered
+    }
+
     async fn send_event(&self, id: &str, event: &Event) {
         if let Ok(text) = std::str::from_utf8(event) {
             self.send(protocol::next(id, text)).await;
@@ -365,6 +382,9 @@ pub(crate) fn synthetic(caller: &Caller) -> HttpRequest {
         .header("content-type", "application/json")
         .header("x-request-id", caller.request_id.as_str())
         .header("x-berth-client", caller.client.as_str());
+    if let Some(parent) = &caller.trace_parent {
+        request = request.header("traceparent", parent.as_str());
+    }
     if let Some(viewer) = &caller.viewer {
         request = request.header("authorization", format!("Bearer {}", viewer.token));
     }

@@ -78,6 +78,19 @@ impl Db {
         self.read.get_database_backend()
     }
 
+    /// Connections of the pool that work, and those that rest. On SQLite of the readers.
+    pub fn connections(&self) -> (u32, u32) {
+        let (all, idle) = if self.backend() == DatabaseBackend::Postgres {
+            let pool = self.read.get_postgres_connection_pool();
+            (pool.size(), pool.num_idle())
+        } else {
+            let pool = self.read.get_sqlite_connection_pool();
+            (pool.size(), pool.num_idle())
+        };
+        let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(all);
+        (all - idle, idle)
+    }
+
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), DbErr> {
         self.read.query_one_raw(Statement::from_string(self.backend(), "SELECT 1")).await.map(|_| ())
