@@ -1,6 +1,6 @@
 //! What a log line looks like: each carries the id of the request, and of the trace, that it was written for.
 
-use std::fmt;
+use std::{fmt, io::IsTerminal};
 
 use serde_json::{Map, Value};
 use tracing::{
@@ -22,7 +22,7 @@ use super::{CURRENT, Origin, TelemetryConfig};
 
 /// Lines on standard error.
 pub(super) fn layer<S: Subscriber + for<'span> LookupSpan<'span>>(config: &TelemetryConfig) -> Box<dyn Layer<S> + Send + Sync> {
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     if config.json {
         lines.event_format(JsonLine { service: config.service.clone() }).boxed()
     } else {
