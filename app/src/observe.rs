@@ -2,6 +2,11 @@
 
 use std::time::Instant;
 
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{self, Next},
+};
 use berth_kernel::{
     metrics,
     telemetry::{Origin, current_trace_parent},
@@ -9,6 +14,16 @@ use berth_kernel::{
 use berth_router::{Asked, Observe};
 use futures_util::future::LocalBoxFuture;
 use tracing::{Span, field::Empty};
+
+/// Counts what the listener of a role answers.
+pub fn counted(role: &'static str, routes: Router) -> Router {
+    routes.layer(middleware::from_fn(move |request: Request, next: Next| async move {
+        let started = Instant::now();
+        let response = next.run(request).await;
+        metrics::answered(role, response.status().as_u16(), started.elapsed());
+        response
+    }))
+}
 
 /// Watches the front door.
 pub struct Observer;

@@ -28,6 +28,7 @@ use crate::{
     import,
     keys::Keys,
     listeners::{self, Listeners, reachable},
+    observe,
     pages::{self, Pages},
     readiness::Readiness,
     remote::Subgraphs,
@@ -129,7 +130,8 @@ impl Process {
                 Role::Service(service) => self.service_routes(service),
                 Role::Router | Role::Worker => Router::new(),
             };
-            serving.push(listeners::serve(listener, routes.merge(self.readiness()), self.stop.clone()));
+            let routes = observe::counted(role.name(), routes.merge(self.readiness()));
+            serving.push(listeners::serve(listener, routes, self.stop.clone()));
         }
         let Some(listen) = listeners.front else { return Ok((None, serving)) };
         let (config, public) = match (listeners.loopback.take(), loopback_url) {

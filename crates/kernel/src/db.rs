@@ -19,8 +19,9 @@ use sea_orm::{
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
 };
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument;
 
-use crate::metrics;
+use crate::{metrics, telemetry::Origin};
 
 mod postgres;
 
@@ -120,7 +121,7 @@ impl Db {
     {
         let started = Instant::now();
         let (answer, answered) = oneshot::channel();
-        let job: Box<dyn Job> = Box::new(Task { work, answer });
+        let job: Box<dyn Job> = Box::new(Task { work, origin: Origin::current(), answer });
         match &self.writer {
             Writer::Queue(queue) => queue.send(job).await.map_err(|_| stopped())?,
             Writer::Pool(pool) => {
@@ -128,7 +129,8 @@ impl Db {
                 tokio::spawn(async move { run_alone(&pool, TransactionOptions::default(), job).await });
             }
         }
-        let done = answered.await.map_err(|_| stopped())?;
+        let span = tracing::info_span!("database.write");
+        let done = answered.instrument(span).await.map_err(|_| stopped())?;
         metrics::wrote(started.elapsed());
         done
     }
@@ -180,6 +182,8 @@ struct Finished {
 
 struct Task<T, E, F> {
     work: F,
+    /// The writer is another task: what caused the write goes along.
+    origin: Origin,
     answer: oneshot::Sender<Result<T, E>>,
 }
 
@@ -191,9 +195,9 @@ where
 {
     fn run<'c>(self: Box<Self>, tx: &'c Tx) -> Pin<Box<dyn Future<Output = Finished> + Send + 'c>> {
         Box::pin(async move {
-            let Self { work, answer } = *self;
+            let Self { work, origin, answer } = *self;
             let panicked = || Err(E::from(DbErr::Custom("a write panicked".to_owned())));
-            let result = AssertUnwindSafe(work(tx)).catch_unwind().await.unwrap_or_else(|_| panicked());
+            let result = AssertUnwindSafe(origin.keep(work(tx))).catch_unwind().await.unwrap_or_else(|_| panicked());
             let keep = result.is_ok();
             let deliver = move |commit: Result<(), DbErr>| {
                 // The caller may have gone; the change stands either way.

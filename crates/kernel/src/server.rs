@@ -109,7 +109,8 @@ impl<E: Executor> Door<E> {
             (_, Err(_)) => failed("the body is no GraphQL request", "BAD_REQUEST"),
             (Ok(viewer), Ok(request)) => {
                 let prepared = (self.prepare)(request, &viewer).data(viewer);
-                let executed = passed.scope(self.schema.execute(prepared));
+                let span = tracing::info_span!("graph.request", otel.kind = "server");
+                let executed = passed.scope(span, self.schema.execute(prepared));
                 AssertUnwindSafe(executed).catch_unwind().await.unwrap_or_else(|_| masked_panic())
             }
         };
@@ -132,7 +133,10 @@ pub fn behind_router(routes: Router, services: ServiceVerifier) -> Router {
         let services = services.clone();
         async move {
             match services.admit(credential(request.headers()), ROUTER_ONLY) {
-                Ok(_) => Passed::of(request.headers()).scope(next.run(request)).await,
+                Ok(_) => {
+                    let span = tracing::info_span!("public.request", otel.kind = "server", url.path = request.uri().path());
+                    Passed::of(request.headers()).scope(span, next.run(request)).await
+                }
                 Err(error) => refusal(StatusCode::FORBIDDEN, error.code(), &error.to_string()),
             }
         }

@@ -151,6 +151,11 @@ impl Origin {
         }
     }
 
+    /// Runs `work` as caused by this origin, without a span of its own: for what one task does for another.
+    pub fn keep<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, work)
+    }
+
     /// Runs `work` inside `span`, as caused by this origin. `span` must not have been entered before.
     pub fn run<F: Future>(self, span: Span, work: F) -> impl Future<Output = F::Output> {
         adopt(&span, self.trace_parent());

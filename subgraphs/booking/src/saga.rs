@@ -5,6 +5,7 @@
 use berth_contracts::peer::{CommitOutcome, RefundState};
 use berth_kernel::failpoint;
 use futures_util::{StreamExt, stream};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -59,6 +60,10 @@ impl Bookings {
 
     /// Carries the booking on until it rests. When another service gives no answer the next try is noted in the row.
     pub async fn step(&self, id: Uuid) -> Result<(), Error> {
+        self.steps(id).instrument(tracing::info_span!("booking.step", booking.id = %id)).await
+    }
+
+    async fn steps(&self, id: Uuid) -> Result<(), Error> {
         for _ in 0..MOVES_AT_MOST {
             let Some(booking) = store::booking::find(self.deps.db.read(), id).await? else { return Ok(()) };
             match self.advance(&booking).await {

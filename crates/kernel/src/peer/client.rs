@@ -6,6 +6,7 @@ use berth_contracts::peer::{PeerError, PeerResult};
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
+use tracing::Instrument;
 
 use super::{Call, Line, Passed, Repeat};
 use crate::{metrics, service::ServiceSigner};
@@ -35,16 +36,17 @@ impl Remote {
 
     pub(super) async fn call<A: Serialize + Sync, T: DeserializeOwned>(&self, method: &str, arguments: &A) -> PeerResult<T> {
         let started = Instant::now();
-        let (answer, outcome) = match self.ask(method, arguments).await {
+        let service = self.line.replicas().service();
+        let span = tracing::info_span!("peer.call", otel.kind = "client", peer.service = service, peer.method = method);
+        let (answer, outcome) = match self.ask(method, arguments).instrument(span).await {
             Ok(Ok(answer)) => (Ok(answer), "ok"),
             Ok(Err(refused)) => (Err(refused), "refused"),
             Err((outcome, reason)) => {
-                let service = self.line.replicas().service();
                 tracing::warn!(peer.service = service, peer.method = method, reason, "peer.call.failed");
                 (Err(PeerError::Unavailable(format!("{service}: {reason}"))), outcome)
             }
         };
-        metrics::peer_called(self.line.replicas().service(), outcome, started.elapsed());
+        metrics::peer_called(service, outcome, started.elapsed());
         answer
     }
 

@@ -56,9 +56,8 @@ impl Passed {
         passed.with_origin(Origin::current())
     }
 
-    /// Runs a future with this in hand, in a span of its own.
-    pub fn scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
-        let span = tracing::info_span!("request", request.id = self.origin.request_id());
+    /// Runs a future with this in hand, in a span that was not entered yet.
+    pub fn scope<F: Future>(self, span: tracing::Span, work: F) -> impl Future<Output = F::Output> {
         self.origin.clone().run(span, PASSED.scope(self, work))
     }
 

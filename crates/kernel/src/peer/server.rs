@@ -74,7 +74,8 @@ impl Desk {
         if viewer.user_id().zip(named.user_id).is_some_and(|(viewer, named)| viewer != named) {
             return Json(PeerResult::<T>::Err(PeerError::NotFound)).into_response();
         }
-        let answered = AssertUnwindSafe(Passed::of(&headers).scope(ask(asked))).catch_unwind().await;
+        let span = tracing::info_span!("peer.request", otel.kind = "server", peer.method = method);
+        let answered = AssertUnwindSafe(Passed::of(&headers).scope(span, ask(asked))).catch_unwind().await;
         match answered {
             Ok(answer) => Json(answer).into_response(),
             Err(_) => {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
 use subtle::ConstantTimeEq;
+use tracing::Instrument;
 
 use super::{Charge, Notice, NoticeError, Provider, ProviderError, RefundOrder, SeenRefund, Sighting, Truth};
 use crate::config::PaymentConfig;
@@ -42,7 +43,8 @@ impl Midtrans {
 
     async fn send(request: RequestBuilder) -> Result<Answer, ProviderError> {
         let lost = |error: reqwest::Error| ProviderError::Unavailable(error.without_url().to_string());
-        let response = request.send().await.map_err(lost)?;
+        let call = tracing::info_span!("provider.call", otel.kind = "client", provider.name = "midtrans");
+        let response = request.send().instrument(call).await.map_err(lost)?;
         let http_status = response.status().as_u16();
         let body = response.bytes().await.map_err(lost)?;
         Answer::read(http_status, &body)
