@@ -56,13 +56,16 @@ fn read(name: &str) -> anyhow::Result<String> {
 #[test]
 fn every_variable_of_the_container_files_is_a_setting_with_a_fitting_value() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let secret = folder.path().join("secret");
-    fs::write(&secret, "redis://127.0.0.1:1")?;
     let settings = settings()?;
     ensure!(settings.len() >= 15, "only {} settings were found", settings.len());
     for (name, value) in settings {
         let value = match value {
-            _ if name.ends_with("_FILE") => secret.display().to_string(),
+            _ if name.ends_with("_FILE") => {
+                let secret = folder.path().join(&name);
+                let kind = if name.contains("REDIS") { "redis" } else { "postgres" };
+                fs::write(&secret, format!("{kind}://127.0.0.1:1"))?;
+                secret.display().to_string()
+            }
             Some(value) => value,
             None => continue,
         };
@@ -89,8 +92,7 @@ fn a_variable_that_is_no_setting_would_be_seen() -> anyhow::Result<()> {
 
 #[test]
 fn ports_are_those_of_the_supergraph() -> anyhow::Result<()> {
-    let settings: BTreeMap<String, String> =
-        settings()?.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    let settings: BTreeMap<String, String> = settings()?.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     let port = |url: &str| url.trim_end_matches("/graphql").rsplit(':').next().map(str::to_owned);
     let supergraph = read("supergraph.yaml")?;
     let exposed = read("Dockerfile")?;
