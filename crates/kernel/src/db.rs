@@ -341,3 +341,12 @@ pub async fn queue_on(tx: &Tx, key: uuid::Uuid) -> Result<(), DbErr> {
     let folded = i64::from_ne_bytes((high ^ low).to_ne_bytes());
     tx.execute_raw(sql(tx, "SELECT pg_advisory_xact_lock($1)", [folded.into()])).await.map(|_| ())
 }
+
+/// Lets one transaction of all processes at a time do what this name stands for; the others wait until it ends. SQLite has
+/// one writer anyway.
+pub async fn exclusive(tx: &Tx, name: &str) -> Result<(), DbErr> {
+    if tx.get_database_backend() != DatabaseBackend::Postgres {
+        return Ok(());
+    }
+    tx.execute_raw(sql(tx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [name.into()])).await.map(|_| ())
+}

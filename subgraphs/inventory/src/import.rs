@@ -17,13 +17,16 @@ pub mod summary;
 use std::sync::Arc;
 
 use berth_contracts::event::Event;
-use berth_kernel::Deps;
+use berth_kernel::{Deps, db};
 use chrono::NaiveDate;
 use sea_orm::DbErr;
 
 use crate::{layout::LayoutError, store};
 pub use source::Source;
 pub use summary::{Conflict, ConflictKind, Summary};
+
+/// What one process does at a time.
+const IMPORT: &str = "inventory.import";
 
 /// Why an import changed nothing.
 #[derive(Debug, thiserror::Error)]
@@ -157,6 +160,8 @@ pub async fn import_gtfs(
         .db
         .write(move |tx| {
             Box::pin(async move {
+                // Of several processes that import the same at once, one writes; the others find nothing to change.
+                db::exclusive(tx, IMPORT).await?;
                 let summary = store::import::write(tx, &clock, draft, &progress).await?;
                 if summary.changed() {
                     outbox.append(tx, &Event::TimetableChanged { version: summary.timetable_version }).await?;

@@ -2,8 +2,12 @@
 
 mod world;
 
-use berth_inventory::import::{ConflictKind, Summary};
-use world::{World, date, day, small_feed, small_feed_with};
+use berth_inventory::{
+    InventoryConfig,
+    import::{ConflictKind, Summary},
+};
+use futures_util::future::join_all;
+use world::{World, date, day, is_shared, small_feed, small_feed_with};
 
 const SOLD: i32 = 1;
 const HELD: i32 = 0;
@@ -143,4 +147,21 @@ async fn the_demo_runs_for_thirty_days_and_goes_on() {
     // Two trains run at weekends only, and no weekend was added.
     assert_eq!((later.added, later.updated, later.unchanged, later.conflicts.len()), (0, 50, 2, 0));
     assert!(world.timetable().trip(trip).is_some());
+}
+
+/// Several processes start at once on an empty database: the demo is there once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn replicas_import_the_demo_once() {
+    let world = World::at("2026-11-20T20:00:00Z").await;
+    let mut replicas = Vec::new();
+    for _ in 0..if is_shared() { 4 } else { 1 } {
+        replicas.push(world.beside(InventoryConfig::default()).await);
+    }
+    let imports = replicas.iter().map(|replica| replica.inventory.import_demo());
+    let summaries: Vec<Summary> = join_all(imports).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(summaries.iter().map(|summary| summary.added).sum::<u64>(), 52);
+    for replica in &replicas {
+        let timetable = replica.timetable();
+        assert_eq!((timetable.version(), timetable.template_count(), timetable.stations().len()), (1, 52, 40));
+    }
 }

@@ -1,5 +1,4 @@
-//! One train of 20 seats over 5 legs, and people who want them. On SQLite, or on PostgreSQL when
-//! `BERTH_TEST_POSTGRES_URL` names a server.
+//! One train of 20 seats over 5 legs, and people who want them.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
@@ -13,7 +12,6 @@ use berth_inventory::{
     holds::{HoldError, Holds, PlaceHold},
     trip::TripRef,
 };
-use berth_kernel::{clock::Clock, db::Db};
 use uuid::Uuid;
 
 use crate::world::{Files, World, small_feed_with};
@@ -39,12 +37,7 @@ impl Arena {
     }
 
     pub async fn with(config: InventoryConfig) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let db = match std::env::var("BERTH_TEST_POSTGRES_URL") {
-            Ok(url) => Db::open_postgres(&url, &format!("t{}", Clock::system().new_key().simple()), 8).await.unwrap(),
-            Err(_) => Db::open_sqlite(&folder.path().join("inventory.sqlite")).await.unwrap(),
-        };
-        let world = World::over(db, folder, "2026-12-09T20:00:00Z", config).await;
+        let world = World::with("2026-12-09T20:00:00Z", config).await;
         world.import(&feed()).await.unwrap();
         let trip = world.trip("Express 1", "2026-12-10");
         assert_eq!((trip.layout().spot_count(), trip.leg_count()), (SEATS, LEGS));

@@ -1,8 +1,13 @@
-//! A world for service tests: a real database in a temporary folder, a clock that stands where the test wants it.
+//! A world for service tests: a real database (SQLite in a temporary folder, or PostgreSQL when `BERTH_TEST_POSTGRES_URL`
+//! names a server), a clock that stands where the test wants it.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
-use std::{io::Write, path::Path, sync::Arc};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_graphql::{Request, Variables};
 use berth_contracts::id::TripKey;
@@ -30,8 +35,38 @@ use uuid::Uuid;
 /// Files of a feed: name and text.
 pub type Files<'f> = Vec<(&'f str, String)>;
 
+/// Where a world's database is.
+#[derive(Clone)]
+pub enum Place {
+    Sqlite(PathBuf),
+    Postgres { url: String, schema: String },
+}
+
+impl Place {
+    /// A place where nothing is yet.
+    fn fresh(folder: &Path) -> Self {
+        match std::env::var("BERTH_TEST_POSTGRES_URL") {
+            Ok(url) => Self::Postgres { url, schema: format!("t{}", Clock::system().new_key().simple()) },
+            Err(_) => Self::Sqlite(folder.join("inventory.sqlite")),
+        }
+    }
+
+    async fn open(&self) -> Db {
+        match self {
+            Self::Sqlite(path) => Db::open_sqlite(path).await.unwrap(),
+            Self::Postgres { url, schema } => Db::open_postgres(url, schema, 8).await.unwrap(),
+        }
+    }
+}
+
+/// Whether several processes can share a world's database.
+pub fn is_shared() -> bool {
+    std::env::var("BERTH_TEST_POSTGRES_URL").is_ok()
+}
+
 pub struct World {
     pub folder: tempfile::TempDir,
+    pub place: Place,
     pub clock: Clock,
     pub deps: Deps,
     pub inventory: Inventory,
@@ -40,21 +75,32 @@ pub struct World {
 impl World {
     /// An empty inventory, at an instant such as 2026-11-21T08:00:00Z.
     pub async fn at(instant: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let db = Db::open_sqlite(&folder.path().join("inventory.sqlite")).await.unwrap();
-        Self::over(db, folder, instant, InventoryConfig::default()).await
+        Self::with(instant, InventoryConfig::default()).await
     }
 
     /// An empty inventory over a fresh database.
-    pub async fn over(db: Db, folder: tempfile::TempDir, instant: &str, config: InventoryConfig) -> Self {
+    pub async fn with(instant: &str, config: InventoryConfig) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::fresh(folder.path());
+        Self::over(place, folder, instant, config).await
+    }
+
+    /// Another process over the same database; its clock shows the same.
+    pub async fn beside(&self, config: InventoryConfig) -> Self {
+        let instant = self.clock.now().to_rfc3339();
+        Self::over(self.place.clone(), tempfile::tempdir().unwrap(), &instant, config).await
+    }
+
+    async fn over(place: Place, folder: tempfile::TempDir, instant: &str, config: InventoryConfig) -> Self {
         let clock = Clock::system();
         let instant: DateTime<Utc> = instant.parse().unwrap();
         clock.advance(instant - clock.now());
+        let db = place.open().await;
         db.migrate::<InventoryMigrator>().await.unwrap();
         let mail = Arc::new(Mail::catcher(&folder.path().join("mail")));
         let deps = Deps::new(db, clock.clone(), Bus::local(), mail, Sealer::new([7; 32]), CancellationToken::new());
         let inventory = Inventory::new(deps.clone(), config).await.unwrap();
-        Self { folder, clock, deps, inventory }
+        Self { folder, place, clock, deps, inventory }
     }
 
     pub async fn new() -> Self {
