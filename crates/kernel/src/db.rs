@@ -15,7 +15,7 @@ use std::{
 
 use futures_util::FutureExt;
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr,
+    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -35,6 +35,10 @@ pub type Work<'c, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>
 const READERS: u32 = 4;
 const MAX_BATCH: usize = 256;
 const QUEUE: usize = 8192;
+/// How often a write is tried that the database breaks off in favour of another.
+const TRIES: u32 = 8;
+const SERIALIZATION_FAILURE: &str = "40001";
+const DEADLOCK_DETECTED: &str = "40P01";
 /// SQLite before this version can corrupt a WAL database when it is reset.
 const SQLITE_AT_LEAST: [u32; 3] = [3, 51, 3];
 
@@ -133,6 +137,26 @@ impl Db {
         let done = answered.instrument(span).await.map_err(|_| stopped())?;
         metrics::wrote(started.elapsed());
         done
+    }
+
+    /// [`Db::write`] for work that can be done again: what the database breaks off in favour of another transaction (a
+    /// deadlock, a serialization failure) is repeated.
+    pub async fn write_again<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'c> Fn(&'c Tx) -> Work<'c, T, E> + Clone + Send + 'static,
+        T: Send + 'static,
+        E: From<DbErr> + Undoing + Send + 'static,
+    {
+        let mut tries = 1;
+        loop {
+            match self.write(work.clone()).await {
+                Err(error) if tries < TRIES && error.database().is_some_and(is_broken_off) => {
+                    tracing::debug!(tries, "db.write.repeated");
+                    tries += 1;
+                }
+                done => return done,
+            }
+        }
     }
 }
 
@@ -332,14 +356,22 @@ pub fn now_ms(connection: &impl ConnectionTrait) -> &'static str {
     }
 }
 
-/// Lets the transactions that name the same key pass one after the other. SQLite has one writer anyway.
-pub async fn queue_on(tx: &Tx, key: uuid::Uuid) -> Result<(), DbErr> {
+/// Lets the transactions that name the same keys pass one after the other. The keys are locked in one order, so no two
+/// transactions that ask once wait for each other in a circle. SQLite has one writer anyway.
+pub async fn queue_on(tx: &Tx, keys: impl IntoIterator<Item = uuid::Uuid>) -> Result<(), DbErr> {
     if tx.get_database_backend() != DatabaseBackend::Postgres {
         return Ok(());
     }
-    let (high, low) = key.as_u64_pair();
-    let folded = i64::from_ne_bytes((high ^ low).to_ne_bytes());
-    tx.execute_raw(sql(tx, "SELECT pg_advisory_xact_lock($1)", [folded.into()])).await.map(|_| ())
+    let fold = |(high, low): (u64, u64)| i64::from_ne_bytes((high ^ low).to_ne_bytes());
+    let keys: std::collections::BTreeSet<i64> = keys.into_iter().map(|key| fold(key.as_u64_pair())).collect();
+    let array = format!("{{{}}}", keys.iter().map(i64::to_string).collect::<Vec<_>>().join(","));
+    let text = "SELECT pg_advisory_xact_lock(key) FROM unnest(CAST($1 AS bigint[])) AS key";
+    tx.execute_raw(sql(tx, text, [array.into()])).await.map(|_| ())
+}
+
+/// The end of a SELECT that locks its rows and passes over those that others have locked. SQLite has one writer anyway.
+pub fn skip_locked(connection: &impl ConnectionTrait) -> &'static str {
+    if connection.get_database_backend() == DatabaseBackend::Postgres { " FOR UPDATE SKIP LOCKED" } else { "" }
 }
 
 /// Lets one transaction of all processes at a time do what this name stands for; the others wait until it ends. SQLite has
@@ -349,4 +381,28 @@ pub async fn exclusive(tx: &Tx, name: &str) -> Result<(), DbErr> {
         return Ok(());
     }
     tx.execute_raw(sql(tx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [name.into()])).await.map(|_| ())
+}
+
+/// An error that undoes a write, and may come from the database.
+pub trait Undoing {
+    /// The database's error, if it is one.
+    fn database(&self) -> Option<&DbErr>;
+}
+
+impl Undoing for DbErr {
+    fn database(&self) -> Option<&DbErr> {
+        Some(self)
+    }
+}
+
+/// Whether the database broke a transaction off in favour of another: done again as it was, it can succeed.
+fn is_broken_off(error: &DbErr) -> bool {
+    let (DbErr::Conn(RuntimeErr::SqlxError(error))
+    | DbErr::Exec(RuntimeErr::SqlxError(error))
+    | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code == SERIALIZATION_FAILURE || code == DEADLOCK_DETECTED)
 }

@@ -9,7 +9,7 @@ use berth_contracts::{
 };
 use berth_kernel::{
     Deps,
-    db::Tx,
+    db::{Tx, Undoing},
     failpoint,
     idempotency::{self, Call, Seen},
     metrics,
@@ -49,6 +49,15 @@ pub enum HoldError {
     Database(#[from] DbErr),
 }
 
+impl Undoing for HoldError {
+    fn database(&self) -> Option<&DbErr> {
+        match self {
+            Self::Refused(_) => None,
+            Self::Database(error) => Some(error),
+        }
+    }
+}
+
 impl From<Refusal> for HoldError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(Box::new(refusal))
@@ -61,7 +70,7 @@ pub struct Holds {
     pub(crate) deps: Deps,
     pub(crate) catalogue: Catalogue,
     pub(crate) policy: Arc<HoldPolicy>,
-    pub(crate) queue: Arc<OnceLock<mpsc::Sender<Waiting>>>,
+    pub(crate) lanes: Arc<OnceLock<Vec<mpsc::Sender<Waiting>>>>,
 }
 
 /// What `placeHold` was asked for.
@@ -76,7 +85,7 @@ pub struct PlaceHold {
 impl Holds {
     /// Holds over a service's database and timetable.
     pub fn new(deps: Deps, catalogue: Catalogue, policy: HoldPolicy) -> Self {
-        Self { deps, catalogue, policy: Arc::new(policy), queue: Arc::default() }
+        Self { deps, catalogue, policy: Arc::new(policy), lanes: Arc::default() }
     }
 
     /// The limits in force.
@@ -164,18 +173,23 @@ impl Holds {
 
     /// Gives the seats of a person's hold back before its deadline. A hold that has ended already is answered as it is.
     pub async fn release(&self, user_id: Uuid, id: Uuid) -> Result<Hold, HoldError> {
-        let holds = self.clone();
-        let hold = self.deps.db.write(move |tx| Box::pin(async move { holds.release_in(tx, id, Some(user_id)).await })).await?;
-        self.deps.outbox.wake();
-        Ok(hold)
+        self.release_of(id, Some(user_id)).await
     }
 
     /// The same for whoever holds the hold's key, a booking's included. A hold that was sold is refused.
     pub async fn give_back(&self, id: Uuid) -> Result<(), HoldError> {
+        self.release_of(id, None).await.map(|_| ())
+    }
+
+    async fn release_of(&self, id: Uuid, user_id: Option<Uuid>) -> Result<Hold, HoldError> {
         let holds = self.clone();
-        self.deps.db.write(move |tx| Box::pin(async move { holds.release_in(tx, id, None).await })).await?;
+        let write = self.deps.db.write_again(move |tx| {
+            let holds = holds.clone();
+            Box::pin(async move { holds.release_in(tx, id, user_id).await })
+        });
+        let hold = write.await?;
         self.deps.outbox.wake();
-        Ok(())
+        Ok(hold)
     }
 
     async fn release_in(&self, tx: &Tx, id: Uuid, user_id: Option<Uuid>) -> Result<Hold, HoldError> {
@@ -208,7 +222,8 @@ impl Holds {
                 return Ok(count);
             }
             let holds = self.clone();
-            let write = self.deps.db.write(move |tx| {
+            let write = self.deps.db.write_again(move |tx| {
+                let holds = holds.clone();
                 Box::pin(async move {
                     let due = store::hold::mark_due_expired(tx, now_ms, SWEEP_BATCH).await?;
                     holds.end(tx, due, HoldStatus::Expired).await

@@ -1,17 +1,18 @@
 //! Placing holds: all the seats of a request or none.
 //!
-//! Where there is one writer, requests that arrive while it is busy are placed together: the statements of one hold, with
-//! the rows of many. When that fails (a seat is taken, a key was seen before), they are placed one by one, so each gets the
-//! answer it would have got alone.
+//! Requests that arrive while others are being placed are placed together, in one transaction: the statements of one hold,
+//! with the rows of many. When that fails (a seat is taken, a key was seen before), they are placed one by one, so each gets
+//! the answer it would have got alone.
+//!
+//! SQLite has one writer, so one task places. On PostgreSQL [`LANES`] of them do, each with the trips that fall to it, beside
+//! those of other processes. No two transactions wait for each other in a circle: each locks its people first, then its
+//! trips, both in the order of their keys, and writes then.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
-use berth_contracts::{
-    Money, MoneyError,
-    event::{Event, LegState},
-};
+use berth_contracts::{Money, MoneyError, event::LegState, id::TripKey};
 use berth_kernel::{
-    db::{self, Tx},
+    db::{self, Tx, Undoing},
     idempotency::{self, Call, Seen},
 };
 use chrono::{DateTime, Utc};
@@ -28,6 +29,8 @@ use crate::{
     trip::{Segment, TripRef},
 };
 
+/// Tasks that place at the same time, each in a transaction of its own, where the database lets several write.
+const LANES: usize = 4;
 /// Requests that one transaction places.
 const MAX_BATCH: usize = 64;
 /// Requests of one set of statements. SQLite looks each parameter up in a list, so long statements cost more than several.
@@ -35,12 +38,24 @@ const MAX_TOGETHER: usize = 16;
 const QUEUE: usize = 8192;
 
 /// A request that passed every check that needs no database.
-#[derive(Clone)]
 pub struct Order {
     /// Who asks, with which key.
     pub call: Call,
     /// What for.
     pub wanted: Vec<Wanted>,
+}
+
+impl Order {
+    fn trips(&self) -> impl Iterator<Item = TripKey> + '_ {
+        self.wanted.iter().map(|wanted| wanted.trip.key())
+    }
+
+    /// A number that is the same for orders of the same first trip.
+    fn spread(&self) -> usize {
+        let sum =
+            |trip: TripKey| trip.template.as_bytes().iter().map(|&byte| usize::from(byte)).sum::<usize>() + usize::from(trip.day);
+        self.trips().min().map_or(0, sum)
+    }
 }
 
 /// How an order ended well.
@@ -52,6 +67,40 @@ pub enum Placed {
 }
 
 type Outcome = Result<Placed, HoldError>;
+
+/// What became of an order inside the transaction.
+enum Done {
+    Now(Hold, Vec<Seats>),
+    Before(Uuid),
+}
+
+/// What all orders of a transaction share: the trips at their new versions, and the instant.
+struct Batch {
+    trips: Occurrences,
+    now: DateTime<Utc>,
+}
+
+/// Why a batch left no trace.
+enum Undone {
+    /// No order of it was placed.
+    Nothing(Vec<Outcome>),
+    Database(DbErr),
+}
+
+impl From<DbErr> for Undone {
+    fn from(error: DbErr) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl Undoing for Undone {
+    fn database(&self) -> Option<&DbErr> {
+        match self {
+            Self::Nothing(_) => None,
+            Self::Database(error) => Some(error),
+        }
+    }
+}
 
 /// An order in the queue.
 pub struct Waiting {
@@ -69,61 +118,91 @@ struct Seats {
 impl Holds {
     /// Places an order, alone or with those that wait beside it.
     pub(crate) async fn submit(&self, order: Order) -> Outcome {
-        if !self.deps.db.has_one_writer() {
-            return self.submit_alone(order).await;
-        }
-        let queue = self.queue.get_or_init(|| {
-            let (queue, waiting) = mpsc::channel(QUEUE);
-            tokio::spawn(place_all(self.clone(), waiting));
-            queue
-        });
+        let lanes = self.lanes.get_or_init(|| self.open_lanes());
+        // Orders of one trip wait in one lane instead of in the database for each other's trip.
+        let lane = lanes.get(order.spread() % lanes.len()).ok_or_else(stopped)?;
         let (answer, answered) = oneshot::channel();
-        queue.send(Waiting { order, answer }).await.map_err(|_| stopped())?;
+        lane.send(Waiting { order, answer }).await.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
     }
 
-    async fn submit_alone(&self, order: Order) -> Outcome {
-        let holds = self.clone();
-        self.deps.db.write(move |tx| Box::pin(async move { holds.place_alone(tx, &order).await })).await
+    fn open_lanes(&self) -> Vec<mpsc::Sender<Waiting>> {
+        let count = if self.deps.db.has_one_writer() { 1 } else { LANES };
+        let open = |_| {
+            let (lane, waiting) = mpsc::channel(QUEUE);
+            tokio::spawn(place_all(self.clone(), waiting));
+            lane
+        };
+        (0..count).map(open).collect()
     }
 
-    async fn place_batch(&self, tx: &Tx, orders: Vec<Order>) -> Result<Vec<Outcome>, DbErr> {
+    /// Places what can be placed of a batch, and tells of it.
+    async fn place_batch(&self, tx: &Tx, orders: &[Order]) -> Result<Vec<Outcome>, Undone> {
+        // The limit counts a person's holds: two of the person's calls must not count at once.
+        db::queue_on(tx, orders.iter().map(|order| order.call.user_id)).await?;
+        let trips = store::occurrence::bump(tx, orders.iter().flat_map(Order::trips)).await?;
+        let batch = Batch { trips, now: self.now() };
+        let mut done = self.place_each(tx, orders, &batch).await?;
+        done.sort_by_key(|(index, _)| *index);
+        let placed = done.iter().filter_map(|(_, done)| match done {
+            Ok(Done::Now(_, seats)) => Some(seats),
+            _ => None,
+        });
+        let blocks: Vec<&Block> = placed.flatten().map(|seats| &seats.block).collect();
+        let events = (!blocks.is_empty()).then(|| {
+            let expires_at_ms = (batch.now + self.policy.ttl).timestamp_millis();
+            seats_changed(&batch.trips, &blocks, LegState::Held, Some(expires_at_ms))
+        });
+        if let Some(events) = &events {
+            self.deps.outbox.append_all(tx, events).await?;
+        }
+        let outcome = |done: Result<Done, HoldError>| match done? {
+            Done::Now(hold, _) => Ok(Placed::Now(hold)),
+            Done::Before(id) => Ok(Placed::Before(id)),
+        };
+        let outcomes = done.into_iter().map(|(_, done)| outcome(done)).collect();
+        if events.is_some() { Ok(outcomes) } else { Err(Undone::Nothing(outcomes)) }
+    }
+
+    async fn place_each(&self, tx: &Tx, orders: &[Order], batch: &Batch) -> Result<Vec<(usize, Result<Done, HoldError>)>, DbErr> {
         let (together, mut alone) = sort_out(orders);
-        let mut outcomes: Vec<(usize, Outcome)> = Vec::with_capacity(together.len() + alone.len());
+        let mut done = Vec::with_capacity(orders.len());
         let mut rest = together.as_slice();
         while let Some(size) = rest.len().min(MAX_TOGETHER).checked_ilog2().map(|power| 1 << power) {
             // Sizes are powers of two, so that few different statements are prepared.
             let (chunk, later) = rest.split_at(size);
             rest = later;
-            match self.place_together(tx, chunk).await? {
-                Some(holds) => outcomes.extend(chunk.iter().zip(holds).map(|((index, _), hold)| (*index, Ok(Placed::Now(hold))))),
+            match self.place_together(tx, chunk, batch).await? {
+                Some(placed) => done.extend(chunk.iter().zip(placed).map(|((index, _), done)| (*index, Ok(done)))),
                 None => alone.extend_from_slice(chunk),
             }
         }
         for (index, order) in alone {
             let savepoint = tx.begin().await?;
-            let outcome = self.place_alone(&savepoint, &order).await;
+            let outcome = match self.place_alone(&savepoint, order, batch).await {
+                Err(HoldError::Database(error)) => return Err(error),
+                outcome => outcome,
+            };
             if outcome.is_ok() {
                 savepoint.commit().await?;
             } else {
                 savepoint.rollback().await?;
             }
-            outcomes.push((index, outcome));
+            done.push((index, outcome));
         }
-        outcomes.sort_by_key(|(index, _)| *index);
-        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+        Ok(done)
     }
 
     /// Places all of these orders, or `None` of them.
-    async fn place_together(&self, tx: &Tx, orders: &[(usize, Order)]) -> Result<Option<Vec<Hold>>, DbErr> {
+    async fn place_together(&self, tx: &Tx, orders: &[Numbered<'_>], batch: &Batch) -> Result<Option<Vec<Done>>, DbErr> {
         if orders.len() < 2 {
             return Ok(None);
         }
         let savepoint = tx.begin().await?;
-        match self.place_rows(&savepoint, orders).await {
-            Ok(holds) => {
+        match self.place_rows(&savepoint, orders, batch).await {
+            Ok(placed) => {
                 savepoint.commit().await?;
-                Ok(Some(holds))
+                Ok(Some(placed))
             }
             Err(HoldError::Refused(_)) => {
                 savepoint.rollback().await?;
@@ -134,56 +213,44 @@ impl Holds {
     }
 
     /// The statements of [`Self::place_alone`], each with the rows of all orders. Which order was refused is not told.
-    async fn place_rows(&self, tx: &Tx, orders: &[(usize, Order)]) -> Result<Vec<Hold>, HoldError> {
+    async fn place_rows(&self, tx: &Tx, orders: &[Numbered<'_>], batch: &Batch) -> Result<Vec<Done>, HoldError> {
         let refused = || HoldError::from(Refusal::IdempotencyConflict);
-        let now = self.now();
         let ids: Vec<Uuid> = orders.iter().map(|_| self.deps.clock.new_key()).collect();
         let calls: Vec<(&Call, String)> = orders.iter().zip(&ids).map(|((_, order), id)| (&order.call, answer_of(*id))).collect();
         if !idempotency::record_all(tx, &self.deps.clock, &calls).await? {
             return Err(refused());
         }
-        let wanted = orders.iter().flat_map(|(_, order)| &order.wanted);
-        let trips = store::occurrence::bump(tx, wanted.map(|wanted| wanted.trip.key())).await?;
         let mut placed: Vec<(Hold, Vec<Seats>)> = Vec::with_capacity(orders.len());
         for ((_, order), id) in orders.iter().zip(ids) {
-            let seats = self.seats_of(tx, &order.wanted, &trips, now).await?;
-            placed.push((self.form(id, order.call.user_id, now, &seats)?, seats));
+            let seats = self.seats_of(tx, &order.wanted, batch).await?;
+            placed.push((self.form(id, order.call.user_id, batch.now, &seats)?, seats));
         }
-        match self.write(tx, &placed, &trips, now).await? {
-            Written::All => Ok(placed.into_iter().map(|(hold, _)| hold).collect()),
+        match self.write(tx, &placed, batch.now).await? {
+            Written::All => Ok(placed.into_iter().map(|(hold, seats)| Done::Now(hold, seats)).collect()),
             Written::NotClaimed | Written::NotAllowed => Err(refused()),
         }
     }
 
-    async fn place_alone(&self, tx: &Tx, Order { call, wanted }: &Order) -> Outcome {
-        let (id, now) = (self.deps.clock.new_key(), self.now());
+    async fn place_alone(&self, tx: &Tx, Order { call, wanted }: &Order, batch: &Batch) -> Result<Done, HoldError> {
+        let id = self.deps.clock.new_key();
         match idempotency::record(tx, &self.deps.clock, call, &answer_of(id)).await? {
-            Seen::Repeat(answer) => return Ok(Placed::Before(read_key(&answer)?)),
+            Seen::Repeat(answer) => return Ok(Done::Before(read_key(&answer)?)),
             Seen::Conflict => return Err(Refusal::IdempotencyConflict.into()),
             Seen::First => {}
         }
-        // The limit counts the person's holds: two of the person's calls must not count at once.
-        db::queue_on(tx, call.user_id).await?;
-        let trips = store::occurrence::bump(tx, wanted.iter().map(|wanted| wanted.trip.key())).await?;
-        let seats = self.seats_of(tx, wanted, &trips, now).await?;
-        let placed = [(self.form(id, call.user_id, now, &seats)?, seats)];
-        let written = self.write(tx, &placed, &trips, now).await?;
+        let seats = self.seats_of(tx, wanted, batch).await?;
+        let placed = [(self.form(id, call.user_id, batch.now, &seats)?, seats)];
+        let written = self.write(tx, &placed, batch.now).await?;
         let [(hold, seats)] = placed;
         match written {
-            Written::All => Ok(Placed::Now(hold)),
-            Written::NotClaimed => Err(Refusal::SeatsUnavailable(lost(tx, &seats, id, now).await?).into()),
+            Written::All => Ok(Done::Now(hold, seats)),
+            Written::NotClaimed => Err(Refusal::SeatsUnavailable(lost(tx, &seats, id, batch.now).await?).into()),
             Written::NotAllowed => Err(Refusal::HoldLimit(self.policy.max_active).into()),
         }
     }
 
-    /// Claims, holds, their seats, and the events that tell of them.
-    async fn write(
-        &self,
-        tx: &Tx,
-        placed: &[(Hold, Vec<Seats>)],
-        trips: &Occurrences,
-        now: DateTime<Utc>,
-    ) -> Result<Written, DbErr> {
+    /// Claims, holds and their seats.
+    async fn write(&self, tx: &Tx, placed: &[(Hold, Vec<Seats>)], now: DateTime<Utc>) -> Result<Written, DbErr> {
         let blocks: Vec<(Uuid, &Block)> =
             placed.iter().flat_map(|(hold, seats)| seats.iter().map(|seats| (hold.id, &seats.block))).collect();
         let expires_at_ms = (now + self.policy.ttl).timestamp_millis();
@@ -196,29 +263,20 @@ impl Holds {
             return Ok(Written::NotAllowed);
         }
         store::hold::insert_items(tx, &holds).await?;
-        let blocks: Vec<&Block> = blocks.into_iter().map(|(_, block)| block).collect();
-        let events: Vec<Event> = seats_changed(trips, &blocks, LegState::Held, Some(expires_at_ms));
-        self.deps.outbox.append_all(tx, &events).await?;
         Ok(Written::All)
     }
 
     /// The seats of each request, chosen where the person did not.
-    async fn seats_of(
-        &self,
-        tx: &Tx,
-        wanted: &[Wanted],
-        trips: &Occurrences,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Seats>, HoldError> {
+    async fn seats_of(&self, tx: &Tx, wanted: &[Wanted], batch: &Batch) -> Result<Vec<Seats>, HoldError> {
         let mut all: Vec<Seats> = Vec::with_capacity(wanted.len());
         // Chosen seats first: a choice of ours must not take one of them.
         let mut order: Vec<&Wanted> = wanted.iter().collect();
         order.sort_by_key(|wanted| (wanted.trip.key(), matches!(wanted.pick, Pick::Best { .. }), wanted.segment.from()));
         for wanted in order {
-            let occurrence = trips.get(&wanted.trip.key()).copied().ok_or_else(gone)?;
+            let occurrence = batch.trips.get(&wanted.trip.key()).copied().ok_or_else(gone)?;
             let spots = match &wanted.pick {
                 Pick::Seats(seats) => seats.clone(),
-                Pick::Best { count, class_no } => choose(tx, wanted, (*count, *class_no), &all, now).await?,
+                Pick::Best { count, class_no } => choose(tx, wanted, (*count, *class_no), &all, batch.now).await?,
             };
             let block = Block { occurrence_id: occurrence.id, version: occurrence.version, legs: wanted.segment.legs(), spots };
             all.push(Seats { trip: wanted.trip.clone(), segment: wanted.segment, block });
@@ -277,11 +335,14 @@ async fn place_all(holds: Holds, mut queue: mpsc::Receiver<Waiting>) {
             return;
         }
         let (orders, answers): (Vec<Order>, Vec<_>) = waiting.drain(..).map(|waiting| (waiting.order, waiting.answer)).unzip();
-        let worker = holds.clone();
-        let placed = holds.deps.db.write(move |tx| Box::pin(async move { worker.place_batch(tx, orders).await })).await;
-        let outcomes: Vec<Outcome> = match placed {
-            Ok(outcomes) => outcomes,
-            Err(error) => answers.iter().map(|_| Err(DbErr::Custom(error.to_string()).into())).collect(),
+        let (worker, orders) = (holds.clone(), Arc::new(orders));
+        let write = holds.deps.db.write_again(move |tx| {
+            let (worker, orders) = (worker.clone(), Arc::clone(&orders));
+            Box::pin(async move { worker.place_batch(tx, &orders).await })
+        });
+        let outcomes: Vec<Outcome> = match write.await {
+            Ok(outcomes) | Err(Undone::Nothing(outcomes)) => outcomes,
+            Err(Undone::Database(error)) => answers.iter().map(|_| Err(DbErr::Custom(error.to_string()).into())).collect(),
         };
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // Whoever asked may have gone; the hold stands, and a repeat finds it.
@@ -290,10 +351,11 @@ async fn place_all(holds: Holds, mut queue: mpsc::Receiver<Waiting>) {
     }
 }
 
-type Numbered = Vec<(usize, Order)>;
+/// An order with its place in the batch.
+type Numbered<'o> = (usize, &'o Order);
 
 /// Orders that can't be in each other's way, and the rest: choices of ours, second orders of a person, seats asked for twice.
-fn sort_out(orders: Vec<Order>) -> (Numbered, Numbered) {
+fn sort_out(orders: &[Order]) -> (Vec<Numbered<'_>>, Vec<Numbered<'_>>) {
     let (mut people, mut seats) = (HashSet::new(), HashSet::new());
     let mut is_apart = |order: &Order| {
         let mut apart = people.insert(order.call.user_id);
@@ -305,7 +367,7 @@ fn sort_out(orders: Vec<Order>) -> (Numbered, Numbered) {
         }
         apart
     };
-    orders.into_iter().enumerate().partition(|(_, order)| is_apart(order))
+    orders.iter().enumerate().partition(|(_, order)| is_apart(order))
 }
 
 async fn choose(

@@ -2,7 +2,10 @@
 //! the booking came to nothing. The fence is the number of claims that change hands, not the clock.
 
 use berth_contracts::{event::LegState, peer::CommitOutcome};
-use berth_kernel::{db::Tx, failpoint, metrics};
+use berth_kernel::{
+    db::{Tx, Undoing},
+    failpoint, metrics,
+};
 use chrono::{DateTime, Utc};
 use sea_orm::DbErr;
 use uuid::Uuid;
@@ -26,6 +29,15 @@ pub enum SaleError {
     /// Our own fault.
     #[error("the database failed")]
     Database(#[from] DbErr),
+}
+
+impl Undoing for SaleError {
+    fn database(&self) -> Option<&DbErr> {
+        match self {
+            Self::NotFound | Self::Gone => None,
+            Self::Database(error) => Some(error),
+        }
+    }
 }
 
 impl Holds {
@@ -52,7 +64,11 @@ impl Holds {
     /// Moves the deadline of an active hold, once and not past the cap. Answers the deadline in force.
     pub async fn extend(&self, id: Uuid, until: DateTime<Utc>) -> Result<DateTime<Utc>, SaleError> {
         let holds = self.clone();
-        let deadline = self.deps.db.write(move |tx| Box::pin(async move { holds.extend_in(tx, id, until).await })).await?;
+        let write = self.deps.db.write_again(move |tx| {
+            let holds = holds.clone();
+            Box::pin(async move { holds.extend_in(tx, id, until).await })
+        });
+        let deadline = write.await?;
         self.deps.outbox.wake();
         Ok(deadline)
     }
@@ -86,7 +102,11 @@ impl Holds {
     /// if they are free and the trip has not left. Repeating it after success changes nothing.
     pub async fn commit(&self, id: Uuid, booking_id: Uuid) -> Result<CommitOutcome, SaleError> {
         let holds = self.clone();
-        match self.deps.db.write(move |tx| Box::pin(async move { holds.commit_in(tx, id, booking_id).await })).await {
+        let write = self.deps.db.write_again(move |tx| {
+            let holds = holds.clone();
+            Box::pin(async move { holds.commit_in(tx, id, booking_id).await })
+        });
+        match write.await {
             Ok(()) => {
                 failpoint::at("inventory.commit_hold.committed");
                 self.deps.outbox.wake();

@@ -1,7 +1,7 @@
 //! Holds and their seats in the database.
 
 use berth_contracts::{Currency, Money, id::TripKey};
-use berth_kernel::db::{Tx, rows_placeholder, sql};
+use berth_kernel::db::{Tx, rows_placeholder, skip_locked, sql};
 use chrono::DateTime;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use uuid::Uuid;
@@ -101,12 +101,16 @@ pub async fn any_due(connection: &impl ConnectionTrait, now_ms: i64) -> Result<b
     Ok(connection.query_one_raw(sql(connection, text, [now_ms.into()])).await?.is_some())
 }
 
-/// Marks up to `limit` holds whose deadline has passed as EXPIRED, the oldest first, and answers them.
+/// Marks up to `limit` holds whose deadline has passed as EXPIRED, the oldest first, and answers them. Those that another
+/// transaction is changing are left to it.
 pub async fn mark_due_expired(tx: &Tx, now_ms: i64, limit: u64) -> Result<Vec<Hold>, DbErr> {
-    let text = "UPDATE hold SET status = 3 WHERE status = 0 AND expires_at_ms <= $1 AND id IN \
-                (SELECT id FROM hold WHERE status = 0 AND expires_at_ms <= $1 ORDER BY expires_at_ms LIMIT $2) RETURNING id";
+    let text = format!(
+        "WITH due AS MATERIALIZED (SELECT id FROM hold WHERE status = 0 AND expires_at_ms <= $1 ORDER BY expires_at_ms LIMIT $2{}) \
+         UPDATE hold SET status = 3 WHERE id IN (SELECT id FROM due) AND status = 0 AND expires_at_ms <= $1 RETURNING id",
+        skip_locked(tx)
+    );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = tx.query_all_raw(sql(tx, text, [now_ms.into(), limit.into()])).await?;
+    let rows = tx.query_all_raw(sql(tx, &text, [now_ms.into(), limit.into()])).await?;
     let ids = rows.iter().map(|row| row.try_get("", "id")).collect::<Result<Vec<Uuid>, DbErr>>()?;
     list(tx, &ids).await
 }
