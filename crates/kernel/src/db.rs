@@ -25,7 +25,7 @@ use crate::{metrics, telemetry::Origin};
 
 mod postgres;
 
-pub use postgres::PostgresLimits;
+pub use postgres::{PostgresLimits, exclusive};
 
 /// The handle a write works on.
 pub type Tx = DatabaseTransaction;
@@ -372,15 +372,6 @@ pub async fn queue_on(tx: &Tx, keys: impl IntoIterator<Item = uuid::Uuid>) -> Re
 /// The end of a SELECT that locks its rows and passes over those that others have locked. SQLite has one writer anyway.
 pub fn skip_locked(connection: &impl ConnectionTrait) -> &'static str {
     if connection.get_database_backend() == DatabaseBackend::Postgres { " FOR UPDATE SKIP LOCKED" } else { "" }
-}
-
-/// Lets one transaction of all processes at a time do what this name stands for; the others wait until it ends. SQLite has
-/// one writer anyway.
-pub async fn exclusive(tx: &Tx, name: &str) -> Result<(), DbErr> {
-    if tx.get_database_backend() != DatabaseBackend::Postgres {
-        return Ok(());
-    }
-    tx.execute_raw(sql(tx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [name.into()])).await.map(|_| ())
 }
 
 /// An error that undoes a write, and may come from the database.

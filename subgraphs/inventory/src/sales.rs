@@ -149,7 +149,11 @@ impl Holds {
     /// unknown hold, changes nothing.
     pub async fn unsell(&self, id: Uuid, booking_id: Uuid) -> Result<(), SaleError> {
         let holds = self.clone();
-        self.deps.db.write(move |tx| Box::pin(async move { holds.unsell_in(tx, id, booking_id).await })).await?;
+        let write = self.deps.db.write_again(move |tx| {
+            let holds = holds.clone();
+            Box::pin(async move { holds.unsell_in(tx, id, booking_id).await })
+        });
+        write.await?;
         failpoint::at("inventory.give_back.committed");
         self.deps.outbox.wake();
         Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DbErr, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
 
-use super::{Db, Writer, sql};
+use super::{Db, Tx, Writer, sql};
 
 /// A connection that rested longer than this is tried before it is used: the server may have gone meanwhile.
 const TRUSTED_FOR: Duration = Duration::from_millis(500);
@@ -97,10 +97,24 @@ async fn create_schema(pool: &DatabaseConnection, schema: &str) -> Result<(), Db
     turn.commit().await
 }
 
-/// Waits as long as it takes: whoever migrates may need longer than a statement may.
 async fn queue_for_migration(turn: &impl ConnectionTrait) -> Result<(), DbErr> {
+    wait_patiently(turn).await?;
+    turn.execute_raw(sql(turn, "SELECT pg_advisory_xact_lock($1)", [MIGRATION_LOCK.into()])).await.map(|_| ())
+}
+
+/// Lets one transaction of all processes at a time do what this name stands for; the others wait until it ends. SQLite has
+/// one writer anyway.
+pub async fn exclusive(tx: &Tx, name: &str) -> Result<(), DbErr> {
+    if tx.get_database_backend() != DatabaseBackend::Postgres {
+        return Ok(());
+    }
+    wait_patiently(tx).await?;
+    tx.execute_raw(sql(tx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [name.into()])).await.map(|_| ())
+}
+
+/// The transaction waits as long as it takes: whoever is before it may need longer than a statement may.
+async fn wait_patiently(turn: &impl ConnectionTrait) -> Result<(), DbErr> {
     let patience =
         "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
-    turn.execute_unprepared(patience).await?;
-    turn.execute_raw(sql(turn, "SELECT pg_advisory_xact_lock($1)", [MIGRATION_LOCK.into()])).await.map(|_| ())
+    turn.execute_unprepared(patience).await.map(|_| ())
 }
