@@ -1,10 +1,12 @@
 //! GraphQL over HTTP, and the plain addresses beside it.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use anyhow::{Context, bail};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
+
+use crate::world::CLOCK_SPREADS_WITHIN;
 
 /// A client of one Berth, with or without a token. Cheap to clone; clones share connections.
 #[derive(Clone)]
@@ -45,6 +47,34 @@ pub enum Outcome {
     Refused(Refusal),
 }
 
+/// Our own fault: an error where data was expected.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// HTTP status.
+    pub status: u16,
+    /// `extensions.code` of the first error; empty when there is none.
+    pub code: String,
+    /// The answer as it came.
+    pub text: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HTTP {}: {}", self.status, self.text)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// What kind of bad end this is: the code of a typed error, `UNTYPED`, `CONNECT` when nobody listens, or `LOST`.
+pub fn kind_of(error: &anyhow::Error) -> String {
+    if let Some(fault) = error.downcast_ref::<Fault>() {
+        return if fault.code.is_empty() { format!("UNTYPED HTTP {}", fault.status) } else { fault.code.clone() };
+    }
+    let connecting = error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect);
+    if connecting { "CONNECT" } else { "LOST" }.to_owned()
+}
+
 impl Outcome {
     /// The success, or an error that tells of the refusal.
     pub fn done(self) -> anyhow::Result<Value> {
@@ -67,7 +97,8 @@ impl Answer {
     /// The data, when there is no error.
     pub fn data(self) -> anyhow::Result<Value> {
         if self.body.get("errors").is_some_and(|errors| !errors.is_null()) || self.body.get("data").is_none_or(Value::is_null) {
-            bail!("HTTP {}: {}", self.status, self.text);
+            let code = self.error_code().unwrap_or_default().to_owned();
+            return Err(Fault { status: self.status, code, text: self.text }.into());
         }
         let mut body = self.body;
         Ok(body["data"].take())
@@ -187,10 +218,12 @@ impl Client {
         Ok((response.status().as_u16(), response.text().await?))
     }
 
-    /// Moves the clock of the whole process.
+    /// Moves the clock of all of Berth.
     pub async fn advance(&self, secs: i64) -> anyhow::Result<()> {
         let (status, text) = self.post(&format!("/dev/clock?advance_secs={secs}")).await?;
-        if status / 100 == 2 { Ok(()) } else { bail!("/dev/clock: HTTP {status} {text}") }
+        anyhow::ensure!(status / 100 == 2, "/dev/clock: HTTP {status} {text}");
+        tokio::time::sleep(CLOCK_SPREADS_WITHIN).await;
+        Ok(())
     }
 
     /// The letters that were caught for an address, newest first.

@@ -88,7 +88,7 @@ async fn observe(client: &Client, arena: &Arena, history: &History, until: Insta
         let asked = Instant::now();
         match timetable::seat_map(client, &arena.train.segment(leg, leg + 1)).await {
             Ok((version, seats)) => history.read(Reading { leg, asked, answered: Instant::now(), version, seats }),
-            Err(_) => history.outage(),
+            Err(error) => history.outage(&error),
         }
         tokio::time::sleep(Duration::from_millis(100).saturating_sub(asked.elapsed())).await;
     }
@@ -197,14 +197,14 @@ impl Fighter<'_> {
         let Some(success) = self.success(answered.outcome) else { return };
         let Some(payment_id) = self.understood(id_of(&success["payment"])) else { return };
         self.amend_purchase(number, |purchase| purchase.payment_id = Some(payment_id.clone()));
-        if self.person.provider(&payment_id, "settle").await.is_err() {
-            return self.history.outage();
+        if let Err(error) = self.person.provider(&payment_id, "settle").await {
+            return self.history.outage(&error);
         }
         self.amend_purchase(number, |purchase| purchase.settled = true);
         let patience = if self.rules.outages { Duration::from_secs(3) } else { Duration::from_secs(20) };
         match self.person.await_booking(booking_id, &["CONFIRMED"], patience).await {
             Ok(_) => self.history.amend(number, |claim| claim.sold = Some(Instant::now())),
-            Err(_) if self.rules.outages => self.history.outage(),
+            Err(error) if self.rules.outages => self.history.outage(&error),
             Err(error) => self.history.violated(Violation::Unsettled(format!("{error:#}"))),
         }
     }
@@ -232,8 +232,8 @@ impl Fighter<'_> {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 Ok(outcome) => return Some(Answered { asked, outcome }),
-                Err(_) if self.rules.outages && Instant::now() < patience => {
-                    self.history.outage();
+                Err(error) if self.rules.outages && Instant::now() < patience => {
+                    self.history.outage(&error);
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 Err(error) => {

@@ -12,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use crate::timetable::SeatState;
+use crate::{client::kind_of, timetable::SeatState};
 
 /// A time in which something is certain. Without an end: to the end of the run.
 #[derive(Debug, Clone, Copy)]
@@ -114,7 +114,7 @@ struct Log {
     claims: Vec<Claim>,
     readings: Vec<Reading>,
     refusals: BTreeMap<String, usize>,
-    outages: usize,
+    outages: BTreeMap<String, usize>,
     violations: Vec<Violation>,
 }
 
@@ -156,9 +156,14 @@ impl History {
         *self.log().refusals.entry(code.to_owned()).or_default() += 1;
     }
 
-    /// No answer came; the outcome is unknown until the request was repeated.
-    pub fn outage(&self) {
-        self.log().outages += 1;
+    /// No answer came, or our own fault did; the outcome is unknown until the request was repeated.
+    pub fn outage(&self, error: &anyhow::Error) {
+        *self.log().outages.entry(kind_of(error)).or_default() += 1;
+    }
+
+    /// How often which kind of bad end was met ([`kind_of`]).
+    pub fn outages(&self) -> BTreeMap<String, usize> {
+        self.log().outages.clone()
     }
 
     /// Something was seen that must not be.
@@ -180,10 +185,10 @@ impl History {
     pub fn summary(&self) -> String {
         let log = self.log();
         let sold = log.claims.iter().filter(|claim| claim.sold.is_some()).count();
-        let (granted, reads, outages) = (log.claims.len(), log.readings.len(), log.outages);
+        let (granted, reads) = (log.claims.len(), log.readings.len());
         format!(
-            "{granted} holds granted, {sold} sold, {reads} seat maps read, {outages} answers lost, refusals {:?}",
-            log.refusals
+            "{granted} holds granted, {sold} sold, {reads} seat maps read, bad ends {:?}, refusals {:?}",
+            log.outages, log.refusals
         )
     }
 

@@ -1,6 +1,8 @@
 //! Black-box tests of Berth: everything here talks to a real `berth` process through its public addresses.
 //!
-//! * [`process`]: starts, kills and restarts `berth`, and keeps its log
+//! * [`world`]: a whole Berth in one of two arms, one process or a fleet; [`process`]: one `berth`, killed, paused, restarted
+//! * [`servers`], [`proxy`]: PostgreSQL and Redis of a fleet, and a TCP proxy that misbehaves
+//! * [`faults`]: trouble by chance from a seed; [`aftermath`]: what must be true when it is over
 //! * [`client`], [`live`]: GraphQL over HTTP, and over WebSocket, SSE and multipart
 //! * [`person`]: what a person does, from the sign-up to the ticket; [`timetable`]: finds a train and its seats
 //! * [`history`]: who held what when, and the checkers that judge it; [`fight`]: many clients, few seats
@@ -8,12 +10,15 @@
 //! * [`watch`]: what a subscriber of live seats may rely on
 //! * [`load`]: the load generator behind `berth-load`
 //!
-//! A new suite is a file under `tests/`; what two suites need, or what must also be seen to fail on a sabotaged build,
-//! is a function here.
+//! A new suite is a file under `tests/`, a new invariant a module of `chaos/`; what two suites need, or what must also be seen
+//! to fail on a sabotaged build, is a function here.
+#![allow(clippy::print_stdout, reason = "a run tells what it did")]
 
+pub mod aftermath;
 pub mod arrears;
 pub mod client;
 pub mod documents;
+pub mod faults;
 pub mod fight;
 pub mod history;
 pub mod live;
@@ -21,8 +26,11 @@ pub mod load;
 pub mod notices;
 pub mod person;
 pub mod process;
+pub mod proxy;
+pub mod servers;
 pub mod timetable;
 pub mod watch;
+pub mod world;
 
 use std::{future::Future, time::Duration};
 

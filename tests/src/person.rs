@@ -103,10 +103,15 @@ impl Person {
         Hold::of(&self.place(segment, seats, &fresh_key()).await?.done()?)
     }
 
+    /// Asks for the best seats.
+    pub async fn place_best(&self, segment: &Segment, count: i32, key: &str) -> anyhow::Result<Outcome> {
+        let input = json!({ "items": [segment.best(count)], "idempotencyKey": key });
+        self.client.mutate(documents::PLACE_HOLD, input).await
+    }
+
     /// Holds the best seats; a refusal is an error.
     pub async fn hold_best(&self, segment: &Segment, count: i32) -> anyhow::Result<Hold> {
-        let input = json!({ "items": [segment.best(count)], "idempotencyKey": fresh_key() });
-        Hold::of(&self.client.mutate(documents::PLACE_HOLD, input).await?.done()?)
+        Hold::of(&self.place_best(segment, count, &fresh_key()).await?.done()?)
     }
 
     /// Gives a hold back.

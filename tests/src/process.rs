@@ -1,4 +1,4 @@
-//! A real `berth` process on a free port and a temporary directory.
+//! One real `berth` process: started, killed, paused and restarted. Where it stands among others is [`crate::world`]'s business.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -8,12 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
-use crate::client::Client;
+pub use crate::world::{Arm, Berth, Setup};
 
-/// Time a debug build may take to its first answer, with migrations and the demo timetable.
+/// Time a debug build may take to its first answer, with migrations and the demo timetable, while others start beside it.
 const START_WITHIN: Duration = Duration::from_mins(1);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
@@ -36,70 +36,71 @@ fn located(variable: &str, name: &str) -> anyhow::Result<PathBuf> {
     found.with_context(|| format!("{name} is not built: run ./tests/run, or name the program in {variable}"))
 }
 
-/// How a process is to be started.
-#[derive(Default)]
-pub struct Setup {
-    program: Option<PathBuf>,
-    variables: Vec<(String, String)>,
-    data: Option<TempDir>,
-}
-
-impl Setup {
-    /// Sets a variable of the environment.
-    #[must_use]
-    pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.variables.push((name.to_owned(), value.to_string()));
-        self
-    }
-
-    /// Takes the sabotaged program with one of its switches on.
-    pub fn sabotage(mut self, switch: &str) -> anyhow::Result<Self> {
-        self.program = Some(sabotaged_program()?);
-        Ok(self.env("BERTH_SABOTAGE", switch))
-    }
-
-    /// Takes this program.
-    #[must_use]
-    pub fn program(mut self, path: &Path) -> Self {
-        self.program = Some(path.to_owned());
-        self
-    }
-
-    /// Starts on a directory that was prepared before.
-    #[must_use]
-    pub fn on(mut self, folder: TempDir) -> Self {
-        self.data = Some(folder);
-        self
-    }
-
-    /// Starts it and waits until it is ready.
-    pub async fn start(self) -> anyhow::Result<Berth> {
-        let program = self.program.map_or_else(program, Ok)?;
-        let folder = self.data.map_or_else(TempDir::new, Ok)?;
-        let mut berth = Berth { program, variables: self.variables, folder, child: None, address: None };
-        berth.launch().await?;
-        Ok(berth)
-    }
-}
-
-/// A running (or killed) `berth serve`. Killed when dropped.
-pub struct Berth {
+/// A running, paused or killed `berth serve`. Killed when dropped.
+pub struct Process {
+    name: String,
     program: PathBuf,
+    arguments: Vec<String>,
     variables: Vec<(String, String)>,
-    folder: TempDir,
+    folder: PathBuf,
     child: Option<Child>,
     address: Option<SocketAddr>,
 }
 
-impl Berth {
-    /// Starts the program with its defaults.
-    pub async fn start() -> anyhow::Result<Self> {
-        Setup::default().start().await
+impl Process {
+    /// One that was not started yet, with a folder for its data and its log.
+    pub fn new(name: &str, program: &Path, folder: &Path) -> Self {
+        Self {
+            name: name.to_owned(),
+            program: program.to_owned(),
+            arguments: vec![],
+            variables: vec![],
+            folder: folder.to_owned(),
+            child: None,
+            address: None,
+        }
+    }
+
+    /// Listens there, from the first start on.
+    #[must_use]
+    pub fn at(mut self, address: SocketAddr) -> Self {
+        self.address = Some(address);
+        self
+    }
+
+    /// With these arguments after `serve`.
+    #[must_use]
+    pub fn arguments(mut self, arguments: Vec<String>) -> Self {
+        self.arguments = arguments;
+        self
+    }
+
+    /// With these variables.
+    #[must_use]
+    pub fn variables(mut self, variables: Vec<(String, String)>) -> Self {
+        self.variables = variables;
+        self
+    }
+
+    /// Sets or removes a variable for the next start.
+    pub fn set(&mut self, name: &str, value: Option<&str>) {
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+    }
+
+    /// What it is called: its role and its number.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Its data directory.
     pub fn data_dir(&self) -> PathBuf {
-        data_dir(&self.folder)
+        self.folder.join("data")
+    }
+
+    /// Its address.
+    pub fn address(&self) -> anyhow::Result<SocketAddr> {
+        self.address.with_context(|| format!("{} was never ready", self.name))
     }
 
     /// Its address, as `http://127.0.0.1:4000`.
@@ -107,19 +108,14 @@ impl Berth {
         self.address.map_or_else(String::new, |address| format!("http://{address}"))
     }
 
-    /// Its address.
-    pub fn address(&self) -> anyhow::Result<SocketAddr> {
-        self.address.context("it was never ready")
-    }
-
-    /// A client without a token.
-    pub fn client(&self) -> anyhow::Result<Client> {
-        Client::new(&self.url())
-    }
-
     /// The number of the process.
-    pub fn process_id(&self) -> Option<u32> {
+    pub fn id(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
+    }
+
+    /// Where it logs to.
+    pub fn log_file(&self) -> PathBuf {
+        self.folder.join("berth.log")
     }
 
     /// All it has logged, over every start.
@@ -132,15 +128,28 @@ impl Berth {
         let log = self.log();
         let panics: Vec<&str> =
             log.lines().filter(|line| line.contains("panicked at") || line.contains("graphql.panic")).collect();
-        if panics.is_empty() { Ok(()) } else { bail!("it panicked: {panics:#?}") }
+        ensure!(panics.is_empty(), "{} panicked: {panics:#?}", self.name);
+        Ok(())
     }
 
     /// Fails when it does not run any more.
     pub fn assert_alive(&mut self) -> anyhow::Result<()> {
         match self.child.as_mut().map(Child::try_wait) {
             Some(Ok(None)) => self.assert_calm(),
-            other => bail!("it ended: {other:?}\n{}", tail(&self.log())),
+            other => bail!("{} ended: {other:?}\n{}", self.name, tail(&self.log())),
         }
+    }
+
+    /// Whether it has ended by itself. It can then be restarted.
+    pub fn has_ended(&mut self) -> anyhow::Result<bool> {
+        let ended = match &mut self.child {
+            Some(child) => child.try_wait()?.is_some(),
+            None => true,
+        };
+        if ended {
+            self.child = None;
+        }
+        Ok(ended)
     }
 
     /// SIGKILL: nothing is flushed, nothing is finished.
@@ -152,41 +161,43 @@ impl Berth {
         Ok(())
     }
 
-    /// SIGTERM, and waits for the end.
+    /// SIGSTOP: it holds everything it has, and does nothing.
+    pub fn pause(&self) -> anyhow::Result<()> {
+        self.signal("STOP")
+    }
+
+    /// SIGCONT: it goes on as if nothing had happened.
+    pub fn resume(&self) -> anyhow::Result<()> {
+        self.signal("CONT")
+    }
+
+    /// SIGTERM, and waits for the end, which must be a good one.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
+        self.signal("TERM")?;
         let Some(mut child) = self.child.take() else { return Ok(()) };
-        Command::new("sh").arg("-c").arg(format!("kill -TERM {}", child.id())).status()?;
         let asked = Instant::now();
-        while child.try_wait()?.is_none() {
+        loop {
+            if let Some(status) = child.try_wait()? {
+                ensure!(status.success(), "{} ended with {status}\n{}", self.name, tail(&self.log()));
+                return Ok(());
+            }
             if asked.elapsed() > STOP_WITHIN {
                 child.kill()?;
                 child.wait()?;
-                bail!("it did not stop within {STOP_WITHIN:?}\n{}", tail(&self.log()));
+                bail!("{} did not stop within {STOP_WITHIN:?}\n{}", self.name, tail(&self.log()));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Ok(())
     }
 
-    /// Starts it again on the same directory and the same port.
+    /// Kills it, if need be, and starts it again on the same directory and the same port.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.kill()?;
-        self.launch().await
+        self.start().await
     }
 
-    /// A copy of the data directory of a stopped process, for another one.
-    pub fn copy(&self) -> anyhow::Result<TempDir> {
-        anyhow::ensure!(self.child.is_none(), "stop it before copying its data");
-        let folder = TempDir::new()?;
-        copy_folder(&self.data_dir(), &data_dir(&folder))?;
-        Ok(folder)
-    }
-
-    fn log_file(&self) -> PathBuf {
-        self.folder.path().join("berth.log")
-    }
-
-    async fn launch(&mut self) -> anyhow::Result<()> {
+    /// Starts it and waits until it is ready.
+    pub async fn start(&mut self) -> anyhow::Result<()> {
         let data_dir = self.data_dir();
         fs::create_dir_all(&data_dir)?;
         let address_file = data_dir.join("berth.addr");
@@ -194,41 +205,52 @@ impl Berth {
         let listen = self.address.map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string());
         let log = OpenOptions::new().create(true).append(true).open(self.log_file())?;
         let mut command = command(&self.program, &self.variables);
-        command.arg("serve").arg("--data-dir").arg(&data_dir).arg("--listen").arg(&listen);
+        command.arg("serve").args(&self.arguments).arg("--data-dir").arg(&data_dir).arg("--listen").arg(&listen);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let mut child = command.spawn().with_context(|| format!("can't start {}", self.program.display()))?;
+        self.child = Some(command.spawn().with_context(|| format!("can't start {}", self.program.display()))?);
         let began = Instant::now();
-        let address = loop {
+        loop {
             if let Some(address) = fs::read_to_string(&address_file).ok().and_then(|text| text.trim().parse().ok()) {
-                break address;
+                self.address = Some(address);
+                return Ok(());
             }
-            if let Some(status) = child.try_wait()? {
-                bail!("it ended with {status} before it was ready\n{}", tail(&self.log()));
+            if let Some(status) = self.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
+                self.child = None;
+                bail!("{} ended with {status} before it was ready\n{}", self.name, tail(&self.log()));
             }
             if began.elapsed() > START_WITHIN {
-                let _ = child.kill();
-                let _ = child.wait();
-                bail!("it was not ready within {START_WITHIN:?}\n{}", tail(&self.log()));
+                self.kill()?;
+                bail!("{} was not ready within {START_WITHIN:?}\n{}", self.name, tail(&self.log()));
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
-        };
-        self.child = Some(child);
-        self.address = Some(address);
+        }
+    }
+
+    /// Runs another command of the same program, with the same settings, to its end.
+    pub fn run(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        let mut command = command(&self.program, &self.variables);
+        Ok(command.args(arguments).arg("--data-dir").arg(self.data_dir()).stdin(Stdio::null()).output()?)
+    }
+
+    fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let Some(id) = self.id() else { return Ok(()) };
+        let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {id}")).status()?;
+        ensure!(sent.success(), "SIG{name} did not reach {}", self.name);
         Ok(())
     }
 }
 
-impl Drop for Berth {
+impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.kill();
         if std::thread::panicking() || std::env::var_os("BERTH_KEEP_LOGS").is_some() {
-            let kept = std::env::temp_dir().join(format!("berth-test-{}.log", std::process::id()));
+            let kept = std::env::temp_dir().join(format!("berth-test-{}-{}.log", std::process::id(), self.name));
             let _ = fs::copy(self.log_file(), &kept);
         }
     }
 }
 
-/// Where a process keeps its data inside the directory of a test.
+/// Where a single process keeps its data inside the directory of a test.
 pub fn data_dir(folder: &TempDir) -> PathBuf {
     folder.path().join("data")
 }
@@ -247,7 +269,7 @@ fn command(program: &Path, variables: &[(String, String)]) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BERTH_")) {
         command.env_remove(name);
     }
-    command.envs(variables.iter().cloned());
+    command.env_remove("FAILPOINTS").envs(variables.iter().cloned());
     command
 }
 
@@ -256,7 +278,8 @@ fn tail(log: &str) -> String {
     lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
-fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
+/// Copies a folder with all that is in it.
+pub(crate) fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;

@@ -1,6 +1,9 @@
 //! What a subscriber of live seats may rely on, checked event by event.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -14,6 +17,12 @@ use crate::{
     timetable,
 };
 
+async fn subscribe(client: &Client, transport: Transport, segment: &Segment, since: Option<u64>) -> anyhow::Result<Feed> {
+    let since = since.map(|version| version.to_string());
+    let variables = json!({ "trip": segment.trip, "from": segment.from, "to": segment.to, "since": since });
+    Feed::open(client, transport, documents::SEAT_AVAILABILITY, variables).await
+}
+
 /// A subscriber and the picture it has of the seats.
 pub struct Watcher {
     feed: Feed,
@@ -26,14 +35,16 @@ pub struct Watcher {
     pub events: usize,
     /// Snapshots among them.
     pub snapshots: usize,
+    /// How often it came back after the stream had ended.
+    pub returns: usize,
+    transport: Transport,
     found: Vec<Violation>,
 }
 
 impl Watcher {
     /// Subscribes to a segment and takes the first event.
     pub async fn open(client: &Client, transport: Transport, segment: &Segment, since: Option<u64>) -> anyhow::Result<Self> {
-        let variables = json!({ "trip": segment.trip, "from": segment.from, "to": segment.to, "since": since.map(|version| version.to_string()) });
-        let feed = Feed::open(client, transport, documents::SEAT_AVAILABILITY, variables).await?;
+        let feed = subscribe(client, transport, segment, since).await?;
         let mut watcher = Self {
             feed,
             segment: segment.clone(),
@@ -41,6 +52,8 @@ impl Watcher {
             seats: BTreeMap::new(),
             events: 0,
             snapshots: 0,
+            returns: 0,
+            transport,
             found: vec![],
         };
         watcher.take(Duration::from_secs(10)).await?;
@@ -54,6 +67,31 @@ impl Watcher {
     pub async fn take(&mut self, within: Duration) -> anyhow::Result<()> {
         let result = self.feed.next(within).await?.context("the stream has ended")?;
         self.apply(&result)
+    }
+
+    /// Takes what comes for some time. When the stream ends it comes back, and says which version it has.
+    pub async fn follow(&mut self, client: &Client, until: Instant) {
+        while Instant::now() < until {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.feed.next(left).await {
+                Ok(Some(result)) if result["data"]["seatAvailability"].is_object() => {
+                    if let Err(error) = self.apply(&result) {
+                        self.found.push(Violation::Untrue(format!("{error:#}")));
+                    }
+                }
+                // The time is over.
+                Err(_) => return,
+                Ok(_) => self.come_back(client).await,
+            }
+        }
+    }
+
+    async fn come_back(&mut self, client: &Client) {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        if let Ok(feed) = subscribe(client, self.transport, &self.segment, Some(self.version)).await {
+            self.feed = feed;
+            self.returns += 1;
+        }
     }
 
     /// Takes everything that has come.
@@ -87,9 +125,11 @@ impl Watcher {
 
     /// Once nothing moves any more, the picture is the seat map's. Answers everything that was wrong.
     pub async fn verdict(mut self, client: &Client, within: Duration) -> anyhow::Result<Vec<Violation>> {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         loop {
-            self.catch_up()?;
+            if self.catch_up().is_err() {
+                self.come_back(client).await;
+            }
             let (version, seats) = timetable::seat_map(client, &self.segment).await?;
             let wrong: Vec<_> = seats.iter().filter(|seat| self.seats.get(&seat.id) != Some(&seat.state)).collect();
             if wrong.is_empty() && self.version <= version {

@@ -13,10 +13,10 @@ use anyhow::{Context, ensure};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use berth_tests::{
     client::Client,
-    documents,
+    documents, in_both_arms,
     live::{Feed, Transport},
     person::{Hold, Person, fresh_key, id_of},
-    process::Berth,
+    process::Arm,
     timetable,
     watch::Watcher,
 };
@@ -24,9 +24,10 @@ use serde_json::{Value, json};
 
 const WITHIN: Duration = Duration::from_secs(20);
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn from_the_sign_up_to_the_ticket() -> anyhow::Result<()> {
-    let mut berth = Berth::start().await?;
+in_both_arms!(from_the_sign_up_to_the_ticket, the_addresses_beside_the_graph, a_second_start_is_quick_and_remembers);
+
+async fn from_the_sign_up_to_the_ticket(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.start().await?;
     let client = berth.client()?;
     let mut person = Person::sign_up(&client, "rina").await?;
     become_premium(&person).await?;
@@ -173,9 +174,8 @@ async fn check_me(person: &Person, booking_id: &str, tickets: &[Value]) -> anyho
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_addresses_beside_the_graph() -> anyhow::Result<()> {
-    let mut berth = Berth::start().await?;
+async fn the_addresses_beside_the_graph(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.start().await?;
     let client = berth.client()?;
     for path in ["/", "/health", "/readiness", "/metrics", "/graphiql", "/.well-known/jwks.json", "/dev/mail", "/dev/mail.json"] {
         let (status, text) = client.get(path).await?;
@@ -191,9 +191,8 @@ async fn the_addresses_beside_the_graph() -> anyhow::Result<()> {
     berth.assert_alive()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_start_is_quick_and_remembers() -> anyhow::Result<()> {
-    let mut berth = Berth::start().await?;
+async fn a_second_start_is_quick_and_remembers(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.start().await?;
     let person = Person::sign_up(&berth.client()?, "again").await?;
     let train = timetable::demo_train(&berth.client()?, 2).await?;
     let seat = timetable::free_seats(&berth.client()?, &train.whole(), 1).await?.remove(0);

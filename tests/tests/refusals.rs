@@ -12,14 +12,16 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use berth_tests::{
     client::{Client, Outcome},
-    documents,
+    documents, in_both_arms,
     person::{Hold, PASSWORD, Person, Segment, fresh_key, one_time_password},
-    process::{Berth, Setup},
+    process::Arm,
     timetable::{self, Train},
     today,
 };
 use chrono::Days;
 use serde_json::{Value, json};
+
+in_both_arms!(searches, ids, seats, holds_and_bookings, one_time_passwords_and_sessions);
 
 /// The code of a refusal that is data.
 fn code(outcome: Outcome) -> anyhow::Result<String> {
@@ -37,9 +39,8 @@ async fn picture(train: &Train, person: &Person) -> anyhow::Result<(Vec<timetabl
     Ok((seats, person.client.query(documents::ME, Value::Null).await?))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn searches() -> anyhow::Result<()> {
-    let mut berth = Berth::start().await?;
+async fn searches(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.start().await?;
     let client = berth.client()?;
     let (from, to) = (timetable::station(&client, "Gambir").await?, timetable::station(&client, "Bandung").await?);
     let unknown = format!("station_{}", "0".repeat(26));
@@ -76,9 +77,8 @@ async fn searches() -> anyhow::Result<()> {
     berth.assert_alive()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ids() -> anyhow::Result<()> {
-    let mut berth = Berth::start().await?;
+async fn ids(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.start().await?;
     let client = berth.client()?;
     let people = Person::sign_up_many(&client, "ids", 2).await?;
     let train = timetable::demo_train(&client, 2).await?;
@@ -145,9 +145,8 @@ async fn ids() -> anyhow::Result<()> {
     berth.assert_alive()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn seats() -> anyhow::Result<()> {
-    let mut berth = Berth::start().await?;
+async fn seats(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.start().await?;
     let client = berth.client()?;
     let people = Person::sign_up_many(&client, "seats", 2).await?;
     let trains = timetable::demo_trains(&client, 3).await?;
@@ -206,9 +205,8 @@ async fn seats() -> anyhow::Result<()> {
     berth.assert_alive()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn holds_and_bookings() -> anyhow::Result<()> {
-    let mut berth = Setup::default().env("BERTH_HOLD_TTL_SECS", "60").start().await?;
+async fn holds_and_bookings(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.setup().env("BERTH_HOLD_TTL_SECS", "60").start().await?;
     let client = berth.client()?;
     let person = Person::sign_up(&client, "book").await?;
     let train = timetable::demo_train(&client, 2).await?;
@@ -294,9 +292,8 @@ async fn idempotency_keys(person: &Person, train: &Train, seat: &str) -> anyhow:
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_time_passwords_and_sessions() -> anyhow::Result<()> {
-    let mut berth = Berth::start().await?;
+async fn one_time_passwords_and_sessions(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.start().await?;
     let client = berth.client()?;
     for (email, password) in
         [("nonsense", PASSWORD), ("", PASSWORD), ("a@example.org", "short"), ("a@example.org", &"x".repeat(5000))]

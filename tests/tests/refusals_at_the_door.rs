@@ -12,16 +12,18 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context, ensure};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use berth_tests::{
+    in_both_arms,
     notices::{self, Payer},
     person::Person,
-    process::Berth,
+    process::Arm,
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tokens() -> anyhow::Result<()> {
-    let mut berth = Berth::start().await?;
+in_both_arms!(tokens, webhooks, limits);
+
+async fn tokens(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.start().await?;
     let client = berth.client()?;
     let person = Person::sign_up(&client, "tokens").await?;
     let token = person.client.token().context("no token")?;
@@ -67,9 +69,8 @@ async fn tokens() -> anyhow::Result<()> {
     berth.assert_alive()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn webhooks() -> anyhow::Result<()> {
-    let mut berth = notices::setup().start().await?;
+async fn webhooks(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = notices::setup(arm).start().await?;
     let client = berth.client()?;
     let payer = Payer::new(&client).await?;
     let mut unsigned: Value = serde_json::from_str(&payer.notification("settlement"))?;
@@ -99,9 +100,8 @@ async fn webhooks() -> anyhow::Result<()> {
     berth.assert_alive()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn limits() -> anyhow::Result<()> {
-    let mut berth = Berth::start().await?;
+async fn limits(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.start().await?;
     let client = berth.client()?;
     let nested = (0..14).fold("__typename".to_owned(), |inner, _| format!("trip(id: \"x\") {{ {inner} }}"));
     let deep = "{ me { bookings { nodes { parts { trip { stops { station { id } } } } } } } }".to_owned();

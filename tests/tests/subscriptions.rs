@@ -11,56 +11,21 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use berth_tests::{
-    documents,
-    fight::{self, Arena, Rules},
+    documents, in_both_arms,
     live::{Feed, Socket, Transport},
     person::Person,
-    process::{Berth, Setup},
+    process::Arm,
     timetable,
     watch::Watcher,
 };
 use serde_json::json;
 
 const WITHIN: Duration = Duration::from_secs(20);
-const SUBSCRIBERS: usize = 200;
-const LEGS: usize = 4;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_subscribers_see_the_truth() -> anyhow::Result<()> {
-    let mut berth = Setup::default().env("BERTH_HOLD_TTL_SECS", "5").start().await?;
-    let client = berth.client()?;
-    let arena = Arena::demo(&client, 20, LEGS).await?;
-    let people = Person::sign_up_many(&client, "watched", 16).await?;
-    let mut watchers = Vec::new();
-    for number in 0..SUBSCRIBERS {
-        let from = number % LEGS;
-        let segment = arena.train.segment(from, LEGS);
-        watchers.push(Watcher::open(&client, Transport::nth(number), &segment, None).await?);
-    }
-    let history = fight::run(&client, &arena, &people, Rules::lasting(8)).await;
-    println!("{}", history.summary());
-    ensure!(history.violations(arena.capacity).is_empty());
-    let (mut events, mut untrue) = (0, Vec::new());
-    for (number, mut watcher) in watchers.into_iter().enumerate() {
-        watcher.catch_up().with_context(|| format!("{number} by {:?}", Transport::nth(number)))?;
-        events += watcher.events;
-        for found in watcher.verdict(&client, if untrue.is_empty() { WITHIN } else { Duration::from_secs(1) }).await? {
-            untrue.push(format!("{number} by {:?}: {found}", Transport::nth(number)));
-        }
-    }
-    println!("{events} events to {SUBSCRIBERS} subscribers");
-    ensure!(
-        untrue.is_empty(),
-        "{} of {SUBSCRIBERS} subscribers were told something else: {:#?}",
-        untrue.len(),
-        &untrue[..untrue.len().min(10)]
-    );
-    berth.assert_alive()
-}
+in_both_arms!(a_subscriber_resumes_where_it_was, segments_see_their_own_legs, statuses_are_pushed_and_private, the_socket_keeps_its_protocol);
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_subscriber_resumes_where_it_was() -> anyhow::Result<()> {
-    let mut berth = Berth::start().await?;
+async fn a_subscriber_resumes_where_it_was(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.start().await?;
     let client = berth.client()?;
     let person = Person::sign_up(&client, "resume").await?;
     let segment = timetable::demo_train(&client, 2).await?.whole();
@@ -86,9 +51,8 @@ async fn a_subscriber_resumes_where_it_was() -> anyhow::Result<()> {
     berth.assert_alive()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn segments_see_their_own_legs() -> anyhow::Result<()> {
-    let mut berth = Berth::start().await?;
+async fn segments_see_their_own_legs(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.start().await?;
     let client = berth.client()?;
     let person = Person::sign_up(&client, "legs").await?;
     let train = timetable::demo_train(&client, 4).await?;
@@ -106,9 +70,8 @@ async fn segments_see_their_own_legs() -> anyhow::Result<()> {
     berth.assert_alive()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn statuses_are_pushed_and_private() -> anyhow::Result<()> {
-    let mut berth = Berth::start().await?;
+async fn statuses_are_pushed_and_private(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.start().await?;
     let client = berth.client()?;
     let people = Person::sign_up_many(&client, "private", 2).await?;
     let segment = timetable::demo_train(&client, 2).await?.whole();
@@ -159,9 +122,8 @@ async fn until(feed: &mut Feed, field: &str, status: &str) -> anyhow::Result<()>
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_socket_keeps_its_protocol() -> anyhow::Result<()> {
-    let mut berth = Berth::start().await?;
+async fn the_socket_keeps_its_protocol(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.start().await?;
     let client = berth.client()?;
     let mut socket = Socket::connect(client.url()).await?;
     socket.send(&json!({ "id": "1", "type": "subscribe", "payload": { "query": "{ __typename }" } })).await?;

@@ -1,0 +1,159 @@
+//! I13: the database breaks off, stops for 20 s, or its disk is full: clients get typed refusals that say so, and 10 s after it
+//! is back everything works again.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, ensure};
+use berth_tests::{
+    client::kind_of,
+    eventually,
+    fight::Rules,
+    in_one_process, in_the_fleet,
+    person::{Person, Segment, fresh_key},
+    process::{Arm, Berth},
+    proxy::Mode,
+    timetable,
+};
+use tempfile::TempDir;
+
+use crate::{fight_in_trouble, rules};
+
+in_the_fleet!(connections_are_killed, nobody_listens_for_20_seconds, the_server_stands_still_for_20_seconds);
+in_one_process!(the_disk_is_full);
+
+const OUT: Duration = Duration::from_secs(20);
+const RECOVERS_WITHIN: Duration = Duration::from_secs(10);
+
+async fn connections_are_killed(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.start().await?;
+    let rules = Rules { abandoned: 5, released: 35, paid: 30, ..rules(8) };
+    let fought = fight_in_trouble(&mut berth, rules, &[berth_tests::faults::Fault::CutPostgres]).await?;
+    fought.aftermath().judge().await?;
+    berth.audit()?;
+    berth.assert_alive()
+}
+
+async fn nobody_listens_for_20_seconds(arm: Arm) -> anyhow::Result<()> {
+    lost(arm, Mode::Refuse).await
+}
+
+/// As a server under SIGSTOP: connections are taken, nothing is answered.
+async fn the_server_stands_still_for_20_seconds(arm: Arm) -> anyhow::Result<()> {
+    lost(arm, Mode::Stall).await
+}
+
+async fn lost(arm: Arm, mode: Mode) -> anyhow::Result<()> {
+    let mut berth = arm.setup().proxied().start().await?;
+    let client = berth.client()?;
+    let person = Person::sign_up(&client, "patient").await?;
+    let segment = timetable::demo_train(&client, 2).await?.whole();
+    let hold = person.hold_best(&segment, 1).await?;
+    berth.proxies()?.postgres.set(mode);
+    let ends = asked_for(&person, &segment, OUT).await;
+    berth.proxies()?.postgres.set(Mode::Pass);
+    println!("{mode:?}: {ends:?}");
+    ensure!(ends.keys().all(|end| end == "SERVICE_UNAVAILABLE"), "a fault without its type: {ends:?}");
+    ensure!(!ends.is_empty(), "nothing was refused");
+    recovers(&person, &segment).await?;
+    ensure!(person.hold_status(&hold.id).await?.as_deref() == Some("ACTIVE"), "a hold is lost");
+    buys(&person, &segment).await?;
+    berth.audit()?;
+    berth.assert_alive()
+}
+
+/// Asks for seats and for the seat map as long as the database is away; answers how these ended.
+async fn asked_for(person: &Person, segment: &Segment, lasts: Duration) -> BTreeMap<String, usize> {
+    let (until, mut ends) = (Instant::now() + lasts, BTreeMap::new());
+    while Instant::now() < until {
+        let key = fresh_key();
+        let placed = async { person.place_best(segment, 1, &key).await.map(|_| ()) };
+        let read = async { timetable::seat_map(&person.client, segment).await.map(|_| ()) };
+        let (placed, read) = tokio::join!(placed, read);
+        for error in [placed, read].into_iter().filter_map(Result::err) {
+            *ends.entry(kind_of(&error)).or_insert(0) += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    ends
+}
+
+async fn recovers(person: &Person, segment: &Segment) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let placed = || async {
+        let hold = person.hold_best(segment, 1).await?;
+        person.release(&hold.id).await?.done().map(Some)
+    };
+    eventually("a hold after the database is back", RECOVERS_WITHIN, placed).await?;
+    println!("recovered after {:?}", began.elapsed());
+    Ok(())
+}
+
+async fn buys(person: &Person, segment: &Segment) -> anyhow::Result<()> {
+    let seat = timetable::free_seats(&person.client, segment, 1).await?.remove(0);
+    person.buy(segment, &[&seat]).await.map(|_| ())
+}
+
+/// A file system in memory; unmounted when dropped.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount() -> anyhow::Result<Option<Self>> {
+        let folder = TempDir::new()?;
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=48m", "tmpfs"]).arg(folder.path()).output();
+        Ok(mounted.is_ok_and(|output| output.status.success()).then_some(Self(folder)))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).output();
+    }
+}
+
+async fn the_disk_is_full(arm: Arm) -> anyhow::Result<()> {
+    let Some(disk) = SmallDisk::mount()? else {
+        println!("skipped: no tmpfs can be mounted here, so no disk can be filled (run as root)");
+        return Ok(());
+    };
+    let mut berth = arm.setup().on(TempDir::new_in(disk.0.path())?).start().await?;
+    let outcome = full(&mut berth, disk.0.path()).await;
+    drop(berth);
+    outcome
+}
+
+async fn full(berth: &mut Berth, disk: &Path) -> anyhow::Result<()> {
+    let client = berth.client()?;
+    let person = Person::sign_up(&client, "full").await?;
+    let segment = timetable::demo_train(&client, 2).await?.whole();
+    let ballast = disk.join("ballast");
+    let filled = fs::write(&ballast, vec![7; 48 * 1024 * 1024]);
+    ensure!(filled.is_err(), "the disk is larger than it should be");
+    let key = fresh_key();
+    let mut refused = None;
+    for _ in 0..200 {
+        // The log may have some room left; each hold takes of it.
+        match person.place_best(&segment, 1, &key).await {
+            Err(error) => refused = Some(kind_of(&error)),
+            Ok(answer) => {
+                if let Ok(done) = answer.done() {
+                    person.release(&berth_tests::person::Hold::of(&done)?.id).await.ok();
+                }
+            }
+        }
+        if refused.is_some() {
+            break;
+        }
+    }
+    let refused = refused.context("the disk is full, and nobody noticed")?;
+    ensure!(refused == "SERVICE_UNAVAILABLE", "a full disk is told as {refused}");
+    fs::remove_file(&ballast)?;
+    recovers(&person, &segment).await?;
+    buys(&person, &segment).await?;
+    berth.assert_alive()
+}
