@@ -82,7 +82,7 @@ postgres_local() {
     >"$dir.log" 2>&1 || return 1
   # The cluster dies with the tests, so durability is only a cost here.
   (cd "$dir" && exec "${as[@]}" "$bin/postgres" -D "$dir/data" -p "$port" -k "$dir" -c listen_addresses=127.0.0.1 \
-    -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200) >>"$dir.log" 2>&1 &
+    -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=400) >>"$dir.log" 2>&1 &
   SERVICES_PIDS+=("$!")
   wait_for_port "$port" || { tail -n 5 "$dir.log" >&2; return 1; }
   export BERTH_TEST_POSTGRES_URL="postgres://postgres@127.0.0.1:$port/postgres"
@@ -166,7 +166,7 @@ name: berth-tests
 services:
   postgres:
     image: postgres:17-alpine
-    command: ["-c", "fsync=off", "-c", "max_connections=200"]
+    command: ["-c", "fsync=off", "-c", "max_connections=400"]
     environment: { POSTGRES_PASSWORD: berth-tests }
     ports: ["127.0.0.1::5432"]
     healthcheck: { test: ["CMD", "pg_isready", "-U", "postgres", "-h", "127.0.0.1"], interval: 1s, retries: 60 }
@@ -198,18 +198,6 @@ apt_install() { # package...
 }
 
 # ---- small things
-
-service_user() {
-  if [ "$(id -u)" != 0 ]; then
-    "$@"
-  else
-    (cd / && exec setpriv --reuid="$(service_user)" --regid="$(id -g "$(service_user)")" --clear-groups "$@")
-  fi
-}
-
-own_by_service_user() {
-  [ "$(id -u)" != 0 ] || chown "$(service_user)" "$1"
-}
 
 service_user() {
   if id -u postgres >/dev/null 2>&1; then echo postgres; else echo nobody; fi

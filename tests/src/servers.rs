@@ -86,9 +86,11 @@ impl Drop for Database {
     }
 }
 
-/// A Redis on a port of its own. Killed at the end.
+/// A Redis on a port of its own, killed at the end. Where no program of it is installed: a database of its own on the server of
+/// `BERTH_TEST_REDIS_URL`, which can't be killed.
 pub struct Redis {
-    program: PathBuf,
+    program: Option<PathBuf>,
+    shared: Option<Url>,
     address: SocketAddr,
     folder: PathBuf,
     child: Option<Child>,
@@ -97,26 +99,36 @@ pub struct Redis {
 impl Redis {
     /// One that is not started yet.
     pub fn new(address: SocketAddr, folder: &Path) -> anyhow::Result<Self> {
-        let candidates = ["redis-server", "valkey-server"];
         let paths: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
-        let found = candidates.iter().flat_map(|name| paths.iter().map(move |path| path.join(name))).find(|path| path.is_file());
-        let program = found.context("the fleet needs redis-server or valkey-server on the PATH: ./tests/run brings it")?;
-        Ok(Self { program, address, folder: folder.to_owned(), child: None })
+        let candidates = ["redis-server", "valkey-server"];
+        let program = candidates.iter().flat_map(|name| paths.iter().map(move |path| path.join(name))).find(|path| path.is_file());
+        let shared = std::env::var("BERTH_TEST_REDIS_URL").ok().filter(|_| program.is_none());
+        ensure!(program.is_some() || shared.is_some(), "the fleet needs a redis-server on the PATH: ./tests/run brings one");
+        let shared = shared.map(|url| Url::parse(&url)).transpose()?;
+        Ok(Self { program, shared, address, folder: folder.to_owned(), child: None })
     }
 
     /// Where it is.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> anyhow::Result<SocketAddr> {
+        let Some(shared) = &self.shared else { return Ok(self.address) };
+        shared.socket_addrs(|| Some(6379))?.into_iter().next().context("BERTH_TEST_REDIS_URL names no host")
     }
 
     /// Its URL, or that of a proxy before it.
     pub fn url_at(&self, address: SocketAddr) -> String {
-        format!("redis://{address}")
+        let own = if self.shared.is_some() { self.address.port() / 16 % 16 } else { 0 };
+        format!("redis://{address}/{own}")
+    }
+
+    /// The URL of a Redis that never was.
+    pub fn dead_url(&self) -> String {
+        format!("redis://{}", self.address)
     }
 
     /// Starts it, empty.
     pub async fn start(&mut self) -> anyhow::Result<()> {
-        let mut command = Command::new(&self.program);
+        let Some(program) = &self.program else { return self.flush_all().await };
+        let mut command = Command::new(program);
         command.arg("--port").arg(self.address.port().to_string()).arg("--bind").arg("127.0.0.1").arg("--dir").arg(&self.folder);
         command.args(["--save", "", "--appendonly", "no"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         self.child = Some(command.spawn()?);
@@ -128,6 +140,7 @@ impl Redis {
 
     /// SIGKILL: all that was in it is gone.
     pub fn kill(&mut self) -> anyhow::Result<()> {
+        ensure!(self.program.is_some(), "a shared Redis can't be killed: put a redis-server on the PATH");
         if let Some(mut child) = self.child.take() {
             child.kill()?;
             child.wait()?;
@@ -138,11 +151,12 @@ impl Redis {
     /// Forgets everything, and goes on.
     pub async fn flush_all(&self) -> anyhow::Result<()> {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let mut stream = TcpStream::connect(self.address).await?;
-        stream.write_all(b"FLUSHALL\r\n").await?;
-        let mut answer = [0; 5];
+        let mut stream = TcpStream::connect(self.address()?).await?;
+        let own = self.address.port() / 16 % 16 * u16::from(self.shared.is_some());
+        stream.write_all(format!("SELECT {own}\r\nFLUSHDB\r\n").as_bytes()).await?;
+        let mut answer = [0; 10];
         stream.read_exact(&mut answer).await?;
-        ensure!(&answer == b"+OK\r\n", "FLUSHALL answers {:?}", String::from_utf8_lossy(&answer));
+        ensure!(&answer == b"+OK\r\n+OK\r\n", "FLUSHDB answers {:?}", String::from_utf8_lossy(&answer));
         Ok(())
     }
 }

@@ -185,13 +185,14 @@ impl Setup {
         let proxies = match self.proxied {
             true => Some(Proxies {
                 postgres: Proxy::start(database.address()?).await?,
-                redis: Proxy::start(redis.address()).await?,
+                redis: Proxy::start(redis.address()?).await?,
             }),
             false => None,
         };
         let (postgres_url, redis_url) = match &proxies {
             Some(proxies) => (database.url_at(proxies.postgres.address())?, redis.url_at(proxies.redis.address())),
-            None => (database.url(), redis.url_at(redis.address())),
+            None if self.without_redis => (database.url(), redis.dead_url()),
+            None => (database.url(), redis.url_at(redis.address()?)),
         };
         let mut common = self.variables;
         common.splice(0..0, ports.settings(folder.path(), &postgres_url, &redis_url));
