@@ -61,7 +61,16 @@ where
 
 /// Today, as the machine that runs the tests sees it.
 pub fn today() -> chrono::NaiveDate {
+    now().date_naive()
+}
+
+/// Seconds since 1970, as the machine that runs the tests sees it.
+pub fn now_secs() -> i64 {
+    now().timestamp()
+}
+
+fn now() -> chrono::DateTime<chrono::Utc> {
     #[expect(clippy::disallowed_methods, reason = "the tests run outside of Berth: they have no other clock")]
     let now = chrono::Utc::now();
-    now.date_naive()
+    now
 }
