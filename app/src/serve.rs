@@ -8,6 +8,7 @@ use std::{
 
 use axum::Router;
 use berth_kernel::{
+    agreed_time,
     auth::TokenVerifier,
     clock::Clock,
     random,
@@ -101,6 +102,9 @@ impl Process {
         let key = ServiceKey::load_or_create(&config.key_file(""), roles.peer_caller().name())?;
         let peers = Peers { config: &config, signer: ServiceSigner::new(key, machine.clone()) };
         let services = Services::open(&config, &roles, &common, &keys, &addresses, &peers).await?;
+        if let Some((_, db)) = services.databases().into_iter().next() {
+            agreed_time::follow(db, machine.clone(), common.clock.clone(), common.cancel.clone()).await?;
+        }
         if let Some(inventory) = services.inventory.as_ref().filter(|_| config.demo) {
             import::demo(inventory).await?;
         }

@@ -16,6 +16,8 @@ pub struct Clock {
 
 struct Inner {
     offset_ms: AtomicI64,
+    /// How far the machine's clock is behind the one that the fleet agrees on.
+    correction_ms: AtomicI64,
     keys: parking_lot::Mutex<ContextV7>,
 }
 
@@ -27,8 +29,8 @@ impl Clock {
 
     /// The machine's clock, off by a span (tests of clock skew).
     pub fn shifted(offset: TimeDelta) -> Self {
-        let offset_ms = AtomicI64::new(offset.num_milliseconds());
-        Self { inner: Arc::new(Inner { offset_ms, keys: parking_lot::Mutex::new(ContextV7::new()) }) }
+        let (offset_ms, correction_ms) = (AtomicI64::new(offset.num_milliseconds()), AtomicI64::new(0));
+        Self { inner: Arc::new(Inner { offset_ms, correction_ms, keys: parking_lot::Mutex::new(ContextV7::new()) }) }
     }
 
     /// Moves the clock and all its clones.
@@ -36,11 +38,22 @@ impl Clock {
         self.inner.offset_ms.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
     }
 
+    /// Adds this to what the machine's clock says, instead of what was added so before.
+    pub fn correct(&self, by: TimeDelta) {
+        self.inner.correction_ms.store(by.num_milliseconds(), Ordering::SeqCst);
+    }
+
+    /// What is added to what the machine's clock says.
+    pub fn correction(&self) -> TimeDelta {
+        TimeDelta::milliseconds(self.inner.correction_ms.load(Ordering::SeqCst))
+    }
+
     /// The present instant, to the millisecond: what is stored and what is compared are the same.
     pub fn now(&self) -> DateTime<Utc> {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
         let machine = Utc::now().timestamp_millis();
-        let ms = machine.saturating_add(self.inner.offset_ms.load(Ordering::SeqCst));
+        let added = self.inner.offset_ms.load(Ordering::SeqCst).saturating_add(self.inner.correction_ms.load(Ordering::SeqCst));
+        let ms = machine.saturating_add(added);
         DateTime::from_timestamp_millis(ms).unwrap_or(DateTime::UNIX_EPOCH)
     }
 

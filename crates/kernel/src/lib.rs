@@ -8,8 +8,9 @@
 //! * [`service`]: which process asks; [`peer`]: calls from service to service over HTTP
 //! * [`mail`]: letters queued in a transaction, sent by SMTP or caught
 //! * [`telemetry`], [`metrics`]: logs, traces and counters; [`jobs`]; [`failpoint`]
-//! * [`clock`], [`random`]: the only sources of time and randomness
+//! * [`clock`], [`random`]: the only sources of time and randomness; [`agreed_time`]: a fleet goes by one clock
 
+pub mod agreed_time;
 pub mod auth;
 pub mod bus;
 pub mod clock;

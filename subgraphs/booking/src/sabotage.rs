@@ -10,7 +10,7 @@ const fn chosen(_name: &str) -> bool {
     false
 }
 
-/// Announce a change before it is committed.
+/// Announce a change before it is committed, instead of by the outbox.
 pub fn publishes_early() -> bool {
     chosen("publish_early")
 }
