@@ -2,14 +2,7 @@
 //! every payment ends in tickets or in a refund, never in both, never in neither.
 
 use anyhow::ensure;
-use berth_tests::{
-    arrears::World,
-    faults::EVERYTHING,
-    fight::Rules,
-    history::Violation,
-    in_both_arms,
-    process::Arm,
-};
+use berth_tests::{arrears::World, faults::EVERYTHING, fight::Rules, history::Violation, in_both_arms, process::Arm};
 
 use crate::{fight_in_trouble, rules};
 

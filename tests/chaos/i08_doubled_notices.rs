@@ -1,7 +1,10 @@
 //! I8: the same webhook fifty times at once, later, and after a restart: one change, one ledger entry, one letter, always 2xx.
 
 use anyhow::ensure;
-use berth_tests::{in_both_arms, notices, process::{Arm, Setup}};
+use berth_tests::{
+    in_both_arms, notices,
+    process::{Arm, Setup},
+};
 
 use crate::none;
 

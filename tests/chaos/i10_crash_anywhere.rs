@@ -70,7 +70,10 @@ fn setup(arm: Arm) -> anyhow::Result<berth_tests::process::Setup> {
 fn is_concerned(process: &str, step: &str) -> bool {
     let service = step.split('.').next().unwrap_or_default();
     let anywhere = !["inventory", "booking", "payment"].contains(&service);
-    process == "berth" || process.starts_with("worker") || process.starts_with(service) || anywhere && !process.starts_with("router")
+    process == "berth"
+        || process.starts_with("worker")
+        || process.starts_with(service)
+        || anywhere && !process.starts_with("router")
 }
 
 /// Answers whether a process has ended by itself.
@@ -124,9 +127,25 @@ async fn to_tickets(person: &Person, segment: &Segment) -> anyhow::Result<()> {
 async fn to_a_refund(person: &Person, segment: &Segment) -> anyhow::Result<()> {
     let hold = again(|key| async move { person.place_best(segment, 1, &key).await }).await?;
     let hold = Hold::of(&hold)?;
-    let booking_id = id_of(&again(|key| { let hold = &hold; async move { person.try_book(hold, &key).await } }).await?["booking"])?;
-    let payment_id = id_of(&again(|key| { let id = &booking_id; async move { person.try_pay(id, &key).await } }).await?["payment"])?;
-    again(|key| { let id = &booking_id; async move { person.cancel(id, &key).await } }).await?;
+    let booking_id = id_of(
+        &again(|key| {
+            let hold = &hold;
+            async move { person.try_book(hold, &key).await }
+        })
+        .await?["booking"],
+    )?;
+    let payment_id = id_of(
+        &again(|key| {
+            let id = &booking_id;
+            async move { person.try_pay(id, &key).await }
+        })
+        .await?["payment"],
+    )?;
+    again(|key| {
+        let id = &booking_id;
+        async move { person.cancel(id, &key).await }
+    })
+    .await?;
     // Who is late with the cancellation at the provider finds the money there.
     if person.provider(&payment_id, "settle").await.is_err() {
         return eventually("the end of a cancelled payment", PATIENCE, || async {
@@ -140,8 +159,20 @@ async fn to_a_refund(person: &Person, segment: &Segment) -> anyhow::Result<()> {
 
 async fn to_payment(person: &Person, segment: &Segment) -> anyhow::Result<(String, String)> {
     let hold = Hold::of(&again(|key| async move { person.place_best(segment, 1, &key).await }).await?)?;
-    let booking_id = id_of(&again(|key| { let hold = &hold; async move { person.try_book(hold, &key).await } }).await?["booking"])?;
-    let payment_id = id_of(&again(|key| { let id = &booking_id; async move { person.try_pay(id, &key).await } }).await?["payment"])?;
+    let booking_id = id_of(
+        &again(|key| {
+            let hold = &hold;
+            async move { person.try_book(hold, &key).await }
+        })
+        .await?["booking"],
+    )?;
+    let payment_id = id_of(
+        &again(|key| {
+            let id = &booking_id;
+            async move { person.try_pay(id, &key).await }
+        })
+        .await?["payment"],
+    )?;
     eventually("the provider", PATIENCE, || async { person.provider(&payment_id, "settle").await.map(Some) }).await?;
     Ok((booking_id, payment_id))
 }

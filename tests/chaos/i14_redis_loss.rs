@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use berth_tests::{
-    faults,
-    in_the_fleet,
+    faults, in_the_fleet,
     notices::ledger_sums,
     person::{Person, Segment},
     process::{Arm, Berth},

@@ -47,7 +47,8 @@ async fn ends(berth: &Berth) -> anyhow::Result<Ends> {
     tokio::time::sleep(Duration::from_secs(3)).await;
     for person in &people {
         let letters = person.client.letters(&person.email).await?;
-        let tickets = letters.iter().filter(|letter| letter["subject"].as_str().is_some_and(|text| text.to_lowercase().contains("ticket")));
+        let tickets =
+            letters.iter().filter(|letter| letter["subject"].as_str().is_some_and(|text| text.to_lowercase().contains("ticket")));
         *ends.entry("letters with tickets").or_default() += i64::try_from(tickets.count())?;
     }
     let (_, map) = timetable::seat_map(&client, &segment).await?;

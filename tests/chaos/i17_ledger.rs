@@ -60,7 +60,9 @@ async fn payer(person: &Person, segment: &Segment, seed: u64, until: Instant) ->
             cancelled?;
         } else {
             person.provider(&payment_id, "settle").await?;
-            settled(person, &booking_id, &payment_id, Duration::from_secs(30)).await?.map_err(|found| anyhow::anyhow!("{found}"))?;
+            settled(person, &booking_id, &payment_id, Duration::from_secs(30))
+                .await?
+                .map_err(|found| anyhow::anyhow!("{found}"))?;
         }
         paid += 1;
     }

@@ -3,7 +3,14 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use berth_tests::{aftermath::hold_p99, eventually, faults::EVERYTHING, fight::Rules, in_both_arms, process::{Arm, Berth}};
+use berth_tests::{
+    aftermath::hold_p99,
+    eventually,
+    faults::EVERYTHING,
+    fight::Rules,
+    in_both_arms,
+    process::{Arm, Berth},
+};
 use sea_orm::{ConnectionTrait, Statement};
 
 use crate::{fight_in_trouble, rules};

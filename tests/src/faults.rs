@@ -41,7 +41,8 @@ pub enum Fault {
 /// Faults of both arms.
 pub const PROCESSES: &[Fault] = &[Fault::Kill, Fault::Pause];
 /// Faults of a fleet with proxies.
-pub const EVERYTHING: &[Fault] = &[Fault::Kill, Fault::Kill, Fault::Pause, Fault::CutPostgres, Fault::CutRedis, Fault::FlushRedis];
+pub const EVERYTHING: &[Fault] =
+    &[Fault::Kill, Fault::Kill, Fault::Pause, Fault::CutPostgres, Fault::CutRedis, Fault::FlushRedis];
 
 /// Makes trouble: what, where and how often.
 pub struct Trouble {

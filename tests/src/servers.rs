@@ -55,8 +55,10 @@ impl Database {
 
     /// Ends every connection to it at once, as an administrator would. Answers how many there were.
     pub async fn terminate_connections(&self) -> anyhow::Result<u64> {
-        let text =
-            format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()", self.name);
+        let text = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()",
+            self.name
+        );
         self.ask_server(&text).await
     }
 
@@ -101,7 +103,8 @@ impl Redis {
     pub fn new(address: SocketAddr, folder: &Path) -> anyhow::Result<Self> {
         let paths: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
         let candidates = ["redis-server", "valkey-server"];
-        let program = candidates.iter().flat_map(|name| paths.iter().map(move |path| path.join(name))).find(|path| path.is_file());
+        let program =
+            candidates.iter().flat_map(|name| paths.iter().map(move |path| path.join(name))).find(|path| path.is_file());
         let shared = std::env::var("BERTH_TEST_REDIS_URL").ok().filter(|_| program.is_none());
         ensure!(program.is_some() || shared.is_some(), "the fleet needs a redis-server on the PATH: ./tests/run brings one");
         let shared = shared.map(|url| Url::parse(&url)).transpose()?;

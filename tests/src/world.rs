@@ -183,10 +183,9 @@ impl Setup {
             redis.start().await?;
         }
         let proxies = match self.proxied {
-            true => Some(Proxies {
-                postgres: Proxy::start(database.address()?).await?,
-                redis: Proxy::start(redis.address()?).await?,
-            }),
+            true => {
+                Some(Proxies { postgres: Proxy::start(database.address()?).await?, redis: Proxy::start(redis.address()?).await? })
+            }
             false => None,
         };
         let (postgres_url, redis_url) = match &proxies {

@@ -87,7 +87,11 @@ async fn subgraphs_answer_nobody_else(arm: Arm) -> anyhow::Result<()> {
 /// Peer calls need a credential too, and it must be a peer's.
 async fn peers_are_known(berth: &mut Berth, keys: &Path) -> anyhow::Result<()> {
     let inventory = Client::new(&berth.process("inventory", 1)?.url())?;
-    let bad = [None, Some(credential(keys, "booking", "booking", "payment", 60)?), Some(credential(keys, "user", "booking", "inventory", 60)?)];
+    let bad = [
+        None,
+        Some(credential(keys, "booking", "booking", "payment", 60)?),
+        Some(credential(keys, "user", "booking", "inventory", 60)?),
+    ];
     for credential in bad {
         for method in ["commit_hold", "release_hold"] {
             let (status, text) = status(&inventory, &format!("/peer/{method}"), credential.as_deref(), None).await?;

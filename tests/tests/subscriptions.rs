@@ -22,7 +22,12 @@ use serde_json::json;
 
 const WITHIN: Duration = Duration::from_secs(20);
 
-in_both_arms!(a_subscriber_resumes_where_it_was, segments_see_their_own_legs, statuses_are_pushed_and_private, the_socket_keeps_its_protocol);
+in_both_arms!(
+    a_subscriber_resumes_where_it_was,
+    segments_see_their_own_legs,
+    statuses_are_pushed_and_private,
+    the_socket_keeps_its_protocol
+);
 
 async fn a_subscriber_resumes_where_it_was(arm: Arm) -> anyhow::Result<()> {
     let mut berth = arm.start().await?;

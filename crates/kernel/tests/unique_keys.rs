@@ -12,7 +12,12 @@ const KEYS: usize = 100_000;
 #[test]
 fn a_hundred_thousand_keys_differ() {
     let makers: Vec<_> = (0..CLOCKS)
-        .map(|_| thread::spawn(|| { let clock = Clock::system(); (0..KEYS / CLOCKS).map(|_| clock.new_key()).collect::<Vec<Uuid>>() }))
+        .map(|_| {
+            thread::spawn(|| {
+                let clock = Clock::system();
+                (0..KEYS / CLOCKS).map(|_| clock.new_key()).collect::<Vec<Uuid>>()
+            })
+        })
         .collect();
     let keys: Vec<Uuid> = makers.into_iter().flat_map(|maker| maker.join().unwrap()).collect();
     let distinct: HashSet<Uuid> = keys.iter().copied().collect();
