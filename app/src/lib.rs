@@ -5,6 +5,7 @@ mod config;
 mod databases;
 mod doctor;
 mod doors;
+mod events;
 mod front;
 mod health;
 mod import;
@@ -89,6 +90,11 @@ enum Command {
         #[command(subcommand)]
         what: SchemaWhat,
     },
+    /// Lists events that a consumer gave up, and delivers them again
+    Events {
+        #[command(subcommand)]
+        what: events::EventsWhat,
+    },
     /// Prints the effective configuration with secrets hidden
     Config,
     /// Checks data directory, databases, keys, schema and port, and says what to do
@@ -144,6 +150,7 @@ pub fn main() -> ExitCode {
         Some(Command::Keys { what: KeysWhat::Init }) => with_config(&arguments, |config| keys::init(&config)),
         Some(Command::Migrate) => with_config(&arguments, |config| databases::migrate(&config)),
         Some(Command::Import { what: ImportWhat::Gtfs(gtfs) }) => with_config(&arguments, |config| import::gtfs(&config, &gtfs)),
+        Some(Command::Events { what }) => with_config(&arguments, |config| events::run(&config, &what)),
         Some(Command::Config) => with_config(&arguments, |config| print_config(&config)),
         Some(Command::Doctor) => with_config(&arguments, |config| doctor::run(&config)),
         Some(Command::Health { address }) => with_config(&arguments, |config| health::run(&config, address)),

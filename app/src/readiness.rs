@@ -48,5 +48,8 @@ async fn ready(State(health): State<Readiness>) -> Response {
             return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
         }
     }
-    Json(json!({ "status": "ready" })).into_response()
+    if health.bus.is_healthy() {
+        return Json(json!({ "status": "ready" })).into_response();
+    }
+    Json(json!({ "status": "degraded", "problem": "Redis does not answer: everything goes on, more slowly" })).into_response()
 }

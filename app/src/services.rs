@@ -6,7 +6,14 @@ use berth_booking::{BookingConfig, Bookings};
 use berth_contracts::peer::{BookingPeer, InventoryPeer, PaymentPeer, UserPeer};
 use berth_inventory::{Inventory, InventoryConfig};
 use berth_kernel::{
-    Deps, auth::TokenSigner, bus::Bus, clock::Clock, db::Db, mail::Mail, peer::client::Remote, seal::Sealer,
+    Deps,
+    auth::TokenSigner,
+    bus::{Bus, RedisSettings},
+    clock::Clock,
+    db::Db,
+    mail::Mail,
+    peer::client::Remote,
+    seal::Sealer,
     service::ServiceSigner,
 };
 use berth_payment::{PaymentConfig, Payments};
@@ -44,7 +51,12 @@ impl Common {
             None => Mail::catcher(&config.mail_file.clone().unwrap_or_else(|| config.file("mail.jsonl"))),
         };
         let clock = Clock::shifted(TimeDelta::seconds(config.clock_offset_secs));
-        let (bus, cancel) = (Bus::local(), CancellationToken::new());
+        let cancel = CancellationToken::new();
+        let bus = match &config.redis_url {
+            Some(url) => Bus::redis(url, RedisSettings::default(), cancel.clone())
+                .map_err(|error| Refusal::new("redis_url", error, "BERTH_REDIS_URL=redis://127.0.0.1:6379"))?,
+            None => Bus::local(),
+        };
         Ok(Self { clock, bus, mail: Arc::new(mail), sealer, cancel })
     }
 

@@ -6,9 +6,11 @@ pub mod inventory;
 pub mod payment;
 pub mod sandbox;
 mod shared;
+mod shared_fleet;
 pub mod user;
 
 pub use shared::Shared;
+pub use shared_fleet::SharedFleet;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -24,7 +26,7 @@ pub struct PaymentMigrator;
 pub struct SandboxMigrator;
 
 fn with_shared(own: Vec<Box<dyn MigrationTrait>>) -> Vec<Box<dyn MigrationTrait>> {
-    std::iter::once(Box::new(Shared) as Box<dyn MigrationTrait>).chain(own).collect()
+    [Box::new(Shared) as Box<dyn MigrationTrait>, Box::new(SharedFleet)].into_iter().chain(own).collect()
 }
 
 impl MigratorTrait for UserMigrator {

@@ -99,6 +99,9 @@ pub struct Envelope {
     pub id: Uuid,
     /// When the change was made.
     pub at: DateTime<Utc>,
+    /// W3C trace context of the request that made the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_parent: Option<String>,
     /// What happened.
     #[serde(flatten)]
     pub event: Event,

@@ -1,14 +1,24 @@
 //! The bus: a wake-up and a fan-out, never the truth. Consumers that must not miss an event have a reconciler besides.
 
-use std::{sync::Arc, time::Duration};
+mod local;
+mod redis;
+mod wake;
 
+use std::sync::Arc;
+
+use ::redis::RedisError;
 use async_trait::async_trait;
 use berth_contracts::event::Envelope;
-use parking_lot::RwLock;
 use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+pub use local::LocalBus;
+pub use redis::{RedisBus, RedisSettings};
+pub use wake::Wake;
+
+use crate::{db::Db, metrics, telemetry::Origin};
 
 const LIVE_CAPACITY: usize = 16_384;
-const ATTEMPTS: u32 = 5;
 
 /// Somebody who acts on events. Must be idempotent, or keep an inbox ([`crate::outbox::first_time`]).
 #[async_trait]
@@ -17,6 +27,8 @@ pub trait Consumer: Send + Sync {
     fn name(&self) -> &'static str;
     /// Names of the events it wants ([`berth_contracts::event::Event::kind`]).
     fn kinds(&self) -> &'static [&'static str];
+    /// The database of its service: there is buried what it can't handle.
+    fn db(&self) -> &Db;
     /// Acts. An error means: try again.
     async fn handle(&self, event: &Envelope) -> Result<(), String>;
 }
@@ -26,62 +38,116 @@ pub trait Consumer: Send + Sync {
 pub enum Bus {
     /// Within this process.
     Local(Arc<LocalBus>),
+    /// Between processes.
+    Redis(Arc<RedisBus>),
 }
 
-/// The in-process bus.
-pub struct LocalBus {
-    live: broadcast::Sender<Arc<Envelope>>,
-    consumers: RwLock<Vec<Arc<dyn Consumer>>>,
+/// An event on its way, with its text.
+#[derive(Debug, Clone)]
+pub(crate) struct Parcel {
+    /// The event.
+    pub envelope: Arc<Envelope>,
+    /// The same as JSON, as the outbox has it.
+    pub payload: String,
+}
+
+/// The bus does not take events now.
+#[derive(Debug, thiserror::Error)]
+#[error("the bus does not take the event: {0}")]
+pub struct NotTaken(String);
+
+/// Gives an event to a consumer, as part of the trace of the request that made the change.
+async fn give(consumer: &dyn Consumer, event: &Envelope) -> Result<(), String> {
+    let span =
+        tracing::info_span!("bus.consume", consumer = consumer.name(), event.kind = event.event.kind(), event.id = %event.id);
+    let done = Origin::new(None, event.trace_parent.as_deref()).run(span, consumer.handle(event)).await;
+    if done.is_ok() {
+        metrics::event_consumed(consumer.name());
+    }
+    done
+}
+
+/// What a live view hears.
+#[derive(Debug, Clone)]
+pub enum News {
+    /// Something happened; it may be told more than once.
+    Event(Arc<Envelope>),
+    /// Something may have happened that was not heard: read afresh.
+    Missed,
+}
+
+/// The ear of a live view: every event from its making on.
+pub struct Live(broadcast::Receiver<News>);
+
+impl Live {
+    /// The next news; `None`: there will never be any. Safe to drop while it waits.
+    pub async fn next(&mut self) -> Option<News> {
+        match self.0.recv().await {
+            Ok(news) => Some(news),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(News::Missed),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
 }
 
 impl Bus {
     /// A bus within this process.
     pub fn local() -> Self {
-        let (live, _) = broadcast::channel(LIVE_CAPACITY);
-        Self::Local(Arc::new(LocalBus { live, consumers: RwLock::new(Vec::new()) }))
+        metrics::BUS_UP.set(1);
+        Self::Local(Arc::new(LocalBus::new()))
+    }
+
+    /// A bus between processes. Redis may be away, now or later. Inside a Tokio runtime; ends with `cancel`.
+    pub fn redis(url: &str, settings: RedisSettings, cancel: CancellationToken) -> Result<Self, RedisError> {
+        RedisBus::open(url, settings, cancel).map(Self::Redis)
     }
 
     /// Registers a consumer. Do it before the relays start.
     pub fn register(&self, consumer: Arc<dyn Consumer>) {
-        let Self::Local(bus) = self;
-        bus.consumers.write().push(consumer);
-    }
-
-    /// Every event from now on, for live views; a slow reader loses the oldest (`Lagged`) and must read afresh.
-    pub fn live(&self) -> broadcast::Receiver<Arc<Envelope>> {
-        let Self::Local(bus) = self;
-        bus.live.subscribe()
-    }
-
-    /// Hands an event to everybody. `Err` tells which consumer gave up after some tries.
-    pub async fn deliver(&self, event: &Arc<Envelope>) -> Result<(), String> {
-        let Self::Local(bus) = self;
-        // Nobody listening is no failure.
-        let _listeners = bus.live.send(Arc::clone(event));
-        let kind = event.event.kind();
-        let consumers: Vec<_> =
-            bus.consumers.read().iter().filter(|consumer| consumer.kinds().contains(&kind)).cloned().collect();
-        let mut failure = Ok(());
-        for consumer in consumers {
-            if let Err(reason) = hand_over(consumer.as_ref(), event).await {
-                failure = Err(format!("{}: {reason}", consumer.name()));
-            }
+        metrics::consumer_begins(consumer.name());
+        match self {
+            Self::Local(bus) => bus.register(consumer),
+            Self::Redis(bus) => bus.register(consumer),
         }
-        failure
     }
-}
 
-async fn hand_over(consumer: &dyn Consumer, event: &Envelope) -> Result<(), String> {
-    let mut attempt = 1;
-    loop {
-        match consumer.handle(event).await {
-            Ok(()) => return Ok(()),
-            Err(reason) if attempt == ATTEMPTS => return Err(reason),
-            Err(reason) => {
-                tracing::warn!(consumer = consumer.name(), event.id = %event.id, attempt, reason, "bus.consumer.retry");
-                tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
-                attempt += 1;
-            }
+    /// Every event from now on, for live views; who reads too slowly hears [`News::Missed`].
+    pub fn live(&self) -> Live {
+        let live = match self {
+            Self::Local(bus) => &bus.live,
+            Self::Redis(bus) => &bus.live,
+        };
+        Live(live.subscribe())
+    }
+
+    /// What wakes the work of this name in every process, and what that work waits for.
+    pub fn wake(&self, name: &'static str) -> Wake {
+        let wakes = match self {
+            Self::Local(bus) => &bus.wakes,
+            Self::Redis(bus) => &bus.wakes,
+        };
+        Wake::new(name, Arc::clone(wakes))
+    }
+
+    /// Whether events reach every process. When not, all is slower, nothing is wrong.
+    pub fn is_healthy(&self) -> bool {
+        match self {
+            Self::Local(_) => true,
+            Self::Redis(bus) => bus.is_healthy(),
+        }
+    }
+
+    /// Hands an event to everybody, or on its way to everybody.
+    pub async fn deliver(&self, event: &Arc<Envelope>) -> Result<(), NotTaken> {
+        let payload = serde_json::to_string(event.as_ref()).map_err(|error| NotTaken(error.to_string()))?;
+        self.deliver_all(&[Parcel { envelope: Arc::clone(event), payload }]).await
+    }
+
+    /// Hands several events over, in their order.
+    pub(crate) async fn deliver_all(&self, parcels: &[Parcel]) -> Result<(), NotTaken> {
+        match self {
+            Self::Local(bus) => bus.deliver_all(parcels).await.map_err(|error| NotTaken(error.to_string())),
+            Self::Redis(bus) => bus.publish(parcels).await.map_err(|error| NotTaken(error.to_string())),
         }
     }
 }

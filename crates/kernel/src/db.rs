@@ -397,3 +397,22 @@ fn is_broken_off(error: &DbErr) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| code == SERIALIZATION_FAILURE || code == DEADLOCK_DETECTED)
 }
+
+/// Lets the transaction commit before it is on disk, for notes whose loss only repeats work. SQLite shares its flushes anyway.
+pub async fn relax_commit(tx: &Tx) -> Result<(), DbErr> {
+    if tx.get_database_backend() == DatabaseBackend::Postgres {
+        tx.execute_unprepared("SET LOCAL synchronous_commit = off").await?;
+    }
+    Ok(())
+}
+
+/// The service whose database this is: the schema's or the file's name.
+pub async fn service_name(db: &Db) -> Result<String, DbErr> {
+    let text = match db.backend() {
+        DatabaseBackend::Postgres => "SELECT CAST(current_schema() AS TEXT) AS name",
+        _ => "SELECT file AS name FROM pragma_database_list WHERE name = 'main'",
+    };
+    let row = db.read.query_one_raw(sql(&db.read, text, [])).await?;
+    let name: String = row.map_or_else(|| Ok(String::new()), |row| row.try_get("", "name"))?;
+    Ok(Path::new(&name).file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()))
+}

@@ -2,23 +2,16 @@
 
 use std::{
     future::Future,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics;
+use crate::{bus::Wake, metrics};
 
 /// Runs `work` every `interval` and whenever `wake` is notified. The batch in hand is finished before the loop ends.
-pub fn every<F, Fut, E>(
-    name: &'static str,
-    interval: Duration,
-    wake: Arc<Notify>,
-    cancel: CancellationToken,
-    work: F,
-) -> JoinHandle<()>
+pub fn every<F, Fut, E>(name: &'static str, interval: Duration, wake: Wake, cancel: CancellationToken, work: F) -> JoinHandle<()>
 where
     F: Fn() -> Fut + Send + 'static,
     Fut: Future<Output = Result<(), E>> + Send,
@@ -29,7 +22,7 @@ where
             run(name, work()).await;
             tokio::select! {
                 () = cancel.cancelled() => {}
-                () = wake.notified() => {}
+                () = wake.wanted() => {}
                 () = tokio::time::sleep(interval) => {}
             }
         }

@@ -1,7 +1,7 @@
 //! What every service of Berth stands on. One deep crate, so that the services hold only what they are about.
 //!
 //! * [`db`]: SQLite or PostgreSQL; on SQLite one writer with group commit
-//! * [`outbox`], [`bus`]: events in the transaction of their change, delivered at least once
+//! * [`outbox`], [`bus`], [`dead`]: events in the transaction of their change, delivered at least once; those that nobody could handle
 //! * [`idempotency`]: the same key, the same answer
 //! * [`auth`]: access tokens and the viewer; [`seal`]: encryption at rest and keyed hashes
 //! * [`graphql`]: shared types, refusals, paging, SDL; [`server`]: the door of a subgraph
@@ -15,6 +15,7 @@ pub mod auth;
 pub mod bus;
 pub mod clock;
 pub mod db;
+pub mod dead;
 pub mod failpoint;
 pub mod graphql;
 pub mod idempotency;
@@ -63,8 +64,13 @@ impl Deps {
         cancel: CancellationToken,
     ) -> Self {
         let outbox = outbox::Outbox::new(clock.clone());
-        let post = mail::Post::new(mail, clock.clone());
+        let post = mail::Post::new(mail, clock.clone(), bus.wake("post"));
         Self { db, clock, bus, outbox, post, sealer, cancel }
+    }
+
+    /// What wakes the work of this name in every process.
+    pub fn wake(&self, name: &'static str) -> bus::Wake {
+        self.bus.wake(name)
     }
 
     /// Starts the outbox's relay and the post. Inside a Tokio runtime.

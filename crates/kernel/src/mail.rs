@@ -2,8 +2,8 @@
 
 use std::{
     collections::VecDeque,
-    fs,
-    io::Write,
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -15,21 +15,24 @@ use lettre::{
     message::{Mailbox, MultiPart},
 };
 use parking_lot::Mutex;
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    bus::Wake,
     clock::Clock,
-    db::{Db, Tx, sql},
+    db::{Db, Tx, now_ms, relax_commit, skip_locked, sql},
     failpoint,
 };
 
 const IDLE: Duration = Duration::from_secs(2);
 const CAUGHT_AT_MOST: usize = 5000;
 const ATTEMPTS_AT_MOST: i64 = 12;
+/// A letter that its process did not send within this time is sent by any: longer than a mail server takes.
+const LEASE_MS: i64 = 60_000;
+const BATCH: usize = 100;
 
 /// A letter.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -84,10 +87,18 @@ pub enum Mail {
     Catcher(Catcher),
 }
 
-/// Keeps letters in a file of JSON lines, so that they survive a restart.
+/// Keeps letters in a file of JSON lines, so that they survive a restart. Several processes may share the file.
 pub struct Catcher {
     file: PathBuf,
-    caught: Mutex<VecDeque<Caught>>,
+    read: Mutex<Reading>,
+}
+
+/// What was read of the catcher's file.
+#[derive(Default)]
+struct Reading {
+    /// Where the first line begins that was not read yet.
+    offset: u64,
+    caught: VecDeque<Caught>,
 }
 
 impl Mail {
@@ -99,9 +110,7 @@ impl Mail {
 
     /// A catcher that keeps its letters in this file.
     pub fn catcher(file: &Path) -> Self {
-        let lines = fs::read_to_string(file).unwrap_or_default();
-        let caught: VecDeque<Caught> = lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        Self::Catcher(Catcher { file: file.to_owned(), caught: Mutex::new(caught) })
+        Self::Catcher(Catcher { file: file.to_owned(), read: Mutex::default() })
     }
 
     /// Hands a letter over.
@@ -123,20 +132,47 @@ impl Mail {
             return Vec::new();
         };
         let wanted = |caught: &&Caught| to.is_none_or(|to| caught.letter.to.eq_ignore_ascii_case(to));
-        catcher.caught.lock().iter().rev().filter(wanted).take(500).cloned().collect()
+        let mut read = catcher.read.lock();
+        if let Err(error) = read.on(&catcher.file) {
+            tracing::warn!(error = %error, "mail.catcher.unreadable");
+        }
+        read.caught.iter().rev().filter(wanted).take(500).cloned().collect()
     }
 }
 
 impl Catcher {
+    /// Appends in one write, so that lines of several processes do not mix.
     fn catch(&self, letter: Caught) -> Result<(), MailError> {
-        let line = serde_json::to_string(&letter).map_err(std::io::Error::other)?;
-        let mut caught = self.caught.lock();
+        let line = serde_json::to_string(&letter).map_err(io::Error::other)? + "\n";
         let mut file = fs::OpenOptions::new().create(true).append(true).open(&self.file)?;
-        writeln!(file, "{line}")?;
-        caught.push_back(letter);
-        if caught.len() > CAUGHT_AT_MOST {
-            caught.pop_front();
+        Ok(file.write_all(line.as_bytes())?)
+    }
+}
+
+impl Reading {
+    /// Reads the lines that came since the last time.
+    fn on(&mut self, path: &Path) -> io::Result<()> {
+        let mut file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                *self = Self::default();
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        if file.metadata()?.len() < self.offset {
+            *self = Self::default();
         }
+        file.seek(SeekFrom::Start(self.offset))?;
+        let mut news = Vec::new();
+        file.read_to_end(&mut news)?;
+        // A line that is just being written is read the next time.
+        let whole = news.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        self.offset += whole as u64;
+        let lines = news[..whole].split(|byte| *byte == b'\n');
+        self.caught.extend(lines.filter_map(|line| serde_json::from_slice(line).ok()));
+        let surplus = self.caught.len().saturating_sub(CAUGHT_AT_MOST);
+        self.caught.drain(..surplus);
         Ok(())
     }
 }
@@ -146,13 +182,13 @@ impl Catcher {
 pub struct Post {
     mail: Arc<Mail>,
     clock: Clock,
-    wake: Arc<Notify>,
+    wake: Wake,
 }
 
 impl Post {
-    /// A queue in front of a mail.
-    pub fn new(mail: Arc<Mail>, clock: Clock) -> Self {
-        Self { mail, clock, wake: Arc::new(Notify::new()) }
+    /// A queue in front of a mail. The wake reaches whichever process sends.
+    pub fn new(mail: Arc<Mail>, clock: Clock, wake: Wake) -> Self {
+        Self { mail, clock, wake }
     }
 
     /// Queues a letter in the caller's transaction. `cause` names what it is about: a second letter with the same cause is
@@ -180,7 +216,7 @@ impl Post {
 
     /// Tells the sender that letters wait. Losing this call only delays them.
     pub fn wake(&self) {
-        self.wake.notify_one();
+        self.wake.notify();
     }
 
     /// Sends queued letters until cancelled.
@@ -191,7 +227,7 @@ impl Post {
             }
             tokio::select! {
                 () = cancel.cancelled() => {}
-                () = self.wake.notified() => {}
+                () = self.wake.wanted() => {}
                 () = tokio::time::sleep(IDLE) => {}
             }
         }
@@ -199,14 +235,42 @@ impl Post {
 
     /// Sends every letter that is due, once.
     pub async fn send_due(&self, db: &Db) -> Result<(), DbErr> {
-        let text = "SELECT id, body, attempts FROM letter WHERE sent = 0 AND next_attempt_at_ms <= $1 ORDER BY next_attempt_at_ms LIMIT 100";
-        let now_ms = self.clock.now().timestamp_millis();
-        for row in db.read().query_all_raw(sql(db.read(), text, [now_ms.into()])).await? {
-            let (id, body, attempts): (Uuid, String, i64) =
-                (row.try_get("", "id")?, row.try_get("", "body")?, row.try_get("", "attempts")?);
-            self.send_one(db, id, &body, attempts).await?;
+        loop {
+            let due = if db.has_one_writer() { self.due(db).await? } else { self.lease_due(db).await? };
+            let (count, full) = (due.len(), if db.has_one_writer() { BATCH } else { 1 });
+            for (id, body, attempts) in due {
+                self.send_one(db, id, &body, attempts).await?;
+            }
+            if count < full {
+                return Ok(());
+            }
         }
-        Ok(())
+    }
+
+    /// Letters that are due, where no other process can send them.
+    async fn due(&self, db: &Db) -> Result<Vec<(Uuid, String, i64)>, DbErr> {
+        let text = "SELECT id, body, attempts FROM letter WHERE sent = 0 AND next_attempt_at_ms <= $1 ORDER BY next_attempt_at_ms LIMIT $2";
+        let values = [self.clock.now().timestamp_millis().into(), (BATCH as u64).into()];
+        db.read().query_all_raw(sql(db.read(), text, values)).await?.iter().map(queued).collect()
+    }
+
+    /// A letter that is due, leased by the database's own time: no other process sends it meanwhile.
+    async fn lease_due(&self, db: &Db) -> Result<Vec<(Uuid, String, i64)>, DbErr> {
+        let due_ms = self.clock.now().timestamp_millis();
+        let leased = db.write(move |tx| {
+            Box::pin(async move {
+                relax_commit(tx).await?;
+                let now = now_ms(tx);
+                let text = format!(
+                    "WITH due AS (SELECT id AS letter_id FROM letter WHERE sent = 0 AND next_attempt_at_ms <= $1 \
+                     AND (leased_until_ms IS NULL OR leased_until_ms <= {now}) ORDER BY next_attempt_at_ms LIMIT 1 {}) \
+                     UPDATE letter SET leased_until_ms = {now} + $2 FROM due WHERE id = due.letter_id RETURNING id, body, attempts",
+                    skip_locked(tx)
+                );
+                tx.query_all_raw(sql(tx, &text, [due_ms.into(), LEASE_MS.into()])).await
+            })
+        });
+        leased.await?.iter().map(queued).collect()
     }
 
     async fn send_one(&self, db: &Db, id: Uuid, body: &str, attempts: i64) -> Result<(), DbErr> {
@@ -225,11 +289,16 @@ impl Post {
             Err(error) => {
                 tracing::warn!(error = %error, letter.id = %id, attempts, "post.retry");
                 let next = now + TimeDelta::seconds(1 << attempts.min(12));
-                let text = "UPDATE letter SET attempts = attempts + 1, next_attempt_at_ms = $2 WHERE id = $1";
+                let text =
+                    "UPDATE letter SET attempts = attempts + 1, next_attempt_at_ms = $2, leased_until_ms = NULL WHERE id = $1";
                 update(db, text, id, Some(next.timestamp_millis())).await
             }
         }
     }
+}
+
+fn queued(row: &QueryResult) -> Result<(Uuid, String, i64), DbErr> {
+    Ok((row.try_get("", "id")?, row.try_get("", "body")?, row.try_get("", "attempts")?))
 }
 
 async fn update(db: &Db, text: &'static str, id: Uuid, next_ms: Option<i64>) -> Result<(), DbErr> {

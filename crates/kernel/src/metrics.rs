@@ -162,3 +162,33 @@ fn register(collector: impl prometheus::core::Collector + 'static) {
         tracing::error!(error = %error, "metrics.register.failed");
     }
 }
+
+/// 1: the bus reaches every process.
+pub static BUS_UP: LazyLock<IntGauge> = LazyLock::new(|| gauge("berth_bus_up", "1: the bus reaches every process"));
+static EVENTS_RELAYED: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counters("berth_events_relayed_total", "Events handed from an outbox to the bus", &["service"]));
+static EVENTS_CONSUMED: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counters("berth_events_consumed_total", "Events that a consumer handled", &["consumer"]));
+static DEAD_LETTERS: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counters("berth_dead_letters_total", "Events that a consumer gave up", &["consumer"]));
+
+/// Counts events that left a service's outbox.
+pub fn events_relayed(service: &str, count: usize) {
+    EVENTS_RELAYED.with_label_values(&[service]).inc_by(count as u64);
+}
+
+/// Begins a consumer's counts at zero, so that an alert can tell none from unknown.
+pub fn consumer_begins(consumer: &str) {
+    EVENTS_CONSUMED.with_label_values(&[consumer]).inc_by(0);
+    DEAD_LETTERS.with_label_values(&[consumer]).inc_by(0);
+}
+
+/// Counts an event that a consumer handled.
+pub fn event_consumed(consumer: &str) {
+    EVENTS_CONSUMED.with_label_values(&[consumer]).inc();
+}
+
+/// Counts an event that a consumer gave up.
+pub fn event_dead(consumer: &str) {
+    DEAD_LETTERS.with_label_values(&[consumer]).inc();
+}

@@ -86,7 +86,8 @@ pub(crate) fn told(booking: &Booking) -> Event {
 /// Writes a change in a transaction of its own, then wakes who waits for it.
 pub(crate) async fn commit(deps: &Deps, change: Change) -> Result<(), Error> {
     if sabotage::publishes_early() {
-        let envelope = Envelope { id: deps.clock.new_key(), at: deps.clock.now(), event: told(&change.booking) };
+        let (id, at, event) = (deps.clock.new_key(), deps.clock.now(), told(&change.booking));
+        let envelope = Envelope { id, at, trace_parent: None, event };
         let _told_once = deps.bus.deliver(&Arc::new(envelope)).await;
         // Whoever heard it has looked before there is anything to see.
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use berth_contracts::event::{Envelope, Event};
-use berth_kernel::bus::Consumer;
+use berth_kernel::{bus::Consumer, db::Db};
 
 use crate::Bookings;
 
@@ -17,6 +17,10 @@ impl Consumer for PaymentNews {
 
     fn kinds(&self) -> &'static [&'static str] {
         &["PaymentChanged"]
+    }
+
+    fn db(&self) -> &Db {
+        &self.0.deps.db
     }
 
     async fn handle(&self, event: &Envelope) -> Result<(), String> {

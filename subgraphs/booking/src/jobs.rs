@@ -1,10 +1,9 @@
 //! Background work: the reconciler drives every booking that is due, so that with the bus gone all is slower, not wrong.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use berth_kernel::{idempotency, jobs};
+use berth_kernel::{bus::Wake, idempotency, jobs};
 use sea_orm::DbErr;
-use tokio::sync::Notify;
 
 use crate::{Bookings, error::Error, saga::BATCH};
 
@@ -14,12 +13,12 @@ const FORGET_EVERY: Duration = Duration::from_hours(1);
 impl Bookings {
     pub(crate) fn start_jobs(&self) {
         let (bookings, cancel) = (self.clone(), self.deps.cancel.clone());
-        jobs::every("booking.reconcile", RECONCILE_EVERY, Arc::clone(&self.due), cancel.clone(), move || {
+        jobs::every("booking.reconcile", RECONCILE_EVERY, self.due.clone(), cancel.clone(), move || {
             let bookings = bookings.clone();
             async move { bookings.reconcile_all().await }
         });
         let deps = self.deps.clone();
-        jobs::every("booking.forget_answers", FORGET_EVERY, Arc::new(Notify::new()), cancel, move || {
+        jobs::every("booking.forget_answers", FORGET_EVERY, Wake::alone(), cancel, move || {
             let (db, clock) = (deps.db.clone(), deps.clock.clone());
             async move {
                 let forget = db.write(move |tx| Box::pin(async move { idempotency::forget_expired(tx, &clock).await }));

@@ -33,8 +33,7 @@ mod tickets;
 use std::sync::{Arc, OnceLock};
 
 use berth_contracts::peer::{BookingPeer, InventoryPeer, PaymentPeer, PeerError, UserPeer};
-use berth_kernel::{Deps, server::Prepare};
-use tokio::sync::Notify;
+use berth_kernel::{Deps, bus::Wake, server::Prepare};
 
 pub use booking::Status;
 pub use config::BookingConfig;
@@ -50,13 +49,13 @@ pub struct Bookings {
     pub(crate) user: Arc<dyn UserPeer>,
     payment: Arc<OnceLock<Arc<dyn PaymentPeer>>>,
     /// Tells the reconciler that something is due.
-    pub(crate) due: Arc<Notify>,
+    pub(crate) due: Wake,
 }
 
 impl Bookings {
     /// The service over its database and the services it asks. Payment is introduced by [`Bookings::set_payment`].
     pub fn new(deps: Deps, config: BookingConfig, inventory: Arc<dyn InventoryPeer>, user: Arc<dyn UserPeer>) -> Self {
-        let (payment, due) = (Arc::new(OnceLock::new()), Arc::new(Notify::new()));
+        let (payment, due) = (Arc::new(OnceLock::new()), deps.wake("booking.reconcile"));
         Self { deps, config: Arc::new(config), inventory, user, payment, due }
     }
 

@@ -54,7 +54,7 @@ impl Bookings {
         let now = self.deps.clock.now();
         let nudge = self.deps.db.write(move |tx| Box::pin(async move { store::booking::nudge(tx, id, now).await }));
         nudge.await?;
-        self.due.notify_one();
+        self.due.notify();
         Ok(())
     }
 

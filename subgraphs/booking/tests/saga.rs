@@ -7,7 +7,9 @@ mod world;
 use std::sync::atomic::Ordering::SeqCst;
 
 use berth_contracts::{event::Event, peer::HoldState};
+use berth_kernel::bus::News;
 use chrono::TimeDelta;
+use futures_util::FutureExt;
 use serde_json::json;
 use world::{World, order};
 
@@ -258,7 +260,7 @@ async fn the_bus_tells_every_change_in_order() {
     world.bookings.step(key).await.expect("steps");
     world.publish().await;
     let mut told = Vec::new();
-    while let Ok(envelope) = news.try_recv() {
+    while let Some(Some(News::Event(envelope))) = news.next().now_or_never() {
         let Event::BookingChanged { booking_id, user_id, status } = &envelope.event else { panic!("{envelope:?}") };
         assert_eq!((*booking_id, *user_id), (key, world.ani));
         told.push(status.clone());
@@ -275,7 +277,8 @@ async fn the_event_of_payment_wakes_the_saga() {
     let status = "PAID".to_owned();
     let event =
         Event::PaymentChanged { payment_id: payment, booking_id: key, user_id: world.ani, status, amount: world::peers::PRICE };
-    let envelope = berth_contracts::event::Envelope { id: world.clock.new_key(), at: world.clock.now(), event };
+    let envelope =
+        berth_contracts::event::Envelope { id: world.clock.new_key(), at: world.clock.now(), trace_parent: None, event };
     for _ in 0..3 {
         world.deps.bus.deliver(&std::sync::Arc::new(envelope.clone())).await.expect("delivers");
     }

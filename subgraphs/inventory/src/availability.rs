@@ -15,7 +15,11 @@ use berth_contracts::{
     event::{Envelope, Event},
     id::TripKey,
 };
-use berth_kernel::{Deps, metrics};
+use berth_kernel::{
+    Deps,
+    bus::{Live, News},
+    metrics,
+};
 use dashmap::DashMap;
 use futures_util::{Stream, stream};
 use sea_orm::DbErr;
@@ -237,14 +241,14 @@ impl Shared {
 }
 
 /// Hands every change to the feed of its trip.
-async fn listen(shared: Arc<Shared>, mut live: broadcast::Receiver<Arc<Envelope>>) {
+async fn listen(shared: Arc<Shared>, mut live: Live) {
     loop {
         let received = tokio::select! {
             () = shared.deps.cancel.cancelled() => return,
-            received = live.recv() => received,
+            received = live.next() => received,
         };
         match received {
-            Ok(envelope) => {
+            Some(News::Event(envelope)) => {
                 if let Event::SeatsChanged { template, day, .. } = &envelope.event
                     && let Some(feed) = shared.feeds.get(&TripKey { template: *template, day: *day })
                 {
@@ -252,13 +256,13 @@ async fn listen(shared: Arc<Shared>, mut live: broadcast::Receiver<Arc<Envelope>
                     let _ending = feed.send(Message::Changed(envelope));
                 }
             }
-            Err(RecvError::Lagged(lost)) => {
-                tracing::warn!(lost, "availability.listener.lagged");
+            Some(News::Missed) => {
+                tracing::warn!("availability.listener.missed");
                 shared.feeds.iter().for_each(|feed| {
                     let _ending = feed.send(Message::Missed);
                 });
             }
-            Err(RecvError::Closed) => return,
+            None => return,
         }
     }
 }

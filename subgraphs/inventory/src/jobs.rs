@@ -1,10 +1,10 @@
 //! Background work of inventory. Nothing here is needed for correctness: a hold is dead at its deadline by itself.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use berth_kernel::{idempotency, jobs::every};
+use berth_kernel::{bus::Wake, idempotency, jobs::every};
 use sea_orm::DbErr;
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::task::JoinHandle;
 
 use crate::holds::Holds;
 
@@ -21,7 +21,7 @@ pub fn start(holds: &Holds, sweep: bool) -> Vec<JoinHandle<()>> {
             let holds = sweeper.clone();
             async move { holds.expire_due().await.map(|_| ()) }
         };
-        jobs.push(every("ExpireHolds", SWEEP_EVERY, Arc::new(Notify::new()), deps.cancel.clone(), expire));
+        jobs.push(every("ExpireHolds", SWEEP_EVERY, Wake::alone(), deps.cancel.clone(), expire));
     }
     let cancel = deps.cancel.clone();
     let forget = move || {
@@ -32,6 +32,6 @@ pub fn start(holds: &Holds, sweep: bool) -> Vec<JoinHandle<()>> {
             forgotten.await.map(|_: u64| ()).map_err(|error: DbErr| error)
         }
     };
-    jobs.push(every("ForgetIdempotencyKeys", FORGET_EVERY, Arc::new(Notify::new()), cancel, forget));
+    jobs.push(every("ForgetIdempotencyKeys", FORGET_EVERY, Wake::alone(), cancel, forget));
     jobs
 }

@@ -40,9 +40,8 @@ pub mod trips;
 use std::{sync::Arc, time::Duration};
 
 use berth_contracts::peer::InventoryPeer;
-use berth_kernel::{Deps, graphql::federation_sdl, jobs::every, server::Prepare};
+use berth_kernel::{Deps, bus::Wake, graphql::federation_sdl, jobs::every, server::Prepare};
 use sea_orm::DbErr;
-use tokio::sync::Notify;
 
 pub use config::InventoryConfig;
 pub use graphql::InventorySchema;
@@ -136,6 +135,6 @@ impl Inventory {
             let catalogue = catalogue.clone();
             async move { catalogue.refresh().await.map(|_| ()) }
         };
-        every("refresh-timetable", REFRESH_EVERY, Arc::new(Notify::new()), self.deps.cancel.clone(), refresh);
+        every("refresh-timetable", REFRESH_EVERY, Wake::alone(), self.deps.cancel.clone(), refresh);
     }
 }

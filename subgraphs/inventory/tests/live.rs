@@ -68,7 +68,7 @@ fn changed(arena: &Arena, version: i64, spot_no: u16) -> Arc<Envelope> {
     let seat = SeatChanged { spot_no, from_leg: 0, to_leg: LEGS, state: LegState::Sold, expires_at: None };
     let key = arena.trip.key();
     let event = Event::SeatsChanged { template: key.template, day: key.day, version, seats: vec![seat] };
-    Arc::new(Envelope { id: arena.world.clock.new_key(), at: arena.world.clock.now(), event })
+    Arc::new(Envelope { id: arena.world.clock.new_key(), at: arena.world.clock.now(), trace_parent: None, event })
 }
 
 #[tokio::test]

@@ -1,9 +1,8 @@
 //! Background work. Each job may run in several processes at once: a row is claimed before it is worked on.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use berth_kernel::jobs::every;
-use tokio::sync::Notify;
+use berth_kernel::{bus::Wake, jobs::every};
 
 use crate::Payments;
 
@@ -28,7 +27,7 @@ pub fn start(payments: &Payments) {
         async move { own.work_on_refunds().await }
     });
     let own = payments.clone();
-    every("ForgetOld", FORGET_EVERY, Arc::new(Notify::new()), cancel.clone(), move || {
+    every("ForgetOld", FORGET_EVERY, Wake::alone(), cancel.clone(), move || {
         let own = own.clone();
         async move { own.forget_old().await }
     });

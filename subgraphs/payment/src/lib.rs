@@ -34,9 +34,9 @@ mod webhook;
 use std::{sync::Arc, time::Duration};
 
 use berth_contracts::peer::{BookingPeer, PaymentPeer};
-use berth_kernel::{Deps, server::Prepare};
+use berth_kernel::{Deps, bus::Wake, server::Prepare};
 use moka::sync::Cache;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 pub use config::{PaymentConfig, Polling};
@@ -61,15 +61,22 @@ pub struct Payments {
     books: Books,
     /// Where the tasks of this process queue for their turn.
     turns: Cache<Uuid, Arc<Mutex<()>>>,
-    wake: Wake,
+    wake: Wakes,
 }
 
 /// Wakes the workers; losing a call only delays them.
-#[derive(Clone, Default)]
-struct Wake {
-    notices: Arc<Notify>,
-    looks: Arc<Notify>,
-    refunds: Arc<Notify>,
+#[derive(Clone)]
+struct Wakes {
+    notices: Wake,
+    looks: Wake,
+    refunds: Wake,
+}
+
+impl Wakes {
+    fn new(deps: &Deps) -> Self {
+        let [notices, looks, refunds] = ["payment.notices", "payment.looks", "payment.refunds"].map(|name| deps.wake(name));
+        Self { notices, looks, refunds }
+    }
 }
 
 impl Payments {
@@ -83,7 +90,8 @@ impl Payments {
     pub fn with_provider(deps: Deps, config: PaymentConfig, booking: Arc<dyn BookingPeer>, provider: Arc<dyn Provider>) -> Self {
         let books = Books::new(&deps, config.polling.clone());
         let turns = Cache::builder().time_to_idle(TURN_IDLE).build();
-        Self { deps, config: Arc::new(config), booking, provider, books, turns, wake: Wake::default() }
+        let wake = Wakes::new(&deps);
+        Self { deps, config: Arc::new(config), booking, provider, books, turns, wake }
     }
 
     /// The subgraph's schema.

@@ -142,7 +142,7 @@ impl Payments {
     /// After a commit: the event leaves, and booking hears at once that it was paid (the event tells it again).
     pub(crate) fn told(&self, payment: &Payment) {
         self.deps.outbox.wake();
-        self.wake.refunds.notify_one();
+        self.wake.refunds.notify();
         if payment.status == Status::Paid {
             let (booking, booking_id) = (self.booking.clone(), payment.booking_id);
             tokio::spawn(async move {

@@ -79,7 +79,7 @@ impl Payments {
             .write(move |tx| Box::pin(async move { store::notice::insert(tx, &received).await.map_err(Error::from) }));
         let fresh = inserted.await?;
         failpoint::at("payment.notice.stored");
-        self.wake.notices.notify_one();
+        self.wake.notices.notify();
         Ok(if fresh { Receipt::Accepted } else { Receipt::Duplicate })
     }
 

@@ -49,7 +49,7 @@ impl PaymentPeer for Payments {
         });
         marked.await.map_err(|error| for_peer(&error))?;
         failpoint::at("payment.close.marked");
-        self.wake.looks.notify_one();
+        self.wake.looks.notify();
         Ok(())
     }
 }

@@ -24,7 +24,7 @@ impl Payments {
             match self.try_request_refund(payment_id, reason.clone()).await {
                 Err(Error::Raced) => {}
                 other => {
-                    self.wake.refunds.notify_one();
+                    self.wake.refunds.notify();
                     return other;
                 }
             }

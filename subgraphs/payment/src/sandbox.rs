@@ -13,9 +13,8 @@ pub mod transaction;
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
-use berth_kernel::{clock::Clock, db::Db, jobs::every};
+use berth_kernel::{bus::Wake, clock::Clock, db::Db, jobs::every};
 use reqwest::Client;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 const TICK: Duration = Duration::from_secs(1);
@@ -29,7 +28,7 @@ pub struct Sandbox {
     server_key: Arc<str>,
     notification_url: Arc<str>,
     http: Client,
-    wake: Arc<Notify>,
+    wake: Wake,
 }
 
 /// Why the sandbox does not do it.
@@ -64,7 +63,7 @@ impl Sandbox {
             server_key: server_key.into(),
             notification_url: notification_url.into(),
             http,
-            wake: Arc::new(Notify::new()),
+            wake: Wake::alone(),
         })
     }
 
@@ -83,7 +82,7 @@ impl Sandbox {
     /// Starts its clockwork: transactions expire, notifications are sent.
     pub fn start(&self, cancel: &CancellationToken) {
         let own = self.clone();
-        every("SandboxExpire", TICK, Arc::new(Notify::new()), cancel.clone(), move || {
+        every("SandboxExpire", TICK, Wake::alone(), cancel.clone(), move || {
             let own = own.clone();
             async move { own.expire_due().await }
         });

@@ -1,11 +1,10 @@
 //! Background work. Nothing depends on it: codes and sessions end by their own times; this only frees the space.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use berth_kernel::{idempotency, jobs};
+use berth_kernel::{bus::Wake, idempotency, jobs};
 use chrono::TimeDelta;
 use sea_orm::DbErr;
-use tokio::sync::Notify;
 
 use crate::{accounts::Accounts, store};
 
@@ -23,7 +22,7 @@ impl Accounts {
             let accounts = accounts.clone();
             async move { accounts.forget_ended().await }
         };
-        drop(jobs::every("user.forget_ended", INTERVAL, Arc::new(Notify::new()), cancel, work));
+        drop(jobs::every("user.forget_ended", INTERVAL, Wake::alone(), cancel, work));
     }
 
     /// Forgets sign-ups, sessions and idempotency rows that are over.

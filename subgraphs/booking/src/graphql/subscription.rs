@@ -1,19 +1,16 @@
 //! Subscriptions.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_graphql::{Context, Error, ID, Result, Subscription as GraphqlSubscription};
-use berth_contracts::{
-    Kind,
-    event::{Envelope, Event},
-};
+use berth_contracts::{Kind, event::Event};
 use berth_kernel::{
     auth::SignedIn,
+    bus::{Live, News},
     graphql::{authenticated, refuse, signed_in},
 };
 use chrono::{DateTime, Utc};
 use futures_util::{Stream, stream};
-use tokio::sync::broadcast::{Receiver, error::RecvError};
 use uuid::Uuid;
 
 use super::{bookings, fault, types::Booking};
@@ -54,14 +51,14 @@ struct Watch {
     viewer: Uuid,
     token_ends: DateTime<Utc>,
     key: Uuid,
-    news: Receiver<Arc<Envelope>>,
+    news: Live,
     /// What the subscriber saw last.
     shown: Option<(booking::Status, DateTime<Utc>)>,
     ended: bool,
 }
 
 impl Watch {
-    fn new(service: Bookings, person: &SignedIn, key: Uuid, news: Receiver<Arc<Envelope>>) -> Self {
+    fn new(service: Bookings, person: &SignedIn, key: Uuid, news: Live) -> Self {
         Self { service, viewer: person.user_id, token_ends: person.expires_at, key, news, shown: None, ended: false }
     }
 
@@ -110,10 +107,10 @@ impl Watch {
         loop {
             tokio::select! {
                 () = &mut pause => return,
-                news = self.news.recv() => match news {
-                    Ok(envelope) if !self.concerns(&envelope.event) => {}
-                    Ok(_) | Err(RecvError::Lagged(_)) => return,
-                    Err(RecvError::Closed) => {
+                news = self.news.next() => match news {
+                    Some(News::Event(envelope)) if !self.concerns(&envelope.event) => {}
+                    Some(_) => return,
+                    None => {
                         (&mut pause).await;
                         return;
                     }

@@ -1,6 +1,6 @@
 //! Subscriptions.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_graphql::{Context, ID, Result, Subscription as GraphSubscription};
 use berth_contracts::{
@@ -9,10 +9,10 @@ use berth_contracts::{
 };
 use berth_kernel::{
     auth::SignedIn,
+    bus::{Live, News},
     graphql::{authenticated, internal, refuse, signed_in},
 };
 use futures_util::{Stream, stream};
-use tokio::sync::broadcast::{Receiver, error::RecvError};
 use uuid::Uuid;
 
 use super::types::Payment;
@@ -55,7 +55,7 @@ struct Watch {
     payments: Payments,
     viewer: SignedIn,
     id: Uuid,
-    live: Receiver<Arc<Envelope>>,
+    live: Live,
     version: i64,
     over: bool,
 }
@@ -100,11 +100,11 @@ impl Watch {
                     }
                     checked.as_mut().reset(tokio::time::Instant::now() + TOKEN_CHECK);
                 }
-                heard = self.live.recv() => match heard {
-                    Ok(envelope) if !concerns(&envelope, self.id) => {}
-                    Ok(_) | Err(RecvError::Lagged(_)) => return,
+                heard = self.live.next() => match heard {
+                    Some(News::Event(envelope)) if !concerns(&envelope, self.id) => {}
+                    Some(_) => return,
                     // The bus is gone; the row is still worth a look now and then.
-                    Err(RecvError::Closed) => return tokio::time::sleep(TOKEN_CHECK).await,
+                    None => return tokio::time::sleep(TOKEN_CHECK).await,
                 },
             }
         }

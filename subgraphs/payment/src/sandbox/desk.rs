@@ -77,7 +77,7 @@ impl Sandbox {
             })
         });
         let new = inserted.await?;
-        self.wake.notify_one();
+        self.wake.notify();
         Ok(new)
     }
 
@@ -98,7 +98,7 @@ impl Sandbox {
         let changes = self.changes();
         let moved = self.db.write(move |tx| Box::pin(async move { changes.move_to(tx, &order_id, next).await }));
         let moved = moved.await?;
-        self.wake.notify_one();
+        self.wake.notify();
         Ok(moved)
     }
 
@@ -107,7 +107,7 @@ impl Sandbox {
         let changes = self.changes();
         let given = self.db.write(move |tx| Box::pin(async move { changes.give_back(tx, &order_id, refund).await }));
         let given = given.await?;
-        self.wake.notify_one();
+        self.wake.notify();
         Ok(given)
     }
 
@@ -117,7 +117,7 @@ impl Sandbox {
         let resent =
             self.db.write(move |tx| Box::pin(async move { store::resend(tx, &order_id, now).await.map_err(Error::from) }));
         let count = resent.await?;
-        self.wake.notify_one();
+        self.wake.notify();
         Ok(count)
     }
 
