@@ -14,7 +14,7 @@ mod listeners;
 mod observe;
 mod pages;
 mod readiness;
-mod remote;
+pub mod remote;
 mod role;
 mod sandbox;
 mod schema;
