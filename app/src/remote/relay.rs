@@ -37,6 +37,9 @@ const PROTOCOL: &str = "graphql-transport-ws";
 const INIT_WAIT: Duration = Duration::from_secs(10);
 /// How long a replica may take to accept a connection and to acknowledge.
 const DIAL_WAIT: Duration = Duration::from_secs(2);
+/// A replica is asked this often whether it is still there, and given up when it says nothing for longer.
+const PING_EVERY: Duration = Duration::from_secs(10);
+const SILENCE: Duration = Duration::from_secs(25);
 /// What travels on in `connection_init`, beside the credential.
 const PASSED_ON: [&str; 3] = ["authorization", "x-request-id", "traceparent"];
 
@@ -125,9 +128,16 @@ async fn pipe(upstream: Upstream, mut down: Downstream, mut from_router: SplitSt
     let (mut up, mut from_replica) = upstream.split();
     let mut operations = BTreeSet::new();
     let upward = async {
-        while let Some(text) = next_text(&mut from_router).await {
-            note(&text, &mut operations);
-            if up.send(tungstenite::Message::text(text)).await.is_err() {
+        loop {
+            let message = match tokio::time::timeout(PING_EVERY, next_text(&mut from_router)).await {
+                Ok(Some(text)) => {
+                    note(&text, &mut operations);
+                    tungstenite::Message::text(text)
+                }
+                Ok(None) => break,
+                Err(_) => tungstenite::Message::Ping(axum::body::Bytes::new()),
+            };
+            if up.send(message).await.is_err() {
                 // The other direction learns why.
                 std::future::pending::<()>().await;
             }
@@ -135,7 +145,7 @@ async fn pipe(upstream: Upstream, mut down: Downstream, mut from_router: SplitSt
         let _gone = up.close().await;
     };
     let downward = async {
-        while let Some(Ok(message)) = from_replica.next().await {
+        while let Ok(Some(Ok(message))) = tokio::time::timeout(SILENCE, from_replica.next()).await {
             let message = match message {
                 tungstenite::Message::Text(text) => axum::body::Bytes::from(text).try_into().map(Message::Text).ok(),
                 tungstenite::Message::Close(Some(frame)) if refusal(frame.code.into()) => {

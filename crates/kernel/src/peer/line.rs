@@ -124,8 +124,8 @@ impl Line {
                 Err(failure) => failure,
             };
             let again = match call.repeat {
-                Repeat::Safe => failure != Failure::Late,
-                Repeat::Unsent => matches!(failure, Failure::Unreachable | Failure::Open),
+                Repeat::Safe => !matches!(failure, Failure::Late | Failure::Open),
+                Repeat::Unsent => failure == Failure::Unreachable,
             };
             let pause = pause(tries);
             if !again || tries >= MORE_TRIES || Instant::now() + pause >= call.deadline {
@@ -140,6 +140,9 @@ impl Line {
         let mut failure = Failure::Open;
         for replica in self.replicas.in_turn() {
             let left = call.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Failure::Late);
+            }
             let sent = tokio::time::timeout(left, self.one(replica.base(), call)).await;
             match sent.unwrap_or(Sent::Failed(Failure::Late)) {
                 Sent::Answer(answer) => {
