@@ -4,6 +4,10 @@
 //! the board from the database then, so no change falls between the two. What its subscribers see of a segment is
 //! computed once, at most every [`WINDOW`], and shared by all of them. Whoever reads too slowly, and everybody after a
 //! gap, gets a new snapshot.
+//!
+//! The bus may repeat, reorder and lose events of other processes. One that comes early waits [`PATIENCE`] for those before
+//! it; and a second task asks the database for the versions of all watched trips every [`CHECK_EVERY`], so that nothing stays
+//! unseen for longer than two seconds even without a bus.
 
 use std::{
     collections::HashMap,
@@ -36,11 +40,20 @@ use crate::{
     claim::SeatState,
     feed::{Applied, Feed, States, View},
     holds::read_board,
+    store,
     trip::{Segment, SegmentError, TripRef},
 };
 
 /// Changes of one trip within this time are told together.
 pub const WINDOW: Duration = Duration::from_millis(50);
+/// How long an event that came early waits for those before it.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// How often the database is asked whether a feed is behind.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// How long a version that only the database told of may be on its way.
+const ON_ITS_WAY: Duration = Duration::from_millis(800);
+/// Trips of one question to the database.
+const TRIPS_AT_ONCE: usize = 500;
 /// How long a feed without subscribers is kept.
 const LINGER: Duration = Duration::from_secs(30);
 const INSPECTION: Duration = Duration::from_secs(5);
@@ -115,6 +128,8 @@ enum Message {
     Changed(Arc<Envelope>),
     /// Changes were lost on the way.
     Missed,
+    /// The trip's version in the database.
+    Stands(i64),
     Join {
         segment: Segment,
         since: Option<i64>,
@@ -228,6 +243,7 @@ impl Shared {
     fn feed(self: &Arc<Self>, trip: &TripRef) -> mpsc::UnboundedSender<Message> {
         self.listening.get_or_init(|| {
             tokio::spawn(listen(Arc::clone(self), self.deps.bus.live()));
+            tokio::spawn(check(Arc::clone(self)));
         });
         let started = || {
             // Unbounded: the listener must not wait for one slow feed, and changes of one trip come no faster than its row is written.
@@ -267,6 +283,28 @@ async fn listen(shared: Arc<Shared>, mut live: Live) {
     }
 }
 
+/// Tells every feed where its trip stands, again and again.
+async fn check(shared: Arc<Shared>) {
+    loop {
+        tokio::select! {
+            () = shared.deps.cancel.cancelled() => return,
+            () = tokio::time::sleep(CHECK_EVERY) => {}
+        }
+        let trips: Vec<TripKey> = shared.feeds.iter().map(|feed| *feed.key()).collect();
+        for trips in trips.chunks(TRIPS_AT_ONCE) {
+            match store::occupancy::trip_versions(shared.deps.db.read(), trips).await {
+                Ok(versions) => versions.into_iter().for_each(|(trip, version)| {
+                    if let Some(feed) = shared.feeds.get(&trip) {
+                        let _ending = feed.send(Message::Stands(version));
+                    }
+                }),
+                // What was read before is still told; the next look may succeed.
+                Err(error) => tracing::warn!(error = %error, "availability.check.failed"),
+            }
+        }
+    }
+}
+
 /// A view with its audience.
 struct Audience {
     view: View,
@@ -290,6 +328,8 @@ struct Running {
     seat_ids: Vec<Arc<str>>,
     told_at: Instant,
     busy_at: Instant,
+    /// When the board is read anew unless what is missing has come by then.
+    overdue_at: Option<Instant>,
 }
 
 impl FeedTask {
@@ -311,10 +351,12 @@ impl FeedTask {
         let mut inspect_at = Instant::now() + INSPECTION;
         loop {
             let tell_at = running.told_at + WINDOW;
+            let overdue_at = running.overdue_at.unwrap_or(inspect_at);
             tokio::select! {
                 biased;
                 () = self.shared.deps.cancel.cancelled() => return Ok(()),
                 () = sleep_until(tell_at), if running.feed.is_dirty() => running.tell(self.now_ms()),
+                () = sleep_until(overdue_at), if running.overdue_at.is_some() => self.read_anew(&mut running).await?,
                 message = self.messages.recv() => match message {
                     Some(message) => self.take(&mut running, message).await?,
                     None => return Ok(()),
@@ -332,18 +374,28 @@ impl FeedTask {
     async fn take(&mut self, running: &mut Running, message: Message) -> Result<(), DbErr> {
         match message {
             Message::Join { segment, since, answer } => {
+                // Another process told of a version that has not arrived here: nobody is shown an older one after it.
+                if since.is_some_and(|since| since > running.feed.version()) {
+                    self.read_anew(running).await?;
+                }
                 // Whoever asked may have gone.
                 let _gone = answer.send(running.join(segment, since, self.now_ms()));
                 Ok(())
             }
             Message::Missed => self.read_anew(running).await,
+            Message::Stands(version) => {
+                running.feed.learn(version);
+                running.expect(false);
+                Ok(())
+            }
             Message::Changed(envelope) => {
                 let Event::SeatsChanged { version, seats, .. } = &envelope.event else { return Ok(()) };
                 match running.feed.apply(*version, seats) {
                     Applied::Known => {}
-                    Applied::Gap => self.read_anew(running).await?,
+                    Applied::Early => running.expect(false),
                     Applied::Next => {
                         running.forget_snapshots();
+                        running.expect(true);
                         let delay = self.shared.deps.clock.now() - envelope.at;
                         // A clock that was moved back is no delay.
                         metrics::feed_saw(delay.to_std().unwrap_or_default());
@@ -354,9 +406,14 @@ impl FeedTask {
         }
     }
 
-    /// Reads the board again and gives everybody a snapshot.
+    /// Reads the board again, and gives everybody a snapshot if something was missed.
     async fn read_anew(&mut self, running: &mut Running) -> Result<(), DbErr> {
         let board = read_board(self.shared.deps.db.read(), &self.trip, self.now_ms()).await?;
+        running.overdue_at = None;
+        if board.version() == running.feed.version() {
+            running.feed.settle();
+            return Ok(());
+        }
         running.feed.replace(board);
         running.restart(self.now_ms());
         Ok(())
@@ -376,7 +433,19 @@ impl Running {
         let now = Instant::now();
         // Nothing was told yet: the first change is told at once.
         let told_at = now.checked_sub(WINDOW).unwrap_or(now);
-        Self { feed, audiences: HashMap::new(), trip_id: Arc::from(key.encode()), seat_ids, told_at, busy_at: now }
+        let trip_id = Arc::from(key.encode());
+        Self { feed, audiences: HashMap::new(), trip_id, seat_ids, told_at, busy_at: now, overdue_at: None }
+    }
+
+    /// Sets a time for what is missing, if anything is. What came meanwhile (`progress`) gives the rest new time.
+    fn expect(&mut self, progress: bool) {
+        let patience = if self.feed.has_early() { PATIENCE } else { ON_ITS_WAY };
+        let at = Instant::now() + patience;
+        self.overdue_at = match self.overdue_at {
+            _ if !self.feed.is_behind() => None,
+            Some(before) if !progress => Some(before.min(at)),
+            _ => Some(at),
+        };
     }
 
     fn update(&self, kind: UpdateKind, states: States) -> Arc<Update> {

@@ -1,8 +1,11 @@
 //! The live picture of one trip: its board kept up to date by events, the views of its segments, and the changes of late.
 //! Pure: [`crate::availability`] feeds it and tells its subscribers.
+//!
+//! Events of several processes may arrive twice, out of order, or not at all. Those that come early are kept until those
+//! before them are there; how long to wait for these is the caller's to decide ([`Feed::replace`] ends the waiting).
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     ops::Range,
 };
 
@@ -19,12 +22,12 @@ pub type States = Vec<(u16, SeatState)>;
 /// What became of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Applied {
-    /// It was the next one.
+    /// It was the next one; those that had come early and followed it were taken over too.
     Next,
     /// It was known already.
     Known,
-    /// Others before it are missing: the board must be read anew.
-    Gap,
+    /// Others before it are missing: it is kept until they come.
+    Early,
 }
 
 /// A version, and the seats and legs that it changed.
@@ -38,12 +41,17 @@ pub struct Feed {
     touched: BTreeSet<u16>,
     /// Seats and legs that each of the last versions changed, without gaps up to the board's version.
     recent: VecDeque<Change>,
+    /// Versions that came before their turn.
+    early: BTreeMap<i64, Vec<SeatChanged>>,
+    /// The newest version that is known to exist.
+    newest: i64,
 }
 
 impl Feed {
     /// A feed that begins with this board.
     pub fn new(board: Board) -> Self {
-        Self { board, touched: BTreeSet::new(), recent: VecDeque::new() }
+        let newest = board.version();
+        Self { board, touched: BTreeSet::new(), recent: VecDeque::new(), early: BTreeMap::new(), newest }
     }
 
     /// The version it stands at.
@@ -56,14 +64,42 @@ impl Feed {
         !self.touched.is_empty()
     }
 
-    /// Takes over an event, if it is the next.
+    /// Whether a version is known to exist that it has not reached.
+    pub fn is_behind(&self) -> bool {
+        self.newest > self.version()
+    }
+
+    /// Whether it keeps versions that came before their turn.
+    pub fn has_early(&self) -> bool {
+        !self.early.is_empty()
+    }
+
+    /// Learns that a version exists, whatever it changed.
+    pub fn learn(&mut self, version: i64) {
+        self.newest = self.newest.max(version);
+    }
+
+    /// Takes over an event, if it is the next, and those kept that follow it.
     pub fn apply(&mut self, version: i64, changes: &[SeatChanged]) -> Applied {
         if version <= self.version() {
             return Applied::Known;
         }
+        self.learn(version);
         if version > self.version() + 1 {
-            return Applied::Gap;
+            // Past the limit nothing is kept: the board is read anew before long.
+            if self.early.len() < RETAINED_VERSIONS {
+                self.early.insert(version, changes.to_vec());
+            }
+            return Applied::Early;
         }
+        self.take_next(version, changes);
+        while let Some(changes) = self.early.remove(&(self.version() + 1)) {
+            self.take_next(self.version() + 1, &changes);
+        }
+        Applied::Next
+    }
+
+    fn take_next(&mut self, version: i64, changes: &[SeatChanged]) {
         self.board.apply(version, changes);
         self.touched.extend(changes.iter().map(|change| change.spot_no));
         if self.recent.len() == RETAINED_VERSIONS {
@@ -71,14 +107,21 @@ impl Feed {
         }
         let spots = changes.iter().map(|change| (change.spot_no, change.from_leg..change.to_leg)).collect();
         self.recent.push_back((version, spots));
-        Applied::Next
     }
 
-    /// Takes a board that was read anew. What changed in between is not known: nobody can resume from before.
+    /// Takes a board that was read anew. What changed in between is not known: nobody can resume from before. It contains
+    /// every version that was learnt of before it was read.
     pub fn replace(&mut self, board: Board) {
         self.board = board;
+        self.settle();
         self.touched.clear();
         self.recent.clear();
+    }
+
+    /// The database stands where the feed does: whatever else was learnt of is not so.
+    pub fn settle(&mut self) {
+        self.newest = self.version();
+        self.early.clear();
     }
 
     /// Every seat's state on some legs.
@@ -167,10 +210,36 @@ mod tests {
     fn events_are_taken_in_order() {
         let mut feed = feed();
         assert_eq!(feed.apply(5, &[]), Applied::Known);
-        assert_eq!(feed.apply(7, &[]), Applied::Gap);
         assert_eq!(feed.apply(6, &[change(0, 0..2, LegState::Held)]), Applied::Next);
         assert_eq!(feed.apply(6, &[]), Applied::Known);
-        assert_eq!((feed.version(), feed.is_dirty()), (6, true));
+        assert_eq!((feed.version(), feed.is_dirty(), feed.is_behind()), (6, true, false));
+    }
+
+    #[test]
+    fn what_comes_early_waits_for_its_turn() {
+        let mut feed = feed();
+        assert_eq!(feed.apply(8, &[change(0, 0..2, LegState::Sold)]), Applied::Early);
+        assert_eq!(feed.apply(7, &[change(0, 0..2, LegState::Held)]), Applied::Early);
+        assert_eq!((feed.version(), feed.is_behind(), feed.has_early(), feed.is_dirty()), (5, true, true, false));
+        assert_eq!(feed.apply(6, &[]), Applied::Next);
+        assert_eq!((feed.version(), feed.is_behind(), feed.has_early(), feed.is_dirty()), (8, false, false, true));
+        assert_eq!(feed.snapshot(&(0..1), NOW)[0], (0, SeatState::Sold));
+        assert_eq!(feed.since(6, &(0..4), NOW), Some(vec![(0, SeatState::Sold)]));
+    }
+
+    #[test]
+    fn a_lost_last_version_is_learnt_of() {
+        let mut feed = feed();
+        feed.learn(4);
+        assert!(!feed.is_behind());
+        feed.learn(7);
+        assert!(feed.is_behind() && !feed.has_early());
+        feed.replace(Board::new(7, 3, 4, []));
+        assert!(!feed.is_behind());
+        // An event that lies (no such version was ever written) does not make it read for ever.
+        feed.apply(100, &[]);
+        feed.settle();
+        assert_eq!((feed.version(), feed.is_behind(), feed.has_early()), (7, false, false));
     }
 
     #[test]
@@ -220,7 +289,65 @@ mod tests {
             .prop_map(|(spot_no, from, length, state)| change(spot_no, from..(from + length).min(4), state))
     }
 
+    /// Changes of some versions, and an order in which their events arrive: each at least once, some twice.
+    fn arrivals() -> impl Strategy<Value = (Vec<Vec<SeatChanged>>, Vec<usize>)> {
+        let changes = proptest::collection::vec(proptest::collection::vec(any_change(), 1..3), 1..30);
+        changes.prop_flat_map(|changes| {
+            let twice = (0..changes.len()).chain((0..changes.len()).step_by(3)).collect::<Vec<_>>();
+            (Just(changes), Just(twice).prop_shuffle())
+        })
+    }
+
+    fn in_order(changes: &[Vec<SeatChanged>]) -> Feed {
+        let mut feed = feed();
+        for changes in changes {
+            feed.apply(feed.version() + 1, changes);
+        }
+        feed
+    }
+
     proptest! {
+        /// However events are reordered and repeated, the end is that of the clean run; versions only rise on the way.
+        #[test]
+        fn order_and_repetition_do_not_matter((changes, order) in arrivals()) {
+            let clean = in_order(&changes);
+            let (mut feed, first) = (feed(), 6);
+            let mut seen = feed.snapshot(&(0..4), NOW);
+            let mut view = View::new(0..4, &seen);
+            for index in order {
+                let before = feed.version();
+                let version = first + i64::try_from(index).unwrap();
+                let applied = feed.apply(version, &changes[index]);
+                prop_assert_eq!(applied == Applied::Next, feed.version() > before);
+                for (spot_no, state) in feed.news(&mut view, NOW) {
+                    seen[usize::from(spot_no)].1 = state;
+                }
+                feed.told();
+            }
+            prop_assert_eq!((feed.version(), feed.is_behind(), feed.has_early()), (clean.version(), false, false));
+            prop_assert_eq!(&seen, &clean.snapshot(&(0..4), NOW));
+            prop_assert_eq!(feed.snapshot(&(0..4), NOW), seen);
+            prop_assert_eq!(feed.since(5, &(0..4), NOW), clean.since(5, &(0..4), NOW));
+        }
+
+        /// Whatever is lost: the feed knows of it once it learns the version in force, and a board that is read anew heals it.
+        #[test]
+        fn losses_are_seen_and_healed((changes, order) in arrivals(), lost in proptest::collection::btree_set(0_usize..30, 0..8)) {
+            let clean = in_order(&changes);
+            let mut feed = feed();
+            for index in order.into_iter().filter(|index| !lost.contains(index)) {
+                feed.apply(6 + i64::try_from(index).unwrap(), &changes[index]);
+            }
+            feed.learn(clean.version());
+            let whole = (0..changes.len()).all(|index| !lost.contains(&index));
+            prop_assert_eq!(feed.is_behind(), !whole);
+            if feed.is_behind() {
+                feed.replace(clean.board.clone());
+            }
+            prop_assert_eq!((feed.version(), feed.is_behind()), (clean.version(), false));
+            prop_assert_eq!(feed.snapshot(&(0..4), NOW), clean.snapshot(&(0..4), NOW));
+        }
+
         /// Snapshot plus all news, however windows are cut, is the state in the end; and so is a resume from anywhere.
         #[test]
         fn news_add_up(

@@ -26,6 +26,7 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
+use world::is_shared;
 
 /// What one person saw: a hold from the answer that gave it to the moment before it was given back.
 struct Span {
@@ -62,16 +63,21 @@ fn wish() -> (Vec<u16>, Range<u16>) {
     (seats, from..from + 1 + below(LEGS - from))
 }
 
-/// 64 people fight for 20 seats over 5 legs: some give back, some buy, some walk away.
+/// 64 people fight for 20 seats over 5 legs: some give back, some buy, some walk away. In two processes where they can share a
+/// database.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nobody_shares_a_seat() {
     let mut config = InventoryConfig::default();
     config.hold.max_active = u32::MAX;
-    let arena = Arc::new(Arena::with(config).await);
+    let arena = Arc::new(Arena::with(config.clone()).await);
+    let mut processes = vec![Arc::clone(&arena)];
+    if is_shared() {
+        processes.push(Arc::new(arena.beside_with(config).await));
+    }
     let spans: Arc<Mutex<Vec<Span>>> = Arc::default();
     let until = Instant::now() + Duration::from_secs(3);
-    let people = (0..64).map(|_| {
-        let (arena, spans) = (Arc::clone(&arena), Arc::clone(&spans));
+    let people = (0..64).map(|number: usize| {
+        let (arena, spans) = (Arc::clone(&processes[number % processes.len()]), Arc::clone(&spans));
         tokio::spawn(async move {
             while Instant::now() < until {
                 fight(&arena, &spans).await;
@@ -189,6 +195,70 @@ async fn the_limit_holds_under_races() {
     let tries = (0..SEATS).map(|seat| arena.place(user, vec![arena.request(&[seat], 0..LEGS)]));
     let placed = futures_util::future::join_all(tries).await.into_iter().flatten().count();
     assert_eq!(placed, 4);
+}
+
+/// The same from two processes; and a call that is repeated at the other process while it runs has one effect.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn limits_and_keys_hold_across_processes() {
+    let here = Arena::open().await;
+    let there = if is_shared() { here.beside().await } else { return };
+    for round in 0..10 {
+        let user = here.user();
+        let tries = (0..SEATS).map(|seat| {
+            let arena = if seat % 2 == 0 { &here } else { &there };
+            arena.place(user, vec![arena.request(&[seat], 0..LEGS)])
+        });
+        let placed: Vec<Hold> = futures_util::future::join_all(tries).await.into_iter().flatten().collect();
+        assert_eq!(placed.len(), 4, "round {round}");
+        for hold in placed {
+            there.holds().release(user, hold.id).await.unwrap();
+        }
+        let (user, key) = (here.user(), format!("round {round}"));
+        let repeats = (0..8).map(|number| {
+            let arena = if number % 2 == 0 { &here } else { &there };
+            arena.place_as(user, vec![arena.request(&[1, 2], 0..LEGS)], &key)
+        });
+        let answers: Vec<Hold> = futures_util::future::join_all(repeats).await.into_iter().map(Result::unwrap).collect();
+        assert!(answers.iter().all(|hold| hold.id == answers[0].id), "round {round}");
+        here.holds().release(user, answers[0].id).await.unwrap();
+    }
+}
+
+/// At the deadline one process sells, the other sweeps and gives the seats to somebody else: one of them has the seats in
+/// the end, and whoever was told so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_sale_races_the_sweep_and_a_rival() {
+    let here = Arena::open().await;
+    let there = if is_shared() { here.beside().await } else { return };
+    let (mut sold, mut taken) = (0, 0);
+    for seat in 0..SEATS {
+        let late = here.hold(&[seat], 0..LEGS).await.unwrap();
+        for arena in [&here, &there] {
+            arena.world.clock.advance(TimeDelta::minutes(15));
+        }
+        let (peer, booking, wanted) = (here.peer(), here.user(), [seat]);
+        let (committed, swept, swept_too, rival) = tokio::join!(
+            peer.commit_hold(late.id, booking),
+            there.holds().expire_due(),
+            here.holds().expire_due(),
+            there.hold(&wanted, 0..LEGS),
+        );
+        assert!(swept.unwrap() + swept_too.unwrap() <= 1, "seat {seat} was swept twice");
+        match (committed.unwrap(), rival) {
+            (CommitOutcome::Committed, Err(refused)) => {
+                assert_eq!((lost(&refused), here.state(seat, 0..LEGS).await), (vec![seat], SeatState::Sold));
+                sold += 1;
+            }
+            (CommitOutcome::Gone, Ok(hold)) => {
+                assert_eq!(here.state(seat, 0..LEGS).await, SeatState::Held);
+                there.holds().release(hold.user_id, hold.id).await.unwrap();
+                taken += 1;
+            }
+            other => panic!("seat {seat}: {other:?}"),
+        }
+    }
+    println!("{sold} sold, {taken} taken by the rival");
+    assert_eq!(sold + taken, SEATS);
 }
 
 #[derive(Debug, Clone)]

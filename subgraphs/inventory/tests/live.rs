@@ -16,6 +16,7 @@ use berth_inventory::{
 use chrono::TimeDelta;
 use futures_util::{Stream, StreamExt};
 use serde_json::json;
+use world::is_shared;
 
 type Updates = Pin<Box<dyn Stream<Item = Result<Arc<Update>, WatchError>> + Send>>;
 
@@ -141,6 +142,60 @@ async fn a_gap_ends_in_a_snapshot() {
     // What is known already is not told again.
     arena.world.deps.bus.deliver(&changed(&arena, 2, 7)).await.unwrap();
     silence(&mut updates).await;
+}
+
+#[tokio::test]
+async fn events_out_of_order_need_no_snapshot() {
+    let arena = Arena::open().await;
+    let mut updates = watch(&arena, whole(&arena)).await;
+    let mut version = next(&mut updates).await.version;
+    for number in [3, 2, 2, 1, 3_u16] {
+        arena.world.deps.bus.deliver(&changed(&arena, i64::from(number), number)).await.unwrap();
+    }
+    let mut sold = Vec::new();
+    while version < 3 {
+        let update = next(&mut updates).await;
+        assert!(update.kind == UpdateKind::Changes && update.version > version, "{update:?}");
+        version = update.version;
+        sold.extend(seats(&arena, &update));
+    }
+    sold.sort_unstable();
+    assert_eq!(sold, [(1, Sold), (2, Sold), (3, Sold)]);
+}
+
+/// The last event is lost, as with a bus that is gone: nothing follows that would show the gap.
+#[tokio::test]
+async fn a_lost_last_event_is_missed_within_two_seconds() {
+    let arena = Arena::open().await;
+    let mut updates = watch(&arena, whole(&arena)).await;
+    next(&mut updates).await;
+    let lost_at = std::time::Instant::now();
+    arena.hold(&[1], 0..LEGS).await.unwrap();
+    let update = next(&mut updates).await;
+    println!("seen after {:?}", lost_at.elapsed());
+    assert_eq!((update.kind, update.version), (UpdateKind::Snapshot, 1));
+    assert_eq!(seats(&arena, &update)[1], (1, Held));
+}
+
+/// A client that saw a version elsewhere is not shown an older one here.
+#[tokio::test]
+async fn a_reconnecting_client_never_goes_back() {
+    let arena = Arena::open().await;
+    let replica = if is_shared() { arena.beside().await } else { return };
+    let mut here = watch(&replica, whole(&replica)).await;
+    assert_eq!(next(&mut here).await.version, 0);
+    // No event of the other process reaches this one.
+    arena.hold(&[1], 0..LEGS).await.unwrap();
+    let resumed = next(&mut watch(&replica, Watch { since: Some(1), ..whole(&replica) }).await).await;
+    assert_eq!((resumed.version, resumed.kind, resumed.seats.len()), (1, UpdateKind::Changes, 0));
+    let caught_up = next(&mut here).await;
+    assert_eq!((caught_up.version, caught_up.kind), (1, UpdateKind::Snapshot));
+    // What this process retained is resumed here, whoever told of it first.
+    arena.hold(&[2], 0..LEGS).await.unwrap();
+    replica.world.deps.bus.deliver(&changed(&replica, 2, 2)).await.unwrap();
+    assert_eq!(next(&mut here).await.version, 2);
+    let resumed = next(&mut watch(&replica, Watch { since: Some(1), ..whole(&replica) }).await).await;
+    assert_eq!((resumed.version, resumed.kind, seats(&replica, &resumed)), (2, UpdateKind::Changes, vec![(2, Sold)]));
 }
 
 #[tokio::test]

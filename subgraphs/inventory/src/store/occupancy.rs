@@ -2,7 +2,7 @@
 
 use berth_contracts::id::TripKey;
 use berth_kernel::db::{rows_placeholder, sql};
-use sea_orm::{ConnectionTrait, DbErr, Value};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use uuid::Uuid;
 
 use crate::claim::SeatState;
@@ -80,6 +80,24 @@ pub async fn claimed_trips(connection: &impl ConnectionTrait, now_ms: i64) -> Re
         trips.extend(u16::try_from(day).map(|day| TripKey { template, day }));
     }
     Ok(trips)
+}
+
+/// The versions of those of the trips on which something was ever claimed, by one statement.
+pub async fn trip_versions(connection: &impl ConnectionTrait, trips: &[TripKey]) -> Result<Vec<(TripKey, i64)>, DbErr> {
+    if trips.is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = format!(
+        "SELECT template, day, version FROM occurrence WHERE (template, day) IN (VALUES {})",
+        rows_placeholder(trips.len(), 2, 1)
+    );
+    let values = trips.iter().flat_map(|trip| [Value::from(trip.template), i32::from(trip.day).into()]);
+    let rows = connection.query_all_raw(sql(connection, &text, values)).await?;
+    let version = |row: &QueryResult| {
+        let trip = TripKey { template: row.try_get("", "template")?, day: super::small(row, "day")? };
+        Ok((trip, row.try_get("", "version")?))
+    };
+    rows.iter().map(version).collect()
 }
 
 /// The version of a trip's seats; 0 when nothing of it was ever claimed.

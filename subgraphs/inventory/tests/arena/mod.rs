@@ -44,6 +44,17 @@ impl Arena {
         Self { world, trip }
     }
 
+    /// Another process over the same database.
+    pub async fn beside(&self) -> Self {
+        self.beside_with(InventoryConfig::default()).await
+    }
+
+    pub async fn beside_with(&self, config: InventoryConfig) -> Self {
+        let world = self.world.beside(config).await;
+        let trip = world.trip("Express 1", "2026-12-10");
+        Self { world, trip }
+    }
+
     pub fn holds(&self) -> &Holds {
         self.world.inventory.holds()
     }
