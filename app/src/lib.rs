@@ -1,6 +1,7 @@
 //! The `berth` binary: wires the services, the router and the workers into one process, and holds the operator's commands.
 #![recursion_limit = "256"]
 
+pub mod audit;
 mod config;
 mod databases;
 mod doctor;
@@ -97,6 +98,12 @@ enum Command {
     },
     /// Prints the effective configuration with secrets hidden
     Config,
+    /// Proves that seats, tickets and money add up over all four databases; reads only, also beside a running Berth
+    Audit {
+        /// Prints JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
     /// Checks data directory, databases, keys, schema and port, and says what to do
     Doctor,
     /// Asks a serving process whether it is ready; exit code 0 when it is. For health checks of containers
@@ -152,6 +159,7 @@ pub fn main() -> ExitCode {
         Some(Command::Import { what: ImportWhat::Gtfs(gtfs) }) => with_config(&arguments, |config| import::gtfs(&config, &gtfs)),
         Some(Command::Events { what }) => with_config(&arguments, |config| events::run(&config, &what)),
         Some(Command::Config) => with_config(&arguments, |config| print_config(&config)),
+        Some(Command::Audit { json }) => with_config(&arguments, |config| audit::run(&config, json)),
         Some(Command::Doctor) => with_config(&arguments, |config| doctor::run(&config)),
         Some(Command::Health { address }) => with_config(&arguments, |config| health::run(&config, address)),
     };

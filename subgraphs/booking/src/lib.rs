@@ -8,6 +8,7 @@
 //!
 //! To add a state: name it in `booking::State` with its transitions, say in `course` what it needs, carry that out in `saga`.
 
+pub mod audit;
 mod booking;
 mod bookings;
 mod change;
@@ -19,6 +20,8 @@ mod events;
 mod graphql;
 mod jobs;
 mod letter;
+#[cfg(test)]
+mod model;
 mod passenger;
 mod peer;
 mod place;

@@ -1,5 +1,6 @@
 //! Rows. The only place that speaks SQL; every statement runs on SQLite and PostgreSQL alike.
 
+pub mod audit;
 pub mod booking;
 pub mod part;
 pub mod repayment;

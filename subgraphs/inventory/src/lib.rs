@@ -11,6 +11,7 @@
 //! A new kind of feed: a reader that ends in an [`import::draft::Draft`]. A new fact of a trip: a field of
 //! [`trip::Template`], a column of `trip_template`, and both ends of `store`.
 
+pub mod audit;
 pub mod availability;
 pub mod calendar;
 pub mod catalogue;

@@ -1,5 +1,6 @@
 //! The database of inventory. The only files that speak SQL.
 
+pub mod audit;
 pub mod catalogue;
 pub mod claim;
 pub mod hold;

@@ -10,6 +10,7 @@
 //! To add a payment method: a variant in `graphql/types.rs::PaymentMethodInput`, a field in [`provider::Charge`], and its body in
 //! the adapter. To add a provider: implement [`provider::Provider`] and choose it in [`Payments::new`].
 
+pub mod audit;
 mod books;
 pub mod config;
 mod error;

@@ -1,6 +1,7 @@
 //! The tables of this service. Statements are written out because nearly all of them are conditional: the affected-row count
 //! tells whether a change was ours.
 
+pub mod audit;
 pub mod ledger;
 pub mod notice;
 pub mod payment;

@@ -11,6 +11,7 @@
 
 pub mod account;
 pub mod accounts;
+pub mod audit;
 pub mod config;
 pub mod document;
 pub mod email;

@@ -123,3 +123,9 @@ pub async fn uncount_passenger(tx: &Tx, id: Uuid) -> Result<(), DbErr> {
     let text = "UPDATE account SET passenger_count = passenger_count - 1 WHERE id = $1 AND passenger_count > 0";
     tx.execute_raw(sql(tx, text, [id.into()])).await.map(|_| ())
 }
+
+/// The keys of all accounts.
+pub async fn list_keys(connection: &impl ConnectionTrait) -> Result<std::collections::HashSet<Uuid>, DbErr> {
+    let rows = connection.query_all_raw(sql(connection, "SELECT id FROM account", [])).await?;
+    rows.iter().map(|row| row.try_get("", "id")).collect()
+}
