@@ -4,14 +4,13 @@
 
 mod checks;
 
-use std::{collections::BTreeSet, fmt::Write as _, path::Path, time::Duration};
+use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
 
-use anyhow::Context;
 use berth_kernel::{clock::Clock, db::Db};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use crate::config::Config;
+use crate::{config::Config, databases, role::Service};
 
 /// How long unfinished work is nobody's concern.
 pub const GRACE: TimeDelta = TimeDelta::minutes(2);
@@ -92,7 +91,7 @@ impl Report {
 }
 
 /// Audits the databases; `now` tells the time of each look.
-pub async fn audit(databases: &Databases, now: impl Fn() -> DateTime<Utc>) -> anyhow::Result<Report> {
+pub(crate) async fn audit(databases: &Databases, now: impl Fn() -> DateTime<Utc>) -> anyhow::Result<Report> {
     let mut report = checks::look(databases, now()).await?;
     for _ in 1..LOOKS {
         if report.violations() == 0 {
@@ -124,24 +123,25 @@ pub(crate) fn run(config: &Config, json: bool) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let clock = Clock::system();
     let report = runtime.block_on(async {
-        let databases = open(&config.data_dir).await?;
+        let databases = open(config).await?;
         audit(&databases, || clock.now()).await
     })?;
     tell(&report, json)
 }
 
-/// Opens the databases of a data directory as they are.
-pub async fn open(data_dir: &Path) -> anyhow::Result<Databases> {
+/// Opens the databases as they are.
+async fn open(config: &Config) -> anyhow::Result<Databases> {
     Ok(Databases {
-        user: open_file(data_dir, "user").await?,
-        inventory: open_file(data_dir, "inventory").await?,
-        booking: open_file(data_dir, "booking").await?,
-        payment: open_file(data_dir, "payment").await?,
+        user: open_one(config, Service::User).await?,
+        inventory: open_one(config, Service::Inventory).await?,
+        booking: open_one(config, Service::Booking).await?,
+        payment: open_one(config, Service::Payment).await?,
     })
 }
 
-async fn open_file(data_dir: &Path, name: &str) -> anyhow::Result<Db> {
-    let file = data_dir.join(format!("{name}.sqlite"));
-    anyhow::ensure!(file.exists(), "there is no database {}", file.display());
-    Db::open_sqlite(&file).await.with_context(|| format!("the database {}", file.display()))
+async fn open_one(config: &Config, service: Service) -> anyhow::Result<Db> {
+    let file = config.file(format!("{}.sqlite", service.name()));
+    // Opening would make an empty one.
+    anyhow::ensure!(config.database(service).is_some() || file.exists(), "there is no database {}", file.display());
+    databases::connect_to(config, service).await
 }

@@ -1,7 +1,8 @@
 //! The `berth` binary: wires the services, the router and the workers into one process, and holds the operator's commands.
 #![recursion_limit = "256"]
 
-pub mod audit;
+mod audit;
+mod backup;
 mod config;
 mod databases;
 mod doctor;
@@ -104,6 +105,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Copies all databases of one instant into a new folder, while Berth runs
+    Backup(backup::BackupArguments),
+    /// Brings a backup back into an empty installation, or proves that it could be
+    Restore(backup::RestoreArguments),
     /// Checks data directory, databases, keys, schema and port, and says what to do
     Doctor,
     /// Asks a serving process whether it is ready; exit code 0 when it is. For health checks of containers
@@ -160,6 +165,8 @@ pub fn main() -> ExitCode {
         Some(Command::Events { what }) => with_config(&arguments, |config| events::run(&config, &what)),
         Some(Command::Config) => with_config(&arguments, |config| print_config(&config)),
         Some(Command::Audit { json }) => with_config(&arguments, |config| audit::run(&config, json)),
+        Some(Command::Backup(wanted)) => with_config(&arguments, |config| backup::backup(&config, &wanted)),
+        Some(Command::Restore(wanted)) => with_config(&arguments, |config| backup::restore(&config, &wanted)),
         Some(Command::Doctor) => with_config(&arguments, |config| doctor::run(&config)),
         Some(Command::Health { address }) => with_config(&arguments, |config| health::run(&config, address)),
     };

@@ -16,12 +16,14 @@ pub async fn copy_sqlite(files: &[(PathBuf, PathBuf)]) -> Result<(), DbErr> {
     let mut held = Vec::with_capacity(files.len());
     let mut sources = Vec::with_capacity(files.len());
     for (from, _) in files {
-        let options = TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() };
+        let options =
+            TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() };
         held.push(connect(from).await?.begin_with_options(options).await?);
         sources.push(connect(from).await?);
     }
     for (source, (_, to)) in sources.iter().zip(files) {
-        let statement = Statement::from_sql_and_values(DatabaseBackend::Sqlite, "VACUUM INTO $1", [to.display().to_string().into()]);
+        let statement =
+            Statement::from_sql_and_values(DatabaseBackend::Sqlite, "VACUUM INTO $1", [to.display().to_string().into()]);
         source.execute_raw(statement).await?;
     }
     for hold in held {
@@ -99,6 +101,14 @@ pub async fn counts_of_postgres(url: &str, schema: &str) -> Result<Counts, DbErr
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false);
     count_postgres(&Database::connect(options).await?, schema).await
+}
+
+/// Drops a PostgreSQL schema in which nothing is; an error when something is.
+pub async fn drop_empty_schema(url: &str, schema: &str) -> Result<(), DbErr> {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).sqlx_logging(false);
+    let statement = format!("DROP SCHEMA IF EXISTS \"{schema}\" RESTRICT");
+    Database::connect(options).await?.execute_unprepared(&statement).await.map(|_| ())
 }
 
 /// Creates or drops a whole PostgreSQL database beside the one of the URL. `name` is ours: letters, digits, `_`.

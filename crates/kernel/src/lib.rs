@@ -12,6 +12,7 @@
 
 pub mod agreed_time;
 pub mod auth;
+pub mod backup;
 pub mod bus;
 pub mod clock;
 pub mod db;

@@ -8,6 +8,7 @@ use sea_orm::DbErr;
 use crate::{Bookings, error::Error, saga::BATCH};
 
 const RECONCILE_EVERY: Duration = Duration::from_secs(1);
+const COUNT_EVERY: Duration = Duration::from_secs(15);
 const FORGET_EVERY: Duration = Duration::from_hours(1);
 
 impl Bookings {
@@ -16,6 +17,11 @@ impl Bookings {
         jobs::every("booking.reconcile", RECONCILE_EVERY, self.due.clone(), cancel.clone(), move || {
             let bookings = bookings.clone();
             async move { bookings.reconcile_all().await }
+        });
+        let (bookings, counting) = (self.clone(), cancel.clone());
+        jobs::every("booking.count_states", COUNT_EVERY, Arc::new(Notify::new()), counting, move || {
+            let bookings = bookings.clone();
+            async move { bookings.count_states().await }
         });
         let deps = self.deps.clone();
         jobs::every("booking.forget_answers", FORGET_EVERY, Wake::alone(), cancel, move || {

@@ -51,8 +51,9 @@ struct Saga {
     customers: usize,
     /// Workers of booking, each as in a process of its own.
     workers: usize,
-    /// Whether the provider may take money back by itself.
-    takes_back: bool,
+    /// Whether payment and provider are two, which learn of each other late, the provider may take money back by itself, and
+    /// customers cancel. Otherwise they are one, so that two customers can be played to the end.
+    provider_apart: bool,
     config: BookingConfig,
 }
 
@@ -260,6 +261,10 @@ impl Saga {
             Act::Work(who, worker) => self.work(&mut next, who, worker),
             Act::Die(who, worker) => next.desks[who].workers[worker] = Worker::Idle,
             Act::Book(who) | Act::StartPayment(who) | Act::Cancel(who) => next.ask(who, act),
+            Act::Pay(who) if !self.provider_apart => {
+                next.desks[who].money(act);
+                next.desks[who].money(Act::Look(who));
+            }
             Act::Pay(who) | Act::TakeBack(who) | Act::Look(who) | Act::Submit(who) => next.desks[who].money(act),
         }
         next
@@ -365,6 +370,9 @@ impl Saga {
                 let desk = &mut world.desks[who];
                 if desk.payment == "PENDING" && desk.order == Order::Open {
                     desk.order = Order::Closed;
+                    if !self.provider_apart {
+                        desk.money(Act::Look(who));
+                    }
                 }
                 Answer::Done
             }
@@ -408,6 +416,10 @@ impl Saga {
             return Answer::Done;
         }
         desk.refund_asked |= desk.payment == "PAID";
+        if !self.provider_apart {
+            desk.money(Act::Submit(0));
+            desk.money(Act::Look(0));
+        }
         Answer::Pending
     }
 }
@@ -478,7 +490,7 @@ impl Desk {
     }
 }
 
-fn model(mutation: Mutation, customers: usize, workers: usize, takes_back: bool) -> Saga {
+fn model(mutation: Mutation, customers: usize, workers: usize, provider_apart: bool) -> Saga {
     let config = BookingConfig::new("http://127.0.0.1:4000", SignKey::generate());
-    Saga { mutation, customers, workers, takes_back, config }
+    Saga { mutation, customers, workers, provider_apart, config }
 }

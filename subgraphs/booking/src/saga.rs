@@ -3,14 +3,14 @@
 //! guarded by the row's revision, and every call to another service may be repeated. No call is made inside a transaction.
 
 use berth_contracts::peer::{CommitOutcome, RefundState};
-use berth_kernel::failpoint;
+use berth_kernel::{failpoint, metrics};
 use futures_util::{StreamExt, stream};
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
     Bookings,
-    booking::{Booking, State},
+    booking::{Booking, State, Status},
     change::{Change, commit},
     course::{Course, Till},
     error::Error,
@@ -47,6 +47,17 @@ impl Bookings {
             })
             .await;
         Ok(count)
+    }
+
+    /// Tells the metrics how many bookings there are in each state.
+    pub(crate) async fn count_states(&self) -> Result<(), Error> {
+        let counts = store::booking::count_by_state(self.deps.db.read()).await?;
+        let names = State::ALL.map(State::name).into_iter().chain([Status::NeedsAttention.name()]);
+        for name in names {
+            let count = counts.iter().find(|(state, _)| state == name).map_or(0, |(_, count)| *count);
+            metrics::in_state("booking", name, count);
+        }
+        Ok(())
     }
 
     /// News about the booking's money: it is due now, and the reconciler is told.

@@ -6,6 +6,7 @@ use berth_kernel::{bus::Wake, jobs::every};
 
 use crate::Payments;
 
+const COUNT_EVERY: Duration = Duration::from_secs(15);
 const FORGET_EVERY: Duration = Duration::from_hours(1);
 
 /// Starts all of it.
@@ -25,6 +26,11 @@ pub fn start(payments: &Payments) {
     every("SubmitRefunds", tick, payments.wake.refunds.clone(), cancel.clone(), move || {
         let own = own.clone();
         async move { own.work_on_refunds().await }
+    });
+    let own = payments.clone();
+    every("CountPayments", COUNT_EVERY, Wake::alone(), cancel.clone(), move || {
+        let own = own.clone();
+        async move { own.count_states().await }
     });
     let own = payments.clone();
     every("ForgetOld", FORGET_EVERY, Wake::alone(), cancel.clone(), move || {

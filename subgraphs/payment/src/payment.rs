@@ -48,6 +48,11 @@ const STATUSES: [(Status, &str); 10] = [
 ];
 
 impl Status {
+    /// Every status.
+    pub fn all() -> impl Iterator<Item = Self> {
+        STATUSES.into_iter().map(|(status, _)| status)
+    }
+
     /// The name in the graph, in events and in the database.
     pub fn name(self) -> &'static str {
         STATUSES.iter().find(|(status, _)| *status == self).map_or("NEEDS_ATTENTION", |(_, name)| name)

@@ -7,6 +7,7 @@ use berth_kernel::{
     failpoint,
     graphql::RefusalText,
     idempotency::{self, Call, MAX_KEY_CHARS, Seen},
+    metrics,
 };
 use chrono::TimeDelta;
 use serde::Serialize;
@@ -206,6 +207,16 @@ impl Payments {
     /// Histories, oldest line first. Whoever asks has been shown the payments.
     pub(crate) async fn histories(&self, ids: &[Uuid]) -> Result<Vec<(Uuid, Event)>, Error> {
         Ok(store::payment::list_events(self.deps.db.read(), ids).await?)
+    }
+
+    /// Tells the metrics how many payments there are in each state.
+    pub(crate) async fn count_states(&self) -> Result<(), Error> {
+        let counts = store::payment::count_by_status(self.deps.db.read()).await?;
+        for status in Status::all() {
+            let count = counts.iter().find(|(known, _)| *known == status).map_or(0, |(_, count)| *count);
+            metrics::in_state("payment", status.name(), count);
+        }
+        Ok(())
     }
 
     /// What a payment's ledger entries add up to.

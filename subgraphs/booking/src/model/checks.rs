@@ -19,10 +19,10 @@ impl Model for Saga {
     fn actions(&self, world: &World, acts: &mut Vec<Act>) {
         acts.push(Act::Tick);
         for who in 0..self.customers {
-            acts.extend([Act::PlaceHold(who), Act::Book(who), Act::StartPayment(who), Act::Pay(who), Act::Cancel(who)]);
+            acts.extend([Act::PlaceHold(who), Act::Book(who), Act::StartPayment(who), Act::Pay(who)]);
             acts.extend((0..self.workers).map(|worker| Act::Die(who, worker)));
-            if self.takes_back {
-                acts.push(Act::TakeBack(who));
+            if self.provider_apart {
+                acts.extend([Act::TakeBack(who), Act::Cancel(who)]);
             }
         }
         acts.extend(self.work_left(world));
@@ -60,7 +60,9 @@ impl Saga {
             let sent = CALLS.into_iter().filter(|call| world.desks[who].network[*call as usize]);
             acts.extend(sent.map(|call| Act::Deliver(who, call)));
             acts.extend((0..self.workers).map(|worker| Act::Work(who, worker)));
-            acts.extend([Act::Look(who), Act::Submit(who)]);
+            if self.provider_apart {
+                acts.extend([Act::Look(who), Act::Submit(who)]);
+            }
         }
         acts
     }

@@ -197,3 +197,11 @@ pub async fn list_due(connection: &impl ConnectionTrait, now: DateTime<Utc>, lim
     let rows = connection.query_all_raw(sql(connection, &text, [now.timestamp_millis().into()])).await?;
     rows.iter().map(|row| row.try_get("", "id")).collect()
 }
+
+/// How many bookings show each status; those that need attention show that.
+pub async fn count_by_state(connection: &impl ConnectionTrait) -> Result<Vec<(String, i64)>, DbErr> {
+    let text = "SELECT shown, COUNT(*) AS total FROM \
+                (SELECT CASE WHEN attention = 1 THEN 'NEEDS_ATTENTION' ELSE state END AS shown FROM booking) AS b GROUP BY shown";
+    let rows = connection.query_all_raw(sql(connection, text, [])).await?;
+    rows.iter().map(|row| Ok((row.try_get("", "shown")?, row.try_get("", "total")?))).collect()
+}

@@ -88,6 +88,13 @@ impl World {
         self.number("SELECT revision AS number FROM booking WHERE id = $1", vec![key.into()]).await
     }
 
+    /// The state that a booking's row has now.
+    pub async fn stored_state(&self, key: Uuid) -> String {
+        let read = self.deps.db.read();
+        let row = read.query_one_raw(sql(read, "SELECT state FROM booking WHERE id = $1", [key.into()])).await;
+        row.expect("reads").map_or_else(|| "PENDING_PAYMENT".to_owned(), |row| row.try_get("", "state").expect("a state"))
+    }
+
     /// How many rows a table has.
     pub async fn rows(&self, table: &str) -> i64 {
         self.number(&format!("SELECT COUNT(*) AS number FROM {table}"), Vec::new()).await

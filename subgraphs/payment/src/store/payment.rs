@@ -182,3 +182,10 @@ pub async fn list_events(connection: &impl ConnectionTrait, ids: &[Uuid]) -> Res
     };
     rows.iter().map(event).collect()
 }
+
+/// How many payments are in each state.
+pub async fn count_by_status(connection: &impl ConnectionTrait) -> Result<Vec<(Status, i64)>, DbErr> {
+    let rows =
+        connection.query_all_raw(sql(connection, "SELECT status, COUNT(*) AS total FROM payment GROUP BY status", [])).await?;
+    rows.iter().map(|row| Ok((status(row)?, row.try_get("", "total")?))).collect()
+}
