@@ -16,7 +16,7 @@ use crate::{config::Config, databases, role::Service};
 pub const GRACE: TimeDelta = TimeDelta::minutes(2);
 /// How often a suspicion is looked at again, and after what pause.
 const LOOKS: usize = 4;
-const PAUSE: Duration = Duration::from_millis(750);
+const PAUSE: Duration = Duration::from_millis(400);
 /// Violations of one check that a person is shown.
 const SHOWN: usize = 20;
 

@@ -36,6 +36,8 @@ enum Mutation {
     None,
     /// Inventory sells without looking whose the claim is.
     SkipFence,
+    /// What was answered "gone" may be sold by a repeat of the request.
+    ForgetGone,
     /// The refund is called done, and nobody asks the provider.
     SkipRefund,
     /// Clean-up leaves sold seats sold.
@@ -393,6 +395,9 @@ impl Saga {
             Hold::Active { .. } => {}
         }
         if !world.may_claim(who) && self.mutation != Mutation::SkipFence {
+            if self.mutation != Mutation::ForgetGone {
+                world.desks[who].hold = Hold::Released;
+            }
             return Answer::Gone;
         }
         world.desks[who].hold = Hold::Committed;

@@ -112,9 +112,32 @@ impl Holds {
                 self.deps.outbox.wake();
                 Ok(CommitOutcome::Committed)
             }
-            Err(SaleError::Gone) => Ok(CommitOutcome::Gone),
+            Err(SaleError::Gone) => self.stays_gone(id).await,
             Err(error) => Err(error),
         }
+    }
+
+    /// Who is told `Gone` gives the money back: a repeat of the request that comes later must not sell, so the hold ends for good
+    /// before the answer leaves.
+    async fn stays_gone(&self, id: Uuid) -> Result<CommitOutcome, SaleError> {
+        let holds = self.clone();
+        let write = self.deps.db.write_again(move |tx| {
+            let holds = holds.clone();
+            Box::pin(async move {
+                let hold = store::hold::lock(tx, id).await?.ok_or(SaleError::NotFound)?;
+                match hold.stored_status {
+                    HoldStatus::Committed => return Ok(CommitOutcome::Committed),
+                    HoldStatus::Released => {}
+                    HoldStatus::Active | HoldStatus::Expired => {
+                        holds.end(tx, vec![hold], HoldStatus::Released).await?;
+                    }
+                }
+                Ok(CommitOutcome::Gone)
+            })
+        });
+        let outcome: Result<CommitOutcome, SaleError> = write.await;
+        self.deps.outbox.wake();
+        outcome
     }
 
     async fn commit_in(&self, tx: &Tx, id: Uuid, booking_id: Uuid) -> Result<(), SaleError> {

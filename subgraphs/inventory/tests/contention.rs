@@ -418,6 +418,9 @@ async fn walk(arena: &Arena, model: &mut Model, users: &[Uuid], step: Step) {
             if possible {
                 model.holds[index].status = HoldStatus::Committed;
                 model.take(index);
+            } else if model.holds[index].status != HoldStatus::Released {
+                // What was refused once is refused for ever: its money went back.
+                model.let_go(index, HoldStatus::Released);
             }
         }
         Step::Extend(index) => {

@@ -155,6 +155,11 @@ fn without_its_fence_a_seat_is_sold_twice() {
 }
 
 #[test]
+fn without_memory_of_gone_both_late_payers_lose() {
+    fails(model(Mutation::ForgetGone, 2, 1, false), "I7: late money");
+}
+
+#[test]
 fn without_refunds_money_is_kept() {
     fails(model(Mutation::SkipRefund, 2, 1, false), "I5: money ends in tickets or goes back");
 }
