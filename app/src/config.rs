@@ -357,6 +357,8 @@ fn hide_password(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use figment::{Figment, providers::Serialized};
+
     use super::*;
 
     #[test]
