@@ -102,10 +102,10 @@ balance() {
     return
   fi
   sed -E -e "s/router-1:4000/127.0.0.1:$PORT_router_1/" -e "s/router-2:4000/127.0.0.1:$PORT_router_2/" \
-    -e "s/bind :4000/bind 127.0.0.1:$PUBLIC_PORT/" deploy/haproxy.cfg >"$DIR/haproxy.cfg"
+    -e "s/bind :4000/bind 127.0.0.1:$PUBLIC_PORT/" -e 's/maxconn 20000/maxconn 2000/' deploy/haproxy.cfg >"$DIR/haproxy.cfg"
   haproxy -f "$DIR/haproxy.cfg" >"$DIR/haproxy.log" 2>&1 &
   PIDS+=("$!")
-  wait_for_port "$PUBLIC_PORT"
+  wait_for_port "$PUBLIC_PORT" || { tail -n 5 "$DIR/haproxy.log" >&2; return 1; }
   sleep 3 # two checks until the routers are taken for ready
 }
 

@@ -134,7 +134,7 @@ impl Process {
                 Role::Service(service) => self.service_routes(service),
                 Role::Router | Role::Worker => Router::new(),
             };
-            let routes = observe::counted(role.name(), routes.merge(self.readiness()));
+            let routes = observe::counted(role.name(), routes).merge(self.readiness());
             serving.push(listeners::serve(listener, routes, self.stop.clone()));
         }
         let Some(listen) = listeners.front else { return Ok((None, serving)) };

@@ -84,7 +84,7 @@ pub struct Asked {
     pub request_id: String,
     /// The client's W3C `traceparent`, as it came.
     pub trace_parent: Option<String>,
-    /// `graphql`, `websocket` (an operation on a socket) or `public`.
+    /// `graphql`, `websocket` (an operation on a socket), `public`, or `health` (who watches the process).
     pub kind: &'static str,
 }
 

@@ -118,7 +118,11 @@ impl Door {
 
 fn asked(request: &WebRequest<DefaultError>, request_id: &str) -> Asked {
     let trace_parent = request.headers().get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let kind = if request.path() == "/graphql" { "graphql" } else { "public" };
+    let kind = match request.path() {
+        "/graphql" => "graphql",
+        "/livez" | "/readyz" | "/health" | "/readiness" | "/metrics" => "health",
+        _ => "public",
+    };
     Asked { request_id: request_id.to_owned(), trace_parent, kind }
 }
 
