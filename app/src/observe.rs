@@ -32,7 +32,9 @@ impl Observe for Observer {
     fn observe<'a>(&self, asked: Asked, answer: LocalBoxFuture<'a, u16>) -> LocalBoxFuture<'a, ()> {
         let origin = Origin::new(Some(&asked.request_id), asked.trace_parent.as_deref());
         if asked.kind == "health" {
-            return Box::pin(origin.keep(async move { let _status = answer.await; }));
+            return Box::pin(origin.keep(async move {
+                let _status = answer.await;
+            }));
         }
         let span = tracing::info_span!(
             "router.request",

@@ -19,7 +19,7 @@ impl Bookings {
             async move { bookings.reconcile_all().await }
         });
         let (bookings, counting) = (self.clone(), cancel.clone());
-        jobs::every("booking.count_states", COUNT_EVERY, Arc::new(Notify::new()), counting, move || {
+        jobs::every("booking.count_states", COUNT_EVERY, Wake::alone(), counting, move || {
             let bookings = bookings.clone();
             async move { bookings.count_states().await }
         });
