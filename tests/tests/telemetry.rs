@@ -16,9 +16,10 @@ use berth_tests::{
     documents, eventually,
     live::Transport,
     person::{PASSWORD, Person, fresh_key, one_time_password},
-    process::{Berth, Setup},
+    process::Berth,
     timetable,
     watch::Watcher,
+    world::Arm,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
@@ -35,9 +36,10 @@ const NOT_IN_ONE_PROCESS: &[&str] = &[
     "berth_outbox_oldest_seconds",
 ];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_journey_leaves_no_secret_in_the_log() -> anyhow::Result<()> {
-    let mut berth = Setup::default().env("BERTH_LOG", "info,berth=debug,sqlx=warn").start().await?;
+berth_tests::in_both_arms!(a_journey_leaves_no_secret_in_the_log, a_booking_is_one_trace);
+
+async fn a_journey_leaves_no_secret_in_the_log(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.setup().env("BERTH_LOG", "info,berth=debug,sqlx=warn").start().await?;
     let client = berth.client()?;
     let mut person = Person::sign_up(&client, "rina").await?;
     let code = one_time_password(&client, &person.email).await?;
@@ -173,10 +175,9 @@ async fn collect(State(collector): State<Collector>, body: Bytes) -> StatusCode 
     StatusCode::OK
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_booking_is_one_trace() -> anyhow::Result<()> {
+async fn a_booking_is_one_trace(arm: Arm) -> anyhow::Result<()> {
     let (collector, url) = Collector::start().await?;
-    let berth = Setup::default().env("BERTH_OTLP_URL", &url).start().await?;
+    let berth = arm.setup().env("BERTH_OTLP_URL", &url).start().await?;
     let client = berth.client()?;
     let person = Person::sign_up(&client, "tracer").await?;
     let train = timetable::demo_train(&client, 3).await?;
@@ -185,10 +186,24 @@ async fn a_booking_is_one_trace() -> anyhow::Result<()> {
     let hold = person.hold(&segment, &[&seats[0]]).await?;
     let trace_id = format!("{:032x}", 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128 + u128::from(std::process::id()));
     book(&person, &hold.id, &hold.items[0], &format!("00-{trace_id}-00f067aa0ba902b7-01")).await?;
-    let wanted = ["router.request", "graph.request", "database.write"];
+    let wanted = match arm {
+        Arm::Embedded => {
+            vec![("everything", "router.request"), ("everything", "graph.request"), ("everything", "database.write")]
+        }
+        Arm::Fleet => vec![
+            ("router", "router.request"),
+            ("booking", "graph.request"),
+            ("booking", "peer.call"),
+            ("inventory", "peer.request"),
+            ("booking", "database.write"),
+        ],
+    };
     let spans = eventually("the spans of the booking", WITHIN, || async {
         let spans = collector.spans_of(&trace_id);
-        ensure!(wanted.iter().all(|name| spans.iter().any(|(_, span)| span == name)), "{spans:?}");
+        let seen = |(role, name): &(&str, &str)| {
+            spans.iter().any(|(service, span)| service.contains(&format!("berth-{role}")) && span == name)
+        };
+        ensure!(wanted.iter().all(seen), "{wanted:?} of {spans:?}");
         Ok(Some(spans))
     })
     .await?;
