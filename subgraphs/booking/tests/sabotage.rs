@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use berth_contracts::event::{Envelope, Event};
-use berth_kernel::bus::Consumer;
+use berth_kernel::{bus::Consumer, db::Db};
 use uuid::Uuid;
 use world::World;
 
@@ -31,6 +31,10 @@ impl Consumer for Witness {
 
     fn kinds(&self) -> &'static [&'static str] {
         &["BookingChanged"]
+    }
+
+    fn db(&self) -> &Db {
+        &self.world.deps.db
     }
 
     async fn handle(&self, event: &Envelope) -> Result<(), String> {
