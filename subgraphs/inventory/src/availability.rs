@@ -6,8 +6,10 @@
 //! gap, gets a new snapshot.
 //!
 //! The bus may repeat, reorder and lose events of other processes. One that comes early waits [`PATIENCE`] for those before
-//! it; and a second task asks the database for the versions of all watched trips every [`CHECK_EVERY`], so that nothing stays
+//! it; and a second task asks the database for the versions of all watched trips every second ([`check`]), so that nothing stays
 //! unseen for longer than two seconds even without a bus.
+
+mod check;
 
 use std::{
     collections::HashMap,
@@ -40,7 +42,6 @@ use crate::{
     claim::SeatState,
     feed::{Applied, Feed, States, View},
     holds::read_board,
-    store,
     trip::{Segment, SegmentError, TripRef},
 };
 
@@ -48,12 +49,8 @@ use crate::{
 pub const WINDOW: Duration = Duration::from_millis(50);
 /// How long an event that came early waits for those before it.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// How often the database is asked whether a feed is behind.
-const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// How long a version that only the database told of may be on its way.
 const ON_ITS_WAY: Duration = Duration::from_millis(800);
-/// Trips of one question to the database.
-const TRIPS_AT_ONCE: usize = 500;
 /// How long a feed without subscribers is kept.
 const LINGER: Duration = Duration::from_secs(30);
 const INSPECTION: Duration = Duration::from_secs(5);
@@ -243,7 +240,7 @@ impl Shared {
     fn feed(self: &Arc<Self>, trip: &TripRef) -> mpsc::UnboundedSender<Message> {
         self.listening.get_or_init(|| {
             tokio::spawn(listen(Arc::clone(self), self.deps.bus.live()));
-            tokio::spawn(check(Arc::clone(self)));
+            tokio::spawn(check::run(Arc::clone(self)));
         });
         let started = || {
             // Unbounded: the listener must not wait for one slow feed, and changes of one trip come no faster than its row is written.
@@ -279,28 +276,6 @@ async fn listen(shared: Arc<Shared>, mut live: Live) {
                 });
             }
             None => return,
-        }
-    }
-}
-
-/// Tells every feed where its trip stands, again and again.
-async fn check(shared: Arc<Shared>) {
-    loop {
-        tokio::select! {
-            () = shared.deps.cancel.cancelled() => return,
-            () = tokio::time::sleep(CHECK_EVERY) => {}
-        }
-        let trips: Vec<TripKey> = shared.feeds.iter().map(|feed| *feed.key()).collect();
-        for trips in trips.chunks(TRIPS_AT_ONCE) {
-            match store::occupancy::trip_versions(shared.deps.db.read(), trips).await {
-                Ok(versions) => versions.into_iter().for_each(|(trip, version)| {
-                    if let Some(feed) = shared.feeds.get(&trip) {
-                        let _ending = feed.send(Message::Stands(version));
-                    }
-                }),
-                // What was read before is still told; the next look may succeed.
-                Err(error) => tracing::warn!(error = %error, "availability.check.failed"),
-            }
         }
     }
 }
