@@ -219,6 +219,15 @@ async fn a_silent_peer_costs_the_deadline_and_the_callers_own_is_shorter() {
 }
 
 #[tokio::test]
+async fn a_silent_replica_costs_half_of_the_time() {
+    let world = World::new();
+    let (silent, well) = (world.replica(Manner::Silent).await, world.replica(Manner::Well).await);
+    let remote = world.remote(&[&silent.url, &well.url]).with_limit(Duration::from_secs(1));
+    remote.payable(ANN, SEVEN).await.unwrap();
+    assert_eq!((silent.seen(), well.seen()), (1, 1));
+}
+
+#[tokio::test]
 async fn replicas_take_turns_and_one_that_is_gone_is_passed_over() {
     let world = World::new();
     let (one, two) = (world.replica(Manner::Well).await, world.replica(Manner::Well).await);

@@ -40,6 +40,10 @@ impl Replicas {
         &self.service
     }
 
+    pub(super) fn is_several(&self) -> bool {
+        self.all.len() > 1
+    }
+
     /// All that may be tried now, in the order in which to try them. A half-open breaker lets one caller in: so this is
     /// asked lazily, when the one before has failed.
     pub fn in_turn(&self) -> impl Iterator<Item = &Replica> {

@@ -67,9 +67,8 @@ impl Desk {
             Ok(viewer) => viewer,
             Err(refused) => return refused,
         };
-        let (named, asked) = match (serde_json::from_slice::<Named>(&body), serde_json::from_slice::<A>(&body)) {
-            (Ok(named), Ok(asked)) => (named, asked),
-            _ => return refusal(StatusCode::BAD_REQUEST, "BAD_REQUEST", "the body has not the arguments of this method"),
+        let (Ok(named), Ok(asked)) = (serde_json::from_slice::<Named>(&body), serde_json::from_slice::<A>(&body)) else {
+            return refusal(StatusCode::BAD_REQUEST, "BAD_REQUEST", "the body has not the arguments of this method");
         };
         if viewer.user_id().zip(named.user_id).is_some_and(|(viewer, named)| viewer != named) {
             return Json(PeerResult::<T>::Err(PeerError::NotFound)).into_response();
