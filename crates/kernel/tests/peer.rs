@@ -182,13 +182,13 @@ async fn the_user_travels_along_and_others_are_not_shown() {
         Passed::of(&headers)
     };
     let ask = || remote.payable(ANN, SEVEN);
-    assert!(passed(world.token(ANN)).scope(ask()).await.is_ok());
-    assert_eq!(passed(world.token(BEN)).scope(ask()).await, Err(PeerError::NotFound));
+    assert!(passed(world.token(ANN)).scope(tracing::Span::none(), ask()).await.is_ok());
+    assert_eq!(passed(world.token(BEN)).scope(tracing::Span::none(), ask()).await, Err(PeerError::NotFound));
     let foreign = World::new();
-    assert!(unavailable(passed(foreign.token(ANN)).scope(ask()).await).contains("401"));
+    assert!(unavailable(passed(foreign.token(ANN)).scope(tracing::Span::none(), ask()).await).contains("401"));
     let old = passed(world.token(ANN));
     world.clock.advance(TimeDelta::minutes(10));
-    assert!(unavailable(old.scope(ask()).await).contains("401"));
+    assert!(unavailable(old.scope(tracing::Span::none(), ask()).await).contains("401"));
 }
 
 #[tokio::test]
@@ -214,7 +214,7 @@ async fn a_silent_peer_costs_the_deadline_and_the_callers_own_is_shorter() {
     let mut headers = HeaderMap::new();
     headers.insert("x-berth-timeout-ms", "100".parse().unwrap());
     let started = Instant::now();
-    unavailable(Passed::of(&headers).scope(remote.payable(ANN, SEVEN)).await);
+    unavailable(Passed::of(&headers).scope(tracing::Span::none(), remote.payable(ANN, SEVEN)).await);
     assert!((100..390).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
 }
 

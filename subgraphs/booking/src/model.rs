@@ -1,7 +1,6 @@
 //! The saga as a model, checked over every order of events (`stateright`): two customers and one seat; booking's workers die at any
-//! moment and leave their requests in a network that delivers them never, once or (those that move seats) many times, in any order; holds expire, money
-//! comes late, the provider takes money back. What a booking does next is decided by the real [`Booking::course`] and
-//! [`Booking::moved`]; inventory, payment and provider are retold by their contracts.
+//! moment and leave requests in a network that delivers them never, once or (those that move seats) often, in any order; holds expire,
+//! money comes late or is taken back. The real [`Booking::course`] and [`Booking::moved`] decide; the other services are retold.
 //!
 //! Checked in every reachable state: I1 (a seat is never sold to two). Checked in every state that has come to rest: I5 (money that
 //! came ends in tickets or has gone back, never both) and I7 (of payers after the deadline one gets the free seat, the other
