@@ -89,6 +89,7 @@ async fn a_refund_moves_money() {
     world.bookings.step(key).await.expect("expires");
     world.inventory.take_all();
     let payment = world.payments.add(key, "PAID");
+    world.peer().payment_changed(key).await.expect("changed");
     world.settle().await;
     assert_eq!(world.status(&id).await, "REFUNDED");
     assert_eq!(world.payments.refund_of(payment).map(|(_, times)| times), Some(1));
