@@ -2,6 +2,8 @@
 
 mod local;
 mod redis;
+#[cfg(feature = "sabotage")]
+mod shuffle;
 mod wake;
 
 use std::sync::Arc;
@@ -145,6 +147,12 @@ impl Bus {
 
     /// Hands several events over, in their order.
     pub(crate) async fn deliver_all(&self, parcels: &[Parcel]) -> Result<(), NotTaken> {
+        #[cfg(feature = "sabotage")]
+        let parcels = &shuffle::shuffled(self, parcels);
+        self.hand_over(parcels).await
+    }
+
+    async fn hand_over(&self, parcels: &[Parcel]) -> Result<(), NotTaken> {
         match self {
             Self::Local(bus) => bus.deliver_all(parcels).await.map_err(|error| NotTaken(error.to_string())),
             Self::Redis(bus) => bus.publish(parcels).await.map_err(|error| NotTaken(error.to_string())),
