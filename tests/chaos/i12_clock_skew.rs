@@ -31,7 +31,7 @@ async fn skewed(arm: Arm, offset_secs: &str) -> anyhow::Result<()> {
     let client = berth.client()?;
     let arena = Arena::demo(&client, 20, 4).await?;
     let people = Person::sign_up_many(&client, "skewed", 16).await?;
-    let history = fight::run(&client, &arena, &people, Rules { paid: 10, ..rules(8) }).await;
+    let history = fight::run(&client, &arena, &people, Rules { paid: 10, outages: true, ..rules(8) }).await;
     println!("{}", history.summary());
     none(&history.violations(arena.capacity))?;
     berth.audit()?;
