@@ -360,17 +360,17 @@ impl FeedTask {
             Message::Missed => self.read_anew(running).await,
             Message::Stands(version) => {
                 running.feed.learn(version);
-                running.expect(false);
+                running.await_missing(false);
                 Ok(())
             }
             Message::Changed(envelope) => {
                 let Event::SeatsChanged { version, seats, .. } = &envelope.event else { return Ok(()) };
                 match running.feed.apply(*version, seats) {
                     Applied::Known => {}
-                    Applied::Early => running.expect(false),
+                    Applied::Early => running.await_missing(false),
                     Applied::Next => {
                         running.forget_snapshots();
-                        running.expect(true);
+                        running.await_missing(true);
                         let delay = self.shared.deps.clock.now() - envelope.at;
                         // A clock that was moved back is no delay.
                         metrics::feed_saw(delay.to_std().unwrap_or_default());
@@ -413,7 +413,7 @@ impl Running {
     }
 
     /// Sets a time for what is missing, if anything is. What came meanwhile (`progress`) gives the rest new time.
-    fn expect(&mut self, progress: bool) {
+    fn await_missing(&mut self, progress: bool) {
         let patience = if self.feed.has_early() { PATIENCE } else { ON_ITS_WAY };
         let at = Instant::now() + patience;
         self.overdue_at = match self.overdue_at {
