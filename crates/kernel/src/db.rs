@@ -15,8 +15,8 @@ use std::{
 
 use futures_util::FutureExt;
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
+    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel,
+    RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
 };
 use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument;
@@ -71,6 +71,12 @@ impl Db {
     /// The connection for reads outside a transaction. On SQLite a read sees what was committed before it began.
     pub fn read(&self) -> &DatabaseConnection {
         &self.read
+    }
+
+    /// A reader that sees one instant for as long as it lives: for what several statements read and must fit together.
+    pub async fn snapshot(&self) -> Result<Tx, DbErr> {
+        let isolation_level = (self.backend() == DatabaseBackend::Postgres).then_some(IsolationLevel::RepeatableRead);
+        self.read.begin_with_options(TransactionOptions { isolation_level, ..Default::default() }).await
     }
 
     /// Whether all writes queue for one writer (SQLite), so that a service gains by writing several things at once.

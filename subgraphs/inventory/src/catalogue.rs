@@ -19,7 +19,7 @@ pub struct Catalogue {
 impl Catalogue {
     /// Reads the timetable of a database.
     pub async fn load(db: Db) -> Result<Self, DbErr> {
-        let timetable = store::catalogue::load(db.read()).await?;
+        let timetable = read(&db).await?;
         Ok(Self { db, current: Arc::new(ArcSwap::from_pointee(timetable)) })
     }
 
@@ -33,9 +33,14 @@ impl Catalogue {
         if store::catalogue::version(self.db.read()).await? == self.now().version() {
             return Ok(false);
         }
-        let timetable = store::catalogue::load(self.db.read()).await?;
+        let timetable = read(&self.db).await?;
         tracing::info!(timetable.version = timetable.version(), trips = timetable.template_count(), "timetable.loaded");
         self.current.store(Arc::new(timetable));
         Ok(true)
     }
+}
+
+/// Of one instant, because another process may be importing.
+async fn read(db: &Db) -> Result<Timetable, DbErr> {
+    store::catalogue::load(&db.snapshot().await?).await
 }

@@ -95,7 +95,6 @@ pub async fn version(connection: &impl ConnectionTrait) -> Result<i64, DbErr> {
 
 /// Reads everything.
 pub async fn load(connection: &impl ConnectionTrait) -> Result<Timetable, DbErr> {
-    // The number first: if an import commits in between, the next look sees a newer number and reads again.
     let version = version(connection).await?;
     let stations = stations(connection).await?;
     let parts = Parts::load(connection, &stations).await?;
