@@ -7,7 +7,6 @@ mod faults;
 mod fleet;
 mod journey;
 mod refunds;
-#[cfg(feature = "sabotage")]
 mod sabotage;
 mod webhooks;
 mod world;
