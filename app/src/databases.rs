@@ -74,12 +74,11 @@ async fn connect(config: &Config, name: &str, url: Option<&str>) -> anyhow::Resu
         statement_timeout: Duration::from_millis(config.database_statement_timeout_ms),
         lock_timeout: Duration::from_millis(config.database_lock_timeout_ms),
     };
-    let db = match url {
-        Some(url) => Db::open_postgres_within(url, name, limits).await.with_context(|| format!("the PostgreSQL of {name}"))?,
-        None => {
-            let file = config.file(format!("{name}.sqlite"));
-            Db::open_sqlite(&file).await.with_context(|| format!("the database {}", Path::new(&file).display()))?
-        }
+    let db = if let Some(url) = url {
+        Db::open_postgres_within(url, name, limits).await.with_context(|| format!("the PostgreSQL of {name}"))?
+    } else {
+        let file = config.file(format!("{name}.sqlite"));
+        Db::open_sqlite(&file).await.with_context(|| format!("the database {}", Path::new(&file).display()))?
     };
     watch(name.to_owned(), db.clone());
     Ok(db)

@@ -113,7 +113,7 @@ enum Command {
     Doctor,
     /// Asks a serving process whether it is ready; exit code 0 when it is. For health checks of containers
     Health {
-        /// Its address; that of DATA_DIR/berth.addr when absent
+        /// Its address; that of `DATA_DIR/berth.addr` when absent
         address: Option<std::net::SocketAddr>,
     },
 }

@@ -69,7 +69,9 @@ impl Subgraphs {
         };
         match line.send(public_call(&path(request.uri()), request)).await {
             Ok(mut answer) => {
-                OF_A_CONNECTION.iter().for_each(|name| drop(answer.headers_mut().remove(name)));
+                for name in OF_A_CONNECTION {
+                    answer.headers_mut().remove(name);
+                }
                 answer
             }
             Err(failure) => {

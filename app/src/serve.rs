@@ -138,19 +138,16 @@ impl Process {
             serving.push(listeners::serve(listener, routes, self.stop.clone()));
         }
         let Some(listen) = listeners.front else { return Ok((None, serving)) };
-        let (config, public) = match (listeners.loopback.take(), loopback_url) {
-            (Some(loopback), Some(url)) => {
-                let secret = random::token();
-                let doors = Doors::new(&self.services, &self.tokens, &secret);
-                serving.push(listeners::serve(loopback, self.loopback_routes(&doors), self.stop.clone()));
-                let public = Public { here: self.public_routes(), elsewhere: None };
-                (self.router_config(listen, doors.subgraphs(&self.config, &url), secret), public)
-            }
-            _ => {
-                let elsewhere = self.subgraphs(listeners).await?;
-                let config = self.router_config(listen, elsewhere.list(), elsewhere.secret().to_owned());
-                (config, Public { here: self.pages(), elsewhere: Some(elsewhere) })
-            }
+        let (config, public) = if let (Some(loopback), Some(url)) = (listeners.loopback.take(), loopback_url) {
+            let secret = random::token();
+            let doors = Doors::new(&self.services, &self.tokens, &secret);
+            serving.push(listeners::serve(loopback, self.loopback_routes(&doors), self.stop.clone()));
+            let public = Public { here: self.public_routes(), elsewhere: None };
+            (self.router_config(listen, doors.subgraphs(&self.config, &url), secret), public)
+        } else {
+            let elsewhere = self.subgraphs(listeners).await?;
+            let config = self.router_config(listen, elsewhere.list(), elsewhere.secret().to_owned());
+            (config, Public { here: self.pages(), elsewhere: Some(elsewhere) })
         };
         let router = berth_router::start(config, Arc::new(public), Handle::current()).await?;
         Ok((Some(router), serving))

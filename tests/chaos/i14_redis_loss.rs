@@ -16,7 +16,7 @@ use serde_json::Value;
 in_the_fleet!(dead_for_the_whole_run, flushed_in_the_middle, out_for_a_while);
 
 const BUYERS: usize = 6;
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 
 async fn buyers(berth: &Berth) -> anyhow::Result<(Vec<Person>, Segment)> {
     let client = berth.client()?;

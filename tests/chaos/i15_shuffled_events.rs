@@ -63,7 +63,7 @@ async fn ends(berth: &Berth) -> anyhow::Result<Ends> {
 async fn journey(who: usize, person: &Person, segment: &Segment, seat: &str) -> anyhow::Result<&'static str> {
     let hold = person.hold(segment, &[seat]).await?;
     let booking_id = person.book(&hold).await?;
-    if who % 3 == 0 {
+    if who.is_multiple_of(3) {
         person.cancel(&booking_id, &fresh_key()).await?.done()?;
         person.await_booking(&booking_id, &["CANCELLED"], WITHIN).await?;
         return Ok("cancelled");

@@ -182,11 +182,10 @@ impl Setup {
         if !self.without_redis {
             redis.start().await?;
         }
-        let proxies = match self.proxied {
-            true => {
-                Some(Proxies { postgres: Proxy::start(database.address()?).await?, redis: Proxy::start(redis.address()?).await? })
-            }
-            false => None,
+        let proxies = if self.proxied {
+            Some(Proxies { postgres: Proxy::start(database.address()?).await?, redis: Proxy::start(redis.address()?).await? })
+        } else {
+            None
         };
         let (postgres_url, redis_url) = match &proxies {
             Some(proxies) => (database.url_at(proxies.postgres.address())?, redis.url_at(proxies.redis.address())),

@@ -122,7 +122,7 @@ impl Mail {
                 transport.send(message.multipart(body)?).await?;
                 Ok(())
             }
-            Self::Catcher(catcher) => catcher.catch(Caught { at, letter: letter.clone() }),
+            Self::Catcher(catcher) => catcher.catch(&Caught { at, letter: letter.clone() }),
         }
     }
 
@@ -142,8 +142,8 @@ impl Mail {
 
 impl Catcher {
     /// Appends in one write, so that lines of several processes do not mix.
-    fn catch(&self, letter: Caught) -> Result<(), MailError> {
-        let line = serde_json::to_string(&letter).map_err(io::Error::other)? + "\n";
+    fn catch(&self, letter: &Caught) -> Result<(), MailError> {
+        let line = serde_json::to_string(letter).map_err(io::Error::other)? + "\n";
         let mut file = fs::OpenOptions::new().create(true).append(true).open(&self.file)?;
         Ok(file.write_all(line.as_bytes())?)
     }

@@ -81,7 +81,7 @@ impl<E: Executor> Door<E> {
     }
 
     /// A door before a schema that the router's credential opens. When `cancel` is cancelled, live streams end with
-    /// `SERVICE_RESTARTING` and WebSockets close.
+    /// `SERVICE_RESTARTING` and `WebSocket`s close.
     pub fn guarded(
         schema: E,
         prepare: Prepare,

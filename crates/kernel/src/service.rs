@@ -69,12 +69,17 @@ fn public_file(folder: &Path, caller: &str) -> PathBuf {
     folder.join(format!("service-{caller}.pub"))
 }
 
+/// Credentials by callee, with the time of their making.
+type Made = HashMap<Box<str>, (DateTime<Utc>, Arc<str>)>;
+/// Callers by credential, with the second in which it ends.
+type Verified = HashMap<Box<str>, (Arc<str>, i64)>;
+
 /// Makes the credentials of one caller.
 #[derive(Clone)]
 pub struct ServiceSigner {
     key: ServiceKey,
     clock: Clock,
-    made: Arc<RwLock<HashMap<Box<str>, (DateTime<Utc>, Arc<str>)>>>,
+    made: Arc<RwLock<Made>>,
 }
 
 impl ServiceSigner {
@@ -154,7 +159,7 @@ struct Verifier {
     keys: RwLock<HashMap<String, DecodingKey>>,
     read_at: Mutex<Option<std::time::Instant>>,
     /// Credentials whose signature was found good.
-    verified: RwLock<HashMap<Box<str>, (Arc<str>, i64)>>,
+    verified: RwLock<Verified>,
 }
 
 impl ServiceVerifier {

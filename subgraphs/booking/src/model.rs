@@ -1,7 +1,6 @@
 //! The saga as a model, checked over every order of events (`stateright`): two customers and one seat; booking's workers die at any
 //! moment and leave requests in a network that delivers them never, once or (those that move seats) often, in any order; holds expire,
 //! money comes late or is taken back. The real [`Booking::course`] and [`Booking::moved`] decide; the other services are retold.
-//!
 //! Checked in every reachable state: I1 (a seat is never sold to two). Checked in every state that has come to rest: I5 (money that
 //! came ends in tickets or has gone back, never both) and I7 (of payers after the deadline one gets the free seat, the other
 //! the money). Checked from every state in which all workers have just died: the rest is reached without a hand.
@@ -129,11 +128,12 @@ enum Worker {
 
 /// One customer, and what every service has on disk about them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "a state is a list of facts")]
 struct Desk {
     hold: Hold,
     row: Option<Row>,
     tickets: bool,
-    /// Decided to go back; `true`: has gone.
+    /// To go back; `true`: has gone.
     owed: Option<bool>,
     /// The payment's status, as payment believes it.
     payment: &'static str,
@@ -235,7 +235,7 @@ impl Desk {
 }
 
 impl Saga {
-    fn start(&self) -> World {
+    fn start() -> World {
         let desk = Desk {
             hold: Hold::None,
             row: None,

@@ -144,7 +144,9 @@ impl RedisBus {
     /// Puts events into their streams again, for an empty Redis.
     pub(crate) async fn refill(&self, rows: &[(String, String)]) -> RedisResult<()> {
         let mut pipe = redis::pipe();
-        rows.iter().for_each(|(kind, payload)| self.add_to_stream(&mut pipe, kind, payload));
+        for (kind, payload) in rows {
+            self.add_to_stream(&mut pipe, kind, payload);
+        }
         self.call(&pipe).await
     }
 

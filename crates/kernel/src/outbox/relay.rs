@@ -193,7 +193,7 @@ async fn take(db: &Db, owner: Option<Uuid>, all_kinds: bool) -> Result<Vec<Row>,
         None => text.push_str("1 = 1"),
     }
     if !all_kinds {
-        text.push_str(&format!(" AND kind = '{LIVE_ONLY}'"));
+        text = format!("{text} AND kind = '{LIVE_ONLY}'");
     }
     text.push_str(" ORDER BY seq LIMIT $1");
     db.read().query_all_raw(sql(db.read(), &text, values)).await?.iter().map(row).collect()

@@ -44,10 +44,10 @@ impl Desk {
         Self { services, tokens }
     }
 
-    fn viewer(&self, headers: &HeaderMap) -> Result<Viewer, Response> {
-        let forbidden = |error: CredentialError| refusal(StatusCode::FORBIDDEN, error.code(), &error.to_string());
+    fn viewer(&self, headers: &HeaderMap) -> Result<Viewer, Box<Response>> {
+        let forbidden = |error: CredentialError| Box::new(refusal(StatusCode::FORBIDDEN, error.code(), &error.to_string()));
         self.services.admit(credential(headers), &CALLERS).map_err(forbidden)?;
-        let unauthorized = |error: TokenError| refusal(StatusCode::UNAUTHORIZED, error.code(), &error.to_string());
+        let unauthorized = |error: TokenError| Box::new(refusal(StatusCode::UNAUTHORIZED, error.code(), &error.to_string()));
         self.tokens.viewer(authorization(headers)).map_err(unauthorized)
     }
 
@@ -65,7 +65,7 @@ impl Desk {
     {
         let viewer = match self.viewer(&headers) {
             Ok(viewer) => viewer,
-            Err(refused) => return refused,
+            Err(refused) => return *refused,
         };
         let (Ok(named), Ok(asked)) = (serde_json::from_slice::<Named>(&body), serde_json::from_slice::<A>(&body)) else {
             return refusal(StatusCode::BAD_REQUEST, "BAD_REQUEST", "the body has not the arguments of this method");
@@ -75,12 +75,10 @@ impl Desk {
         }
         let span = tracing::info_span!("peer.request", otel.kind = "server", peer.method = method);
         let answered = AssertUnwindSafe(Passed::of(&headers).scope(span, ask(asked))).catch_unwind().await;
-        match answered {
-            Ok(answer) => Json(answer).into_response(),
-            Err(_) => {
-                tracing::error!(peer.method = method, "peer.panic");
-                refusal(StatusCode::INTERNAL_SERVER_ERROR, "SERVICE_UNAVAILABLE", "the service can't answer now")
-            }
-        }
+        let panicked = |_| {
+            tracing::error!(peer.method = method, "peer.panic");
+            refusal(StatusCode::INTERNAL_SERVER_ERROR, "SERVICE_UNAVAILABLE", "the service can't answer now")
+        };
+        answered.map_or_else(panicked, |answer| Json(answer).into_response())
     }
 }

@@ -1,6 +1,12 @@
 //! Bus, outbox and letters between processes, on the PostgreSQL and the Redis that `BERTH_TEST_POSTGRES_URL` and
 //! `BERTH_TEST_REDIS_URL` name. A process is here a bus, a relay or a post of its own.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test may stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test may stop at the first surprise"
+)]
 
 #[path = "../../../../migrations/src/shared.rs"]
 mod shared;
@@ -207,7 +213,7 @@ async fn a_poisoned_message_is_dead_after_eight_deliveries_and_can_be_replayed()
     assert_eq!(probe.given.lock().values().copied().collect::<Vec<_>>(), [8], "dead is dead");
 
     probe.fails.store(false, SeqCst);
-    assert_eq!(dead::replay(&base.db, Some(uuid::Uuid::new_v4())).await.unwrap(), 0);
+    assert_eq!(dead::replay(&base.db, Some(world::fresh())).await.unwrap(), 0);
     assert_eq!(dead::replay(&base.db, Some(letter.id)).await.unwrap(), 1);
     assert_eq!(outbox::deliver_batch(&base.db, &bus).await.unwrap(), 1);
     eventually("it is done", async || probe.distinct() == 1).await;

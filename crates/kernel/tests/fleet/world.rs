@@ -48,7 +48,7 @@ impl Base {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let db = match std::env::var("BERTH_TEST_POSTGRES_URL") {
-            Ok(url) => Db::open_postgres(&url, &format!("bus_{}", Uuid::new_v4().simple()), 10).await.unwrap(),
+            Ok(url) => Db::open_postgres(&url, &format!("bus_{}", fresh().simple()), 10).await.unwrap(),
             Err(_) => Db::open_sqlite(&folder.path().join("booking.sqlite")).await.unwrap(),
         };
         db.migrate::<Tables>().await.unwrap();
@@ -83,7 +83,7 @@ impl Fleet {
             eprintln!("skipped: BERTH_TEST_REDIS_URL names no Redis");
             return None;
         };
-        Some(Self { url, prefix: format!("t{}", Uuid::new_v4().simple()), cancel: CancellationToken::new() })
+        Some(Self { url, prefix: format!("t{}", fresh().simple()), cancel: CancellationToken::new() })
     }
 
     pub fn settings(&self) -> RedisSettings {
@@ -136,8 +136,13 @@ pub async fn eventually(what: &str, met: impl AsyncFn() -> bool) {
     panic!("not within 20 s: {what}");
 }
 
+/// A key that no other run of the tests has.
+pub fn fresh() -> Uuid {
+    Clock::system().new_key()
+}
+
 pub fn paid() -> Event {
-    let id = Uuid::new_v4();
+    let id = fresh();
     let amount = Money::new(1, Currency::IDR);
     Event::PaymentChanged { payment_id: id, booking_id: id, user_id: id, status: "PAID".to_owned(), amount }
 }

@@ -13,7 +13,7 @@ impl Model for Saga {
     type Action = Act;
 
     fn init_states(&self) -> Vec<World> {
-        vec![self.start()]
+        vec![Self::start()]
     }
 
     fn actions(&self, world: &World, acts: &mut Vec<Act>) {
@@ -36,7 +36,7 @@ impl Model for Saga {
         vec![
             Property::always("I1: a seat is sold once", |_: &Self, world: &World| world.is_sold_once()),
             Property::always("I5: money ends in tickets or goes back", |saga: &Self, world: &World| {
-                !saga.rests(world) || saga.is_settled(world)
+                !saga.rests(world) || Saga::is_settled(world)
             }),
             Property::always("I7: late money", |saga: &Self, world: &World| !saga.rests(world) || world.late_money_is_just()),
             Property::always("it comes to rest after every crash", |saga: &Self, world: &World| {
@@ -82,14 +82,14 @@ impl Saga {
                 world = self.after(&world, act);
             }
             if self.rests(&world) {
-                return self.is_settled(&world);
+                return Self::is_settled(&world);
             }
         }
         false
     }
 
     /// I5, and that no seat stays sold for nothing.
-    fn is_settled(&self, world: &World) -> bool {
+    fn is_settled(world: &World) -> bool {
         world.desks.iter().enumerate().all(|(who, desk)| {
             let sold = world.claim == Claim::Sold(who);
             let paid = desk.order == Order::Settled;
@@ -127,7 +127,6 @@ fn check(saga: Saga) -> impl Checker<Saga> {
     saga.checker().threads(2).spawn_bfs().join()
 }
 
-#[expect(clippy::print_stdout, reason = "the size of the model is worth knowing")]
 fn holds(name: &str, saga: Saga) {
     let run = check(saga);
     println!("{name}: {} states, {} of them different, depth {}", run.state_count(), run.unique_state_count(), run.max_depth());

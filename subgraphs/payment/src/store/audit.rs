@@ -1,6 +1,6 @@
 //! What an audit reads of payment. Only reads.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use berth_kernel::db::sql;
 use chrono::{DateTime, Utc};
@@ -76,9 +76,9 @@ const ORPHANS: &str = "SELECT DISTINCT posting FROM ledger_entry WHERE payment_i
 pub async fn facts(connection: &impl ConnectionTrait) -> Result<Facts, DbErr> {
     let rows = connection.query_all_raw(sql(connection, PAYMENTS, [AT_PROVIDER.into()])).await?;
     let payments = rows.iter().map(payment).collect::<Result<Vec<_>, _>>()?;
-    let by_id: HashMap<Uuid, ()> = payments.iter().map(|payment| (payment.id, ())).collect();
+    let known: HashSet<Uuid> = payments.iter().map(|payment| payment.id).collect();
     let answers = texts(connection, "SELECT answer FROM idempotency WHERE mutation = 'createPayment'", "answer").await?;
-    let lost = |answer: &String| !Uuid::try_parse(answer).is_ok_and(|id| by_id.contains_key(&id));
+    let lost = |answer: &String| !Uuid::try_parse(answer).is_ok_and(|id| known.contains(&id));
     let postings = rests(connection, POSTINGS, "posting").await?;
     let off = |(name, rest): &(String, i64)| (*rest != 0).then(|| name.clone());
     let notices =
