@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use berth_tests::{documents, in_both_arms, person::Person, process::Arm, timetable};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 in_both_arms!(no_id_is_given_twice);
 
@@ -42,7 +42,5 @@ async fn no_id_is_given_twice(arm: Arm) -> anyhow::Result<()> {
     let distinct: BTreeSet<&String> = told.iter().collect();
     println!("{} ids were told", told.len());
     ensure!(distinct.len() == told.len(), "{} ids, {} of them differ", told.len(), distinct.len());
-    let data = people[0].client.query(documents::HOLD, json!({ "id": told.get(1).context("no id")? })).await?;
-    ensure!(data["hold"]["id"].is_string(), "{data}");
     berth.assert_alive()
 }

@@ -8,7 +8,7 @@ use berth_tests::{
     documents,
     faults::{Fault, Trouble},
     fight::{self, Arena, Rules},
-    in_both_arms, in_one_process,
+    in_both_arms,
     live::{Feed, Transport},
     person::Person,
     process::Arm,
@@ -85,18 +85,4 @@ async fn latest(client: &berth_tests::client::Client) -> anyhow::Result<Duration
         latest = latest.max(readable.elapsed());
     }
     Ok(latest)
-}
-
-mod control {
-    use super::{AT_ONCE, Arm, ensure, in_one_process, latest};
-
-    in_one_process!(the_checker_sees_news_before_the_commit);
-
-    /// Who reads at the news finds nothing new, and nobody tells again.
-    async fn the_checker_sees_news_before_the_commit(arm: Arm) -> anyhow::Result<()> {
-        let berth = arm.setup().sabotage("publish_early")?.start().await?;
-        let late = latest(&berth.client()?).await?;
-        ensure!(late >= AT_ONCE, "the checker sees nothing: {late:?}");
-        Ok(())
-    }
 }
