@@ -263,7 +263,7 @@ impl World {
                 tx.execute_raw(sql(tx, &text, [payment_id.into(), holder.into(), lease_ms.into()])).await.map(|_| ())
             })
         });
-        write.await.unwrap() as ()
+        let () = write.await.unwrap();
     }
 
     /// The service anew over the same database, as after a restart.
