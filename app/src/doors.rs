@@ -12,7 +12,7 @@ use berth_kernel::{
     service::ServiceVerifier,
 };
 use berth_payment::Sandbox;
-use berth_router::{InProcess, Subgraph};
+use berth_router::{Subgraph, SubgraphCall};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
@@ -23,12 +23,12 @@ use crate::{
 };
 
 /// The doors of a process that does everything: its router holds the one secret that opens them.
-pub struct Doors(Vec<(Service, Arc<dyn InProcess>, Router)>);
+pub struct Doors(Vec<(Service, Arc<dyn SubgraphCall>, Router)>);
 
 impl Doors {
     /// A door for each service.
     pub fn new(services: &Services, verifier: &TokenVerifier, secret: &str) -> Self {
-        let mut doors: Vec<(Service, Arc<dyn InProcess>, Router)> = Vec::with_capacity(Service::ALL.len());
+        let mut doors: Vec<(Service, Arc<dyn SubgraphCall>, Router)> = Vec::with_capacity(Service::ALL.len());
         macro_rules! open_door {
             ($service:expr, $part:expr) => {
                 if let Some(part) = &$part {
@@ -52,7 +52,7 @@ impl Doors {
     /// The subgraphs as the router of the same process sees them.
     pub fn subgraphs(&self, config: &Config, loopback_url: &str) -> Vec<Subgraph> {
         let in_process = config.subgraph_transport == Transport::InProcess;
-        let subgraph = |(service, inside, _): &(Service, Arc<dyn InProcess>, Router)| Subgraph {
+        let subgraph = |(service, inside, _): &(Service, Arc<dyn SubgraphCall>, Router)| Subgraph {
             name: service.name().to_owned(),
             url: format!("{loopback_url}/{}/graphql", service.name()),
             executor: in_process.then(|| inside.clone()),
@@ -65,7 +65,7 @@ impl Doors {
 struct Inside<E>(Door<E>);
 
 #[async_trait]
-impl<E: async_graphql::Executor> InProcess for Inside<E> {
+impl<E: async_graphql::Executor> SubgraphCall for Inside<E> {
     async fn execute(&self, headers: http::HeaderMap, body: Bytes) -> Bytes {
         self.0.answer(&headers, &body).await.into()
     }

@@ -14,7 +14,7 @@ use hive_router::background_tasks::CancellationToken;
 use http::{Method, StatusCode};
 use ntex::{
     http::{
-        Response,
+        ConnectionType, Response,
         header::{self, HeaderName, HeaderValue},
     },
     web::{self, DefaultError, HttpRequest, WebRequest, WebResponse},
@@ -41,7 +41,7 @@ pub(crate) struct Shared {
     pub graphiql: bool,
     pub allowed_origins: Arc<[String]>,
     pub observer: Arc<dyn Observe>,
-    /// Cancelled when the service stops: sockets close.
+    /// Cancelled when the service stops: sockets close, and an answer is the last one on its connection.
     pub stopping: CancellationToken,
 }
 
@@ -98,6 +98,9 @@ impl Door {
             _ => public::answer(&self, request, request_id).await,
         };
         sign(&mut response, request_id, origin);
+        if self.stopping.is_cancelled() {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
         WebResponse::new(response, request)
     }
 

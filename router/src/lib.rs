@@ -57,8 +57,6 @@ mod rules;
 mod server;
 mod websocket;
 
-/// A subgraph of this process is a way to a subgraph.
-pub use config::SubgraphCall as InProcess;
 pub use config::{
     Asked, Limits, NO_ANSWER, NowSecs, Observe, PublicRoutes, RouterConfig, RouterError, Subgraph, SubgraphCall, Unobserved,
 };

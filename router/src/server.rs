@@ -1,6 +1,6 @@
 //! The listener, its workers, and a graceful stop.
 
-use std::{future::Future, net::SocketAddr, rc::Rc, sync::Arc, thread::JoinHandle};
+use std::{future::Future, net::SocketAddr, rc::Rc, sync::Arc, thread::JoinHandle, time::Duration};
 
 use hive_router::{background_tasks::CancellationToken, build_http_service_config, init_rustls_crypto_provider};
 use ntex::{
@@ -19,6 +19,9 @@ use crate::{
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 4_096;
+/// How long a stopping service still accepts: each answer of this time tells its client to connect anew, so that few
+/// connections are left to be cut when the listener closes.
+const LEAVING: Duration = Duration::from_millis(250);
 /// Time that open requests get to finish when the service stops.
 const GRACE: Seconds = Seconds(10);
 
@@ -122,6 +125,7 @@ pub async fn serve(
         shutdown.await;
         stopping.cancel();
         streams.close_streams();
+        ntex::time::sleep(LEAVING).await;
         handle.stop(true).await;
     });
     let ended = server.await;

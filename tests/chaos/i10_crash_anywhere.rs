@@ -12,7 +12,9 @@ use anyhow::{Context, ensure};
 use berth_tests::{
     arrears::{End, settled},
     client::Outcome,
-    eventually, faults, in_both_arms,
+    eventually, faults,
+    fight::AGAIN,
+    in_both_arms,
     person::{Hold, Person, Segment, fresh_key, id_of},
     process::{Arm, Berth, sabotaged_program},
     timetable,
@@ -129,27 +131,13 @@ async fn heal(berth: &mut Berth, step: &str, action: &str) -> anyhow::Result<boo
 
 async fn to_tickets(person: &Person, segment: &Segment) -> anyhow::Result<()> {
     let (booking_id, payment_id) = to_payment(person, segment).await?;
+    eventually("the provider", PATIENCE, || async { person.provider(&payment_id, "settle").await.map(Some) }).await?;
     ends(person, &booking_id, &payment_id, End::Tickets).await
 }
 
 /// Paid and cancelled at once: the money goes back, or the tickets came first.
 async fn to_a_refund(person: &Person, segment: &Segment) -> anyhow::Result<()> {
-    let hold = again(|key| async move { person.place_best(segment, 1, &key).await }).await?;
-    let hold = Hold::of(&hold)?;
-    let booking_id = id_of(
-        &again(|key| {
-            let hold = &hold;
-            async move { person.try_book(hold, &key).await }
-        })
-        .await?["booking"],
-    )?;
-    let payment_id = id_of(
-        &again(|key| {
-            let id = &booking_id;
-            async move { person.try_pay(id, &key).await }
-        })
-        .await?["payment"],
-    )?;
+    let (booking_id, payment_id) = to_payment(person, segment).await?;
     again(|key| {
         let id = &booking_id;
         async move { person.cancel(id, &key).await }
@@ -166,6 +154,7 @@ async fn to_a_refund(person: &Person, segment: &Segment) -> anyhow::Result<()> {
     ends(person, &booking_id, &payment_id, End::Refund).await
 }
 
+/// A booking whose payment waits for its money.
 async fn to_payment(person: &Person, segment: &Segment) -> anyhow::Result<(String, String)> {
     let hold = Hold::of(&again(|key| async move { person.place_best(segment, 1, &key).await }).await?)?;
     let booking_id = id_of(
@@ -182,7 +171,6 @@ async fn to_payment(person: &Person, segment: &Segment) -> anyhow::Result<(Strin
         })
         .await?["payment"],
     )?;
-    eventually("the provider", PATIENCE, || async { person.provider(&payment_id, "settle").await.map(Some) }).await?;
     Ok((booking_id, payment_id))
 }
 
@@ -205,7 +193,7 @@ where
         match request(key.clone()).await? {
             Outcome::Done(value) => Ok(Some(value)),
             Outcome::Refused(refusal) => {
-                let waits = ["IDEMPOTENCY_IN_PROGRESS", "PROVIDER_UNAVAILABLE"].contains(&refusal.code.as_str());
+                let waits = AGAIN.contains(&refusal.code.as_str());
                 ensure!(waits, "refused: {}", refusal.body);
                 Ok(None)
             }

@@ -58,6 +58,19 @@ pub struct Fault {
     pub text: String,
 }
 
+impl Fault {
+    /// The fault that an answer with this status and text is.
+    pub fn of(status: u16, text: String) -> Self {
+        let body: Value = serde_json::from_str(&text).unwrap_or_default();
+        let code = [&body["errors"][0]["extensions"]["code"], &body["extensions"]["code"], &body["code"]]
+            .into_iter()
+            .find_map(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        Self { status, code, text }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HTTP {}: {}", self.status, self.text)
@@ -66,13 +79,18 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// What kind of bad end this is: the code of a typed error, `UNTYPED`, `CONNECT` when nobody listens, or `LOST`.
+/// What kind of bad end this is: the code of a typed error, `UNTYPED`, `CONNECT` when nobody listens, `LOST` when the
+/// connection broke before the answer, or `LATE` when what was waited for had not come yet.
 pub fn kind_of(error: &anyhow::Error) -> String {
     if let Some(fault) = error.downcast_ref::<Fault>() {
         return if fault.code.is_empty() { format!("UNTYPED HTTP {}", fault.status) } else { fault.code.clone() };
     }
-    let connecting = error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect);
-    if connecting { "CONNECT" } else { "LOST" }.to_owned()
+    let kind = match error.downcast_ref::<reqwest::Error>() {
+        Some(broken) if broken.is_connect() => "CONNECT",
+        Some(_) => "LOST",
+        None => "LATE",
+    };
+    kind.to_owned()
 }
 
 impl Outcome {
@@ -97,8 +115,7 @@ impl Answer {
     /// The data, when there is no error.
     pub fn data(self) -> anyhow::Result<Value> {
         if self.body.get("errors").is_some_and(|errors| !errors.is_null()) || self.body.get("data").is_none_or(Value::is_null) {
-            let code = self.error_code().unwrap_or_default().to_owned();
-            return Err(Fault { status: self.status, code, text: self.text }.into());
+            return Err(Fault::of(self.status, self.text).into());
         }
         let mut body = self.body;
         Ok(body["data"].take())

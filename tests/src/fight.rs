@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Refusals that ask for the same request again.
-const AGAIN: [&str; 2] = ["IDEMPOTENCY_IN_PROGRESS", "PROVIDER_UNAVAILABLE"];
+pub const AGAIN: [&str; 2] = ["IDEMPOTENCY_IN_PROGRESS", "PROVIDER_UNAVAILABLE"];
 
 /// What is fought for.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Client, Outcome},
+    client::{Client, Fault, Outcome},
     documents, eventually,
 };
 
@@ -157,7 +157,7 @@ impl Person {
     /// Tells the sandbox provider how a payment ends: `settle`, `expire` or `deny`.
     pub async fn provider(&self, payment_id: &str, end: &str) -> anyhow::Result<()> {
         let (status, text) = self.client.post(&format!("/sandbox/payments/{payment_id}/{end}")).await?;
-        if status < 400 { Ok(()) } else { bail!("the sandbox answers HTTP {status} {text}") }
+        if status < 400 { Ok(()) } else { Err(Fault::of(status, text).into()) }
     }
 
     /// A booking with its parts, tickets and payments.

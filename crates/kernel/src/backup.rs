@@ -18,8 +18,8 @@ pub async fn copy_sqlite(files: &[(PathBuf, PathBuf)]) -> Result<(), DbErr> {
     for (from, _) in files {
         let options =
             TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() };
-        held.push(connect(from).await?.begin_with_options(options).await?);
-        sources.push(connect(from).await?);
+        held.push(connect(&url_of(from)).await?.begin_with_options(options).await?);
+        sources.push(connect(&url_of(from)).await?);
     }
     for (source, (_, to)) in sources.iter().zip(files) {
         let statement =
@@ -32,8 +32,13 @@ pub async fn copy_sqlite(files: &[(PathBuf, PathBuf)]) -> Result<(), DbErr> {
     Ok(())
 }
 
-async fn connect(file: &Path) -> Result<DatabaseConnection, DbErr> {
-    let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rw", file.display()));
+fn url_of(file: &Path) -> String {
+    format!("sqlite://{}?mode=rw", file.display())
+}
+
+/// A connection of its own: no pool, so that what it holds ends with it.
+async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
+    let mut options = ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false);
     Database::connect(options).await
 }
@@ -47,9 +52,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// The present instant of the database.
     pub async fn take(url: &str) -> Result<Self, DbErr> {
-        let mut options = ConnectOptions::new(url);
-        options.max_connections(1).sqlx_logging(false);
-        let transaction = Database::connect(options).await?.begin_with_config(Some(IsolationLevel::RepeatableRead), None).await?;
+        let transaction = connect(url).await?.begin_with_config(Some(IsolationLevel::RepeatableRead), None).await?;
         let row = transaction.query_one_raw(text("SELECT pg_export_snapshot() AS name")).await?;
         let name = row.ok_or_else(|| DbErr::Custom("no snapshot".to_owned()))?.try_get("", "name")?;
         Ok(Self { transaction, name })
@@ -89,7 +92,7 @@ async fn count(connection: &impl ConnectionTrait, tables: Statement, prefix: &st
 
 /// How many rows the tables of a SQLite file have.
 pub async fn counts_of_sqlite(file: &Path) -> Result<Counts, DbErr> {
-    let connection = connect(file).await?;
+    let connection = connect(&url_of(file)).await?;
     let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
     let counts = count(&connection, Statement::from_string(DatabaseBackend::Sqlite, tables), "").await;
     connection.close().await?;
@@ -98,23 +101,17 @@ pub async fn counts_of_sqlite(file: &Path) -> Result<Counts, DbErr> {
 
 /// How many rows the tables of a PostgreSQL schema have; none when there is no such schema.
 pub async fn counts_of_postgres(url: &str, schema: &str) -> Result<Counts, DbErr> {
-    let mut options = ConnectOptions::new(url);
-    options.max_connections(1).sqlx_logging(false);
-    count_postgres(&Database::connect(options).await?, schema).await
+    count_postgres(&connect(url).await?, schema).await
 }
 
 /// Drops a PostgreSQL schema in which nothing is; an error when something is.
 pub async fn drop_empty_schema(url: &str, schema: &str) -> Result<(), DbErr> {
-    let mut options = ConnectOptions::new(url);
-    options.max_connections(1).sqlx_logging(false);
     let statement = format!("DROP SCHEMA IF EXISTS \"{schema}\" RESTRICT");
-    Database::connect(options).await?.execute_unprepared(&statement).await.map(|_| ())
+    connect(url).await?.execute_unprepared(&statement).await.map(|_| ())
 }
 
 /// Creates or drops a whole PostgreSQL database beside the one of the URL. `name` is ours: letters, digits, `_`.
 pub async fn scratch_database(url: &str, name: &str, create: bool) -> Result<(), DbErr> {
-    let mut options = ConnectOptions::new(url);
-    options.max_connections(1).sqlx_logging(false);
     let statement = if create { format!("CREATE DATABASE \"{name}\"") } else { format!("DROP DATABASE \"{name}\" WITH (FORCE)") };
-    Database::connect(options).await?.execute_unprepared(&statement).await.map(|_| ())
+    connect(url).await?.execute_unprepared(&statement).await.map(|_| ())
 }

@@ -380,6 +380,12 @@ pub fn skip_locked(connection: &impl ConnectionTrait) -> &'static str {
     if connection.get_database_backend() == DatabaseBackend::Postgres { " FOR UPDATE SKIP LOCKED" } else { "" }
 }
 
+/// The end of a SELECT whose rows nobody else changes before the transaction ends; it waits for who changes them now. SQLite
+/// has one writer anyway.
+pub fn locked(tx: &Tx) -> &'static str {
+    if tx.get_database_backend() == DatabaseBackend::Postgres { " FOR UPDATE" } else { "" }
+}
+
 /// An error that undoes a write, and may come from the database.
 pub trait Undoing {
     /// The database's error, if it is one.

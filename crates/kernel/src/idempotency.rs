@@ -108,6 +108,18 @@ pub async fn find(connection: &impl ConnectionTrait, call: &Call) -> Result<Opti
     Ok(Some(if same { Seen::Repeat(row.try_get("", "answer")?) } else { Seen::Conflict }))
 }
 
+/// The remembered answers of a mutation that name nothing known: an answer is the key of what the mutation made. For audits.
+pub async fn lost_answers(
+    connection: &impl ConnectionTrait,
+    mutation: &str,
+    known: impl Fn(&Uuid) -> bool,
+) -> Result<Vec<String>, DbErr> {
+    let text = "SELECT answer FROM idempotency WHERE mutation = $1";
+    let rows = connection.query_all_raw(sql(connection, text, [mutation.into()])).await?;
+    let answers = rows.iter().map(|row| row.try_get("", "answer")).collect::<Result<Vec<String>, DbErr>>()?;
+    Ok(answers.into_iter().filter(|answer| !Uuid::try_parse(answer).is_ok_and(|id| known(&id))).collect())
+}
+
 /// Forgets rows past their time; run it now and then.
 pub async fn forget_expired(tx: &Tx, clock: &Clock) -> Result<u64, DbErr> {
     let text = "DELETE FROM idempotency WHERE expires_at_ms <= $1";

@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use berth_router::{InProcess, Limits, PublicRoutes, RouterConfig, RunningRouter, Subgraph, start};
+use berth_router::{Limits, PublicRoutes, RouterConfig, RunningRouter, Subgraph, SubgraphCall, start};
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey, pkcs8::EncodePrivateKey};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -50,8 +50,8 @@ impl Rig {
         let local = way == Way::InProcess;
         let mut config = config();
         config.subgraphs = vec![
-            Subgraph { name: "catalog".into(), url: catalog_url, executor: local.then_some(catalog as Arc<dyn InProcess>) },
-            Subgraph { name: "accounts".into(), url: accounts_url, executor: local.then_some(accounts as Arc<dyn InProcess>) },
+            Subgraph { name: "catalog".into(), url: catalog_url, executor: local.then_some(catalog as Arc<dyn SubgraphCall>) },
+            Subgraph { name: "accounts".into(), url: accounts_url, executor: local.then_some(accounts as Arc<dyn SubgraphCall>) },
         ];
         change(&mut config);
         let router = start(config, Arc::new(Pages::default()), tokio::runtime::Handle::current()).await.expect("starts");

@@ -18,7 +18,7 @@ use axum::{
     routing::post,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use berth_router::InProcess;
+use berth_router::SubgraphCall;
 use bytes::Bytes;
 use futures_util::{SinkExt, Stream, StreamExt, stream};
 use http::HeaderMap;
@@ -269,7 +269,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 #[async_trait]
-impl<Q, M, S> InProcess for Served<Q, M, S>
+impl<Q, M, S> SubgraphCall for Served<Q, M, S>
 where
     Q: ObjectType + 'static,
     M: ObjectType + 'static,

@@ -283,7 +283,7 @@ async fn write_cancel(tx: &Tx, deps: &Deps, id: Uuid, call: &Call) -> Result<Opt
         Seen::Conflict => return Err(Refusal::IdempotencyConflict.into()),
     }
     let now = deps.clock.now();
-    let booking = store::booking::find(tx, id).await?.ok_or(Error::Corrupt("booking"))?;
+    let booking = store::booking::find_locked(tx, id).await?.ok_or(Error::Corrupt("booking"))?;
     if booking.state == State::Cancelled {
         return Ok(None);
     }

@@ -6,7 +6,7 @@ mod world;
 
 use std::sync::atomic::Ordering::SeqCst;
 
-use berth_contracts::{event::Event, peer::HoldState};
+use berth_contracts::{Kind, event::Event, peer::HoldState};
 use berth_kernel::bus::News;
 use chrono::TimeDelta;
 use futures_util::FutureExt;
@@ -212,6 +212,23 @@ async fn cancelling_while_all_peers_are_away_is_finished_later() {
     assert_eq!(world.inventory.only().copy.state, HoldState::Active);
     world.settle().await;
     assert_eq!(world.inventory.only().copy.state, HoldState::Released);
+}
+
+/// A payment that begins at the same moment moves the deadline in the same row.
+#[tokio::test]
+async fn cancelling_meets_other_changes_of_the_booking() {
+    let world = World::new().await;
+    for round in 0..20 {
+        let hold = world.inventory.place(world.ani, 1);
+        let made = world.create(order(&hold.encoded(), &format!("booking {round}"))).await;
+        let id = made["booking"]["id"].as_str().expect("an id").to_owned();
+        let key = Kind::Booking.decode(&id).expect("an id");
+        let (peer, again) = (world.peer(), format!("cancel {round}"));
+        let (cancelled, started, nudged) =
+            tokio::join!(world.cancel(&id, &again), peer.payment_started(key), peer.payment_changed(key));
+        assert_eq!(cancelled["booking"]["status"], "CANCELLED", "round {round}: {cancelled:#}");
+        assert!(started.is_ok() && nudged.is_ok(), "{started:?} {nudged:?}");
+    }
 }
 
 #[tokio::test]

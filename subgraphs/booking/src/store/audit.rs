@@ -3,7 +3,7 @@
 use std::{collections::HashMap, ops::Range};
 
 use berth_contracts::{Money, id::TripKey, peer::HeldSeat};
-use berth_kernel::db::sql;
+use berth_kernel::{db::sql, idempotency};
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 use uuid::Uuid;
@@ -108,11 +108,7 @@ pub async fn facts(connection: &impl ConnectionTrait) -> Result<(Vec<BookingFact
             booking.repayments.push((row.try_get("", "payment_id")?, row.try_get::<i32>("", "done")? != 0));
         }
     }
-    let answers = sql(connection, "SELECT answer FROM idempotency WHERE mutation = $1", ["createBooking".into()]);
-    let answers = connection.query_all_raw(answers).await?;
-    let answers = answers.iter().map(|row| row.try_get("", "answer")).collect::<Result<Vec<String>, DbErr>>()?;
-    let lost = |answer: &String| !Uuid::try_parse(answer).is_ok_and(|id| bookings.contains_key(&id));
-    let lost = answers.into_iter().filter(lost).collect();
+    let lost = idempotency::lost_answers(connection, "createBooking", |id| bookings.contains_key(id)).await?;
     Ok((bookings.into_values().collect(), lost))
 }
 

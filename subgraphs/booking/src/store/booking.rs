@@ -1,6 +1,6 @@
 //! Rows of bookings.
 
-use berth_kernel::db::{Tx, rows_placeholder, sql};
+use berth_kernel::db::{Tx, locked, rows_placeholder, sql};
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
 use uuid::Uuid;
@@ -74,6 +74,11 @@ async fn select(connection: &impl ConnectionTrait, rest: &str, values: Vec<Value
 /// The booking with this key, whoever owns it.
 pub async fn find(connection: &impl ConnectionTrait, id: Uuid) -> Result<Option<Booking>, DbErr> {
     Ok(select(connection, "id = $1", vec![id.into()]).await?.pop())
+}
+
+/// The booking with this key, as nobody else can change it until the transaction ends.
+pub async fn find_locked(tx: &Tx, id: Uuid) -> Result<Option<Booking>, DbErr> {
+    Ok(select(tx, &format!("id = $1{}", locked(tx)), vec![id.into()]).await?.pop())
 }
 
 /// Those of the bookings that belong to the user.

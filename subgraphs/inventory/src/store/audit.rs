@@ -1,7 +1,9 @@
 //! What an audit reads of inventory. Only reads.
 
+use std::collections::HashSet;
+
 use berth_contracts::id::TripKey;
-use berth_kernel::db::sql;
+use berth_kernel::{db::sql, idempotency};
 use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 use uuid::Uuid;
 
@@ -55,19 +57,14 @@ pub async fn facts(connection: &impl ConnectionTrait) -> Result<Facts, DbErr> {
     let rows = connection.query_all_raw(sql(connection, text, [])).await?;
     let sold = rows.iter().map(sold_leg).collect::<Result<_, _>>()?;
     let holds = ids(connection, "SELECT id FROM hold").await?;
-    let answers = connection
-        .query_all_raw(sql(connection, "SELECT answer FROM idempotency WHERE mutation = $1", ["placeHold".into()]))
-        .await?;
-    let known: std::collections::HashSet<Uuid> = holds.iter().copied().collect();
-    let answers = answers.iter().map(|row| row.try_get("", "answer")).collect::<Result<Vec<String>, DbErr>>()?;
-    let lost = |answer: &String| !Uuid::try_parse(answer).is_ok_and(|id| known.contains(&id));
+    let known: HashSet<Uuid> = holds.iter().copied().collect();
     Ok(Facts {
         sold,
         holds: holds.len(),
         foreign_sales: ids(connection, FOREIGN).await?,
         missing_sales: ids(connection, MISSING).await?,
         leftovers: ids(connection, LEFTOVERS).await?,
-        lost_answers: answers.into_iter().filter(lost).collect(),
+        lost_answers: idempotency::lost_answers(connection, "placeHold", |id| known.contains(id)).await?,
     })
 }
 

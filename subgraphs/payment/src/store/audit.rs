@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use berth_kernel::db::sql;
+use berth_kernel::{db::sql, idempotency};
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 use uuid::Uuid;
@@ -77,8 +77,6 @@ pub async fn facts(connection: &impl ConnectionTrait) -> Result<Facts, DbErr> {
     let rows = connection.query_all_raw(sql(connection, PAYMENTS, [AT_PROVIDER.into()])).await?;
     let payments = rows.iter().map(payment).collect::<Result<Vec<_>, _>>()?;
     let known: HashSet<Uuid> = payments.iter().map(|payment| payment.id).collect();
-    let answers = texts(connection, "SELECT answer FROM idempotency WHERE mutation = 'createPayment'", "answer").await?;
-    let lost = |answer: &String| !Uuid::try_parse(answer).is_ok_and(|id| known.contains(&id));
     let postings = rests(connection, POSTINGS, "posting").await?;
     let off = |(name, rest): &(String, i64)| (*rest != 0).then(|| name.clone());
     let notices =
@@ -97,7 +95,7 @@ pub async fn facts(connection: &impl ConnectionTrait) -> Result<Facts, DbErr> {
         orphans: texts(connection, ORPHANS, "posting").await?,
         notices: notices.len(),
         waiting,
-        lost_answers: answers.into_iter().filter(lost).collect(),
+        lost_answers: idempotency::lost_answers(connection, "createPayment", |id| known.contains(id)).await?,
     })
 }
 
