@@ -132,16 +132,9 @@ pub(crate) fn run(config: &Config, json: bool) -> anyhow::Result<()> {
 /// Opens the databases as they are.
 async fn open(config: &Config) -> anyhow::Result<Databases> {
     Ok(Databases {
-        user: open_one(config, Service::User).await?,
-        inventory: open_one(config, Service::Inventory).await?,
-        booking: open_one(config, Service::Booking).await?,
-        payment: open_one(config, Service::Payment).await?,
+        user: databases::connect_to(config, Service::User).await?,
+        inventory: databases::connect_to(config, Service::Inventory).await?,
+        booking: databases::connect_to(config, Service::Booking).await?,
+        payment: databases::connect_to(config, Service::Payment).await?,
     })
-}
-
-async fn open_one(config: &Config, service: Service) -> anyhow::Result<Db> {
-    let file = config.file(format!("{}.sqlite", service.name()));
-    // Opening would make an empty one.
-    anyhow::ensure!(config.database(service).is_some() || file.exists(), "there is no database {}", file.display());
-    databases::connect_to(config, service).await
 }

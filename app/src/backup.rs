@@ -19,6 +19,7 @@ use berth_kernel::{
 
 use crate::{
     config::{Config, Refusal},
+    databases::SANDBOX,
     role::Service,
 };
 
@@ -59,10 +60,10 @@ enum Place {
 /// The databases of an installation, by name; the sandbox provider's stands beside payment's.
 fn places(config: &Config) -> Vec<(&'static str, Place)> {
     let named = Service::ALL.map(|service| (service.name(), config.database(service)));
-    let sandbox = ("sandbox", config.database(Service::Payment));
+    let sandbox = (SANDBOX, config.database(Service::Payment));
     let place = |(name, url): (&'static str, Option<&str>)| match url {
         Some(url) => (name, Place::Postgres { url: url.to_owned(), schema: name.to_owned() }),
-        None => (name, Place::Sqlite(config.file(format!("{name}.sqlite")))),
+        None => (name, Place::Sqlite(config.sqlite_file(name))),
     };
     named.into_iter().chain([sandbox]).map(place).collect()
 }
@@ -96,7 +97,7 @@ async fn copy_databases(config: &Config, to: &Path) -> anyhow::Result<Vec<Copied
         match place {
             Place::Sqlite(file) if file.exists() => files.push((name, file, to.join(format!("{name}.sqlite")))),
             // The sandbox is absent where there is a real provider.
-            Place::Sqlite(_) if name == "sandbox" => {}
+            Place::Sqlite(_) if name == SANDBOX => {}
             Place::Sqlite(file) => anyhow::bail!("there is no database {}", file.display()),
             Place::Postgres { url, schema } => schemas.push((name, url, schema)),
         }

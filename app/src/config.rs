@@ -319,6 +319,11 @@ impl Config {
         self.data_dir.join(name)
     }
 
+    /// The SQLite file of the database with this name.
+    pub fn sqlite_file(&self, name: &str) -> PathBuf {
+        self.file(format!("{name}.sqlite"))
+    }
+
     /// A file in the directory of keys.
     pub fn key_file(&self, name: &str) -> PathBuf {
         self.keys_dir.clone().unwrap_or_else(|| self.file("keys")).join(name)

@@ -1,6 +1,6 @@
 //! Each service's own database: a schema in PostgreSQL, or a SQLite file of the data directory.
 
-use std::{fs::File, path::Path, time::Duration};
+use std::{fs::File, time::Duration};
 
 use anyhow::Context;
 use berth_kernel::{
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Schema and file of the sandbox provider, which stands beside payment.
-const SANDBOX: &str = "sandbox";
+pub const SANDBOX: &str = "sandbox";
 
 /// Opens a service's database and brings its tables up to date.
 pub async fn open(config: &Config, service: Service) -> anyhow::Result<Db> {
@@ -36,8 +36,15 @@ pub async fn open_sandbox(config: &Config) -> anyhow::Result<Db> {
     bring_up_to_date::<SandboxMigrator>(db, SANDBOX).await
 }
 
-/// Opens a service's database as it is.
+/// Whether a service's database is there. A schema in PostgreSQL always is: it is made by being opened.
+pub fn exists(config: &Config, service: Service) -> bool {
+    config.database(service).is_some() || config.sqlite_file(service.name()).exists()
+}
+
+/// Opens a service's database as it is. Opening a file that is not there would make an empty one: an error.
 pub async fn connect_to(config: &Config, service: Service) -> anyhow::Result<Db> {
+    let file = config.sqlite_file(service.name());
+    anyhow::ensure!(exists(config, service), "there is no database {}: `berth migrate` makes it", file.display());
     connect(config, service.name(), config.database(service)).await
 }
 
@@ -77,8 +84,8 @@ async fn connect(config: &Config, name: &str, url: Option<&str>) -> anyhow::Resu
     let db = if let Some(url) = url {
         Db::open_postgres_within(url, name, limits).await.with_context(|| format!("the PostgreSQL of {name}"))?
     } else {
-        let file = config.file(format!("{name}.sqlite"));
-        Db::open_sqlite(&file).await.with_context(|| format!("the database {}", Path::new(&file).display()))?
+        let file = config.sqlite_file(name);
+        Db::open_sqlite(&file).await.with_context(|| format!("the database {}", file.display()))?
     };
     watch(name.to_owned(), db.clone());
     Ok(db)

@@ -1,6 +1,6 @@
 //! `berth doctor`: looks at everything a start needs and says what to do about what it finds. Changes nothing but missing files.
 
-use std::{net::TcpListener, path::Path};
+use std::net::TcpListener;
 
 use crate::{
     config::{Config, Profile},
@@ -37,8 +37,7 @@ fn told(name: &str, outcome: &anyhow::Result<()>) -> bool {
 /// Opening a database runs the version check of SQLite; a file that does not exist yet is fine.
 async fn databases(config: &Config) -> anyhow::Result<()> {
     for service in config.roles()?.opened() {
-        let file = config.file(format!("{}.sqlite", service.name()));
-        if config.database(service).is_some() || Path::new(&file).exists() {
+        if databases::exists(config, service) {
             databases::connect_to(config, service).await?.integrity().await?;
         }
     }

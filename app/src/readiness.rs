@@ -11,6 +11,7 @@ use axum::{
 };
 use berth_kernel::{bus::Bus, db::Db, metrics};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 /// What readiness looks at.
 #[derive(Clone)]
@@ -19,6 +20,8 @@ pub struct Readiness {
     pub databases: Arc<[(&'static str, Db)]>,
     /// Without it everything is slower.
     pub bus: Bus,
+    /// Cancelled when the process was told to stop: whoever balances shall go elsewhere.
+    pub leaving: CancellationToken,
 }
 
 impl Readiness {
@@ -38,8 +41,12 @@ async fn alive() -> Json<serde_json::Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// Ready when every database answers; degraded when the bus does not.
+/// Ready when every database answers and nobody has told the process to stop; degraded when the bus does not.
 async fn ready(State(health): State<Readiness>) -> Response {
+    if health.leaving.is_cancelled() {
+        let body = json!({ "status": "unready", "problem": "this process is stopping" });
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
+    }
     for (name, db) in health.databases.iter() {
         if let Err(error) = db.ping().await {
             tracing::error!(database = name, error = %error, "readiness.database");

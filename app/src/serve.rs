@@ -42,6 +42,9 @@ use crate::{
 /// What a process may need to answer what it has begun.
 const DRAIN_WITHIN: Duration = Duration::from_secs(15);
 
+/// What background work may need to finish what it has in hand: the longest is a call to a provider or a mail server.
+const BATCH_WITHIN: Duration = Duration::from_secs(5);
+
 /// Serves until SIGINT or SIGTERM.
 pub fn run(config: Config) -> anyhow::Result<()> {
     let started = Instant::now();
@@ -76,6 +79,8 @@ struct Process {
     services: Services,
     sandbox: Option<Sandbox>,
     tokens: TokenVerifier,
+    /// The process was told to stop: it is ready for nothing new.
+    leaving: CancellationToken,
     /// Ends listeners and live streams; background work ends after them.
     stop: CancellationToken,
 }
@@ -96,33 +101,33 @@ impl Process {
     async fn open(config: Config, roles: Roles, listeners: &Listeners) -> anyhow::Result<Self> {
         let keys = Keys::load(&config)?;
         let common = Common::new(&config, keys.sealer.clone())?;
-        let clock = SharedClock::follow(common.clock.clone(), config.clock_file.clone(), common.cancel.clone());
+        let clock = SharedClock::follow(common.clock.clone(), config.clock_file.clone(), &common.background);
         let machine = Clock::shifted(TimeDelta::seconds(config.clock_offset_secs));
         let addresses = sandbox::addresses(&config, listeners)?;
-        let key = ServiceKey::load_or_create(&config.key_file(""), roles.peer_caller().name())?;
-        let peers = Peers { config: &config, signer: ServiceSigner::new(key, machine.clone()) };
+        let peers = Peers { config: &config, caller: roles.peer_caller(), machine: machine.clone() };
         let services = Services::open(&config, &roles, &common, &keys, &addresses, &peers).await?;
         if let Some((_, db)) = services.databases().into_iter().next() {
-            agreed_time::follow(db, machine.clone(), common.clock.clone(), common.cancel.clone()).await?;
+            agreed_time::follow(db, machine.clone(), common.clock.clone(), &common.background).await?;
         }
         if let Some(inventory) = services.inventory.as_ref().filter(|_| config.demo) {
             import::demo(inventory).await?;
         }
         let sandbox = sandbox::open(&config, &roles, &common, &addresses, listeners).await?;
         let tokens = TokenVerifier::new(std::slice::from_ref(&keys.access), common.clock.clone());
-        let stop = CancellationToken::new();
-        Ok(Self { config, roles, keys, common, clock, machine, services, sandbox, tokens, stop })
+        let (leaving, stop) = (CancellationToken::new(), CancellationToken::new());
+        Ok(Self { config, roles, keys, common, clock, machine, services, sandbox, tokens, leaving, stop })
     }
 
     fn start(&self) {
         self.services.start();
         if let Some(sandbox) = self.sandbox.as_ref().filter(|_| self.roles.background().contains(&Service::Payment)) {
-            sandbox.start(&self.common.cancel);
+            sandbox.start(&self.common.background);
         }
     }
 
     fn readiness(&self) -> Router {
-        Readiness { databases: self.services.databases().into(), bus: self.common.bus.clone() }.routes()
+        Readiness { databases: self.services.databases().into(), bus: self.common.bus.clone(), leaving: self.leaving.clone() }
+            .routes()
     }
 
     /// Opens every listener, the public one last.
@@ -198,9 +203,10 @@ impl Process {
         self.sandbox.iter().fold(public, |all, sandbox| all.merge(sandbox.public_routes()))
     }
 
-    /// First nobody gets in, then who is in is answered, then background work ends after the batch in hand.
+    /// First nobody new is sent here, then nobody gets in, then who is in is answered, then background work ends after the batch in hand.
     async fn end(self, router: Option<RunningRouter>, serving: Vec<JoinHandle<()>>) -> anyhow::Result<()> {
         tracing::info!("berth.stopping");
+        self.leaving.cancel();
         if let Some(router) = router {
             router.stop().await?;
         }
@@ -209,7 +215,9 @@ impl Process {
         if drained.is_err() {
             tracing::warn!("berth.stopping.not_drained");
         }
-        self.common.cancel.cancel();
+        if !self.common.background.end(BATCH_WITHIN).await {
+            tracing::warn!("berth.stopping.batch_cut");
+        }
         Ok(())
     }
 

@@ -11,21 +11,21 @@ use berth_kernel::{
     bus::{Bus, RedisSettings},
     clock::Clock,
     db::Db,
+    jobs::Background,
     mail::Mail,
     peer::client::Remote,
     seal::Sealer,
-    service::ServiceSigner,
+    service::{ServiceKey, ServiceSigner},
 };
 use berth_payment::{PaymentConfig, Payments};
 use berth_user::{User, UserConfig};
 use chrono::TimeDelta;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, Refusal},
     databases,
     keys::Keys,
-    role::{Roles, Service},
+    role::{Role, Roles, Service},
 };
 
 /// What the services have in common.
@@ -38,8 +38,8 @@ pub struct Common {
     pub mail: Arc<Mail>,
     /// Encryption at rest.
     pub sealer: Sealer,
-    /// Ends background work.
-    pub cancel: CancellationToken,
+    /// What goes on beside the requests.
+    pub background: Background,
 }
 
 impl Common {
@@ -51,18 +51,18 @@ impl Common {
             None => Mail::catcher(&config.mail_file.clone().unwrap_or_else(|| config.file("mail.jsonl"))),
         };
         let clock = Clock::shifted(TimeDelta::seconds(config.clock_offset_secs));
-        let cancel = CancellationToken::new();
+        let background = Background::default();
         let bus = match &config.redis_url {
-            Some(url) => Bus::redis(url, RedisSettings::default(), cancel.clone())
+            Some(url) => Bus::redis(url, RedisSettings::default(), background.clone())
                 .map_err(|error| Refusal::new("redis_url", error, "BERTH_REDIS_URL=redis://127.0.0.1:6379"))?,
             None => Bus::local(),
         };
-        Ok(Self { clock, bus, mail: Arc::new(mail), sealer, cancel })
+        Ok(Self { clock, bus, mail: Arc::new(mail), sealer, background })
     }
 
     async fn deps(&self, config: &Config, service: Service) -> anyhow::Result<Deps> {
         let db = databases::open(config, service).await?;
-        Ok(Deps::new(db, self.clock.clone(), self.bus.clone(), self.mail.clone(), self.sealer.clone(), self.cancel.clone()))
+        Ok(Deps::new(db, self.clock.clone(), self.bus.clone(), self.mail.clone(), self.sealer.clone(), self.background.clone()))
     }
 }
 
@@ -85,13 +85,18 @@ pub struct Addresses {
 pub struct Peers<'a> {
     /// Where they are.
     pub config: &'a Config,
-    /// Makes this process's credentials.
-    pub signer: ServiceSigner,
+    /// As whom this process asks.
+    pub caller: Role,
+    /// By which its credentials go: what no test moves.
+    pub machine: Clock,
 }
 
 impl Peers<'_> {
+    /// The key of a caller is made where somebody is called.
     fn remote(&self, service: Service) -> anyhow::Result<Arc<Remote>> {
-        Ok(Arc::new(Remote::new(self.signer.clone(), service.name(), &self.config.subgraph(service))?))
+        let key = ServiceKey::load_or_create(&self.config.key_file(""), self.caller.name())?;
+        let signer = ServiceSigner::new(key, self.machine.clone());
+        Ok(Arc::new(Remote::new(signer, service.name(), &self.config.subgraph(service))?))
     }
 
     fn user(&self, here: Option<&User>) -> anyhow::Result<Arc<dyn UserPeer>> {

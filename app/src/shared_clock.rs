@@ -6,9 +6,8 @@ use std::{
     time::Duration,
 };
 
-use berth_kernel::clock::Clock;
+use berth_kernel::{clock::Clock, jobs::Background};
 use chrono::TimeDelta;
-use tokio_util::sync::CancellationToken;
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// By then every process has looked.
@@ -22,14 +21,15 @@ pub struct SharedClock {
 }
 
 impl SharedClock {
-    /// Moves the clock to where the file says it is, and follows the file until cancelled. Inside a Tokio runtime.
-    pub fn follow(clock: Clock, file: Option<PathBuf>, cancel: CancellationToken) -> Self {
+    /// Moves the clock to where the file says it is, and follows the file until the background work stops. Inside a Tokio runtime.
+    pub fn follow(clock: Clock, file: Option<PathBuf>, background: &Background) -> Self {
         if let Some(file) = file.clone() {
             let mut known = read(&file);
             clock.advance(known);
             let clock = clock.clone();
-            tokio::spawn(async move {
-                while !cancel.is_cancelled() {
+            let own = background.clone();
+            background.spawn(async move {
+                while !own.is_stopped() {
                     let moved = read(&file);
                     clock.advance(moved - known);
                     known = moved;

@@ -5,28 +5,29 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta};
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
     db::{Db, now_ms, sql},
+    jobs::Background,
 };
 
 const MEASURE_EVERY: Duration = Duration::from_secs(30);
 /// Less is the noise of the measurement.
 const WORTH_IT: TimeDelta = TimeDelta::milliseconds(50);
 
-/// Corrects `clock` now, and again and again until cancelled. `machine` is the machine's clock, which no test moves. On SQLite
+/// Corrects `clock` now, and again and again until the background work stops. `machine` is the machine's clock, which no test moves. On SQLite
 /// there is nobody to agree with.
-pub async fn follow(db: Db, machine: Clock, clock: Clock, cancel: CancellationToken) -> Result<(), DbErr> {
+pub async fn follow(db: Db, machine: Clock, clock: Clock, background: &Background) -> Result<(), DbErr> {
     if db.read().get_database_backend() != DatabaseBackend::Postgres {
         return Ok(());
     }
     correct(&db, &machine, &clock).await?;
-    tokio::spawn(async move {
+    let own = background.clone();
+    background.spawn(async move {
         loop {
             tokio::select! {
-                () = cancel.cancelled() => return,
+                () = own.stopped() => return,
                 () = tokio::time::sleep(MEASURE_EVERY) => {}
             }
             if let Err(error) = correct(&db, &machine, &clock).await {

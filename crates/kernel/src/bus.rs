@@ -12,13 +12,12 @@ use ::redis::RedisError;
 use async_trait::async_trait;
 use berth_contracts::event::Envelope;
 use tokio::sync::broadcast;
-use tokio_util::sync::CancellationToken;
 
 pub use local::LocalBus;
 pub use redis::{RedisBus, RedisSettings};
 pub use wake::Wake;
 
-use crate::{db::Db, metrics, telemetry::Origin};
+use crate::{db::Db, jobs::Background, metrics, telemetry::Origin};
 
 const LIVE_CAPACITY: usize = 16_384;
 
@@ -99,9 +98,9 @@ impl Bus {
         Self::Local(Arc::new(LocalBus::new()))
     }
 
-    /// A bus between processes. Redis may be away, now or later. Inside a Tokio runtime; ends with `cancel`.
-    pub fn redis(url: &str, settings: RedisSettings, cancel: CancellationToken) -> Result<Self, RedisError> {
-        RedisBus::open(url, settings, cancel).map(Self::Redis)
+    /// A bus between processes. Redis may be away, now or later. Inside a Tokio runtime; ends with the background work.
+    pub fn redis(url: &str, settings: RedisSettings, background: Background) -> Result<Self, RedisError> {
+        RedisBus::open(url, settings, background).map(Self::Redis)
     }
 
     /// Registers a consumer. Do it before the relays start.

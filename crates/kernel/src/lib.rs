@@ -33,8 +33,6 @@ pub mod telemetry;
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 /// What every service gets.
 #[derive(Clone)]
 pub struct Deps {
@@ -50,8 +48,8 @@ pub struct Deps {
     pub post: mail::Post,
     /// Encrypts personal data at rest.
     pub sealer: seal::Sealer,
-    /// Ends background work.
-    pub cancel: CancellationToken,
+    /// What goes on beside the requests.
+    pub background: jobs::Background,
 }
 
 impl Deps {
@@ -62,11 +60,11 @@ impl Deps {
         bus: bus::Bus,
         mail: Arc<mail::Mail>,
         sealer: seal::Sealer,
-        cancel: CancellationToken,
+        background: jobs::Background,
     ) -> Self {
         let outbox = outbox::Outbox::new(clock.clone());
         let post = mail::Post::new(mail, clock.clone(), bus.wake("post"));
-        Self { db, clock, bus, outbox, post, sealer, cancel }
+        Self { db, clock, bus, outbox, post, sealer, background }
     }
 
     /// What wakes the work of this name in every process.
@@ -82,11 +80,11 @@ impl Deps {
 
     /// Starts the outbox's relay. Several processes may run one.
     pub fn start_relay(&self) {
-        tokio::spawn(self.outbox.clone().relay(self.db.clone(), self.bus.clone(), self.cancel.clone()));
+        self.background.spawn(self.outbox.clone().relay(self.db.clone(), self.bus.clone(), self.background.clone()));
     }
 
     /// Starts the post.
     pub fn start_post(&self) {
-        tokio::spawn(self.post.clone().run(self.db.clone(), self.cancel.clone()));
+        self.background.spawn(self.post.clone().run(self.db.clone(), self.background.clone()));
     }
 }

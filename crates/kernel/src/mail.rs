@@ -17,7 +17,6 @@ use lettre::{
 use parking_lot::Mutex;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 use serde::{Deserialize, Serialize};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
@@ -25,6 +24,7 @@ use crate::{
     clock::Clock,
     db::{Db, Tx, now_ms, relax_commit, skip_locked, sql},
     failpoint,
+    jobs::Background,
 };
 
 const IDLE: Duration = Duration::from_secs(2);
@@ -219,14 +219,14 @@ impl Post {
         self.wake.notify();
     }
 
-    /// Sends queued letters until cancelled.
-    pub async fn run(self, db: Db, cancel: CancellationToken) {
-        while !cancel.is_cancelled() {
+    /// Sends queued letters until the background work stops.
+    pub async fn run(self, db: Db, background: Background) {
+        while !background.is_stopped() {
             if let Err(error) = self.send_due(&db).await {
                 tracing::error!(error = %error, "post.failed");
             }
             tokio::select! {
-                () = cancel.cancelled() => {}
+                () = background.stopped() => {}
                 () = self.wake.wanted() => {}
                 () = tokio::time::sleep(IDLE) => {}
             }

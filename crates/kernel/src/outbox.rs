@@ -5,14 +5,15 @@ mod relay;
 
 use berth_contracts::event::{Envelope, Event};
 use sea_orm::{ConnectionTrait, DbErr, Value};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
     bus::{Bus, Wake},
     clock::Clock,
     db::{Db, Tx, rows_placeholder, sql},
-    failpoint, telemetry,
+    failpoint,
+    jobs::Background,
+    telemetry,
 };
 
 pub use relay::deliver_batch;
@@ -61,9 +62,9 @@ impl Outbox {
         self.wake.notify();
     }
 
-    /// Delivers rows to the bus until cancelled: those of this process, and those that another one left behind.
-    pub async fn relay(self, db: Db, bus: Bus, cancel: CancellationToken) {
-        relay::run(self, db, bus, cancel).await;
+    /// Delivers rows to the bus until the background work stops: those of this process, and those that another one left behind.
+    pub async fn relay(self, db: Db, bus: Bus, background: Background) {
+        relay::run(self, db, bus, background).await;
     }
 }
 

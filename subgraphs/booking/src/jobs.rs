@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use berth_kernel::{bus::Wake, idempotency, jobs};
+use berth_kernel::{bus::Wake, idempotency};
 use sea_orm::DbErr;
 
 use crate::{Bookings, error::Error, saga::BATCH};
@@ -13,18 +13,18 @@ const FORGET_EVERY: Duration = Duration::from_hours(1);
 
 impl Bookings {
     pub(crate) fn start_jobs(&self) {
-        let (bookings, cancel) = (self.clone(), self.deps.cancel.clone());
-        jobs::every("booking.reconcile", RECONCILE_EVERY, self.due.clone(), cancel.clone(), move || {
+        let (bookings, background) = (self.clone(), &self.deps.background);
+        background.every("booking.reconcile", RECONCILE_EVERY, self.due.clone(), move || {
             let bookings = bookings.clone();
             async move { bookings.reconcile_all().await }
         });
-        let (bookings, counting) = (self.clone(), cancel.clone());
-        jobs::every("booking.count_states", COUNT_EVERY, Wake::alone(), counting, move || {
+        let bookings = self.clone();
+        background.every("booking.count_states", COUNT_EVERY, Wake::alone(), move || {
             let bookings = bookings.clone();
             async move { bookings.count_states().await }
         });
         let deps = self.deps.clone();
-        jobs::every("booking.forget_answers", FORGET_EVERY, Wake::alone(), cancel, move || {
+        background.every("booking.forget_answers", FORGET_EVERY, Wake::alone(), move || {
             let (db, clock) = (deps.db.clone(), deps.clock.clone());
             async move {
                 let forget = db.write(move |tx| Box::pin(async move { idempotency::forget_expired(tx, &clock).await }));

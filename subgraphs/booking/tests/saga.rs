@@ -305,7 +305,7 @@ async fn the_event_of_payment_wakes_the_saga() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    world.deps.cancel.cancel();
+    world.deps.background.stop();
     assert_confirmed_once(&world, &id).await;
 }
 

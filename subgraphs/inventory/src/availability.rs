@@ -257,7 +257,7 @@ impl Shared {
 async fn listen(shared: Arc<Shared>, mut live: Live) {
     loop {
         let received = tokio::select! {
-            () = shared.deps.cancel.cancelled() => return,
+            () = shared.deps.background.stopped() => return,
             received = live.next() => received,
         };
         match received {
@@ -329,7 +329,7 @@ impl FeedTask {
             let overdue_at = running.overdue_at.unwrap_or(inspect_at);
             tokio::select! {
                 biased;
-                () = self.shared.deps.cancel.cancelled() => return Ok(()),
+                () = self.shared.deps.background.stopped() => return Ok(()),
                 () = sleep_until(tell_at), if running.feed.is_dirty() => running.tell(self.now_ms()),
                 () = sleep_until(overdue_at), if running.overdue_at.is_some() => self.read_anew(&mut running).await?,
                 message = self.messages.recv() => match message {

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use berth_kernel::{bus::Wake, idempotency, jobs::every};
+use berth_kernel::{bus::Wake, idempotency};
 use sea_orm::DbErr;
-use tokio::task::JoinHandle;
 
 use crate::holds::Holds;
 
@@ -13,17 +12,16 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const FORGET_EVERY: Duration = Duration::from_mins(10);
 
 /// Starts the jobs; they end with the service. Without `sweep`, live views learn late that a hold expired.
-pub fn start(holds: &Holds, sweep: bool) -> Vec<JoinHandle<()>> {
+pub fn start(holds: &Holds, sweep: bool) {
     let (deps, sweeper) = (holds.deps.clone(), holds.clone());
-    let mut jobs = Vec::new();
     if sweep {
         let expire = move || {
             let holds = sweeper.clone();
             async move { holds.expire_due().await.map(|_| ()) }
         };
-        jobs.push(every("ExpireHolds", SWEEP_EVERY, Wake::alone(), deps.cancel.clone(), expire));
+        deps.background.every("ExpireHolds", SWEEP_EVERY, Wake::alone(), expire);
     }
-    let cancel = deps.cancel.clone();
+    let background = deps.background.clone();
     let forget = move || {
         let deps = deps.clone();
         async move {
@@ -32,6 +30,5 @@ pub fn start(holds: &Holds, sweep: bool) -> Vec<JoinHandle<()>> {
             forgotten.await.map(|_: u64| ()).map_err(|error: DbErr| error)
         }
     };
-    jobs.push(every("ForgetIdempotencyKeys", FORGET_EVERY, Wake::alone(), cancel, forget));
-    jobs
+    background.every("ForgetIdempotencyKeys", FORGET_EVERY, Wake::alone(), forget);
 }

@@ -41,7 +41,7 @@ pub mod trips;
 use std::{sync::Arc, time::Duration};
 
 use berth_contracts::peer::InventoryPeer;
-use berth_kernel::{Deps, bus::Wake, graphql::federation_sdl, jobs::every, server::Prepare};
+use berth_kernel::{Deps, bus::Wake, graphql::federation_sdl, server::Prepare};
 use sea_orm::DbErr;
 
 pub use config::InventoryConfig;
@@ -136,6 +136,6 @@ impl Inventory {
             let catalogue = catalogue.clone();
             async move { catalogue.refresh().await.map(|_| ()) }
         };
-        every("refresh-timetable", REFRESH_EVERY, Wake::alone(), self.deps.cancel.clone(), refresh);
+        self.deps.background.every("refresh-timetable", REFRESH_EVERY, Wake::alone(), refresh);
     }
 }

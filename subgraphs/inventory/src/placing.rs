@@ -329,7 +329,7 @@ async fn place_all(holds: Holds, mut queue: mpsc::Receiver<Waiting>) {
     loop {
         let count = tokio::select! {
             count = queue.recv_many(&mut waiting, MAX_BATCH) => count,
-            () = holds.deps.cancel.cancelled() => return,
+            () = holds.deps.background.stopped() => return,
         };
         if count == 0 {
             return;

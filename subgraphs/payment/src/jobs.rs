@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use berth_kernel::{bus::Wake, jobs::every};
+use berth_kernel::bus::Wake;
 
 use crate::Payments;
 
@@ -11,29 +11,29 @@ const FORGET_EVERY: Duration = Duration::from_hours(1);
 
 /// Starts all of it.
 pub fn start(payments: &Payments) {
-    let (tick, cancel) = (payments.config.tick, &payments.deps.cancel);
+    let (tick, background) = (payments.config.tick, &payments.deps.background);
     let own = payments.clone();
-    every("WorkOnNotices", tick, payments.wake.notices.clone(), cancel.clone(), move || {
+    background.every("WorkOnNotices", tick, payments.wake.notices.clone(), move || {
         let own = own.clone();
         async move { own.work_on_notices().await }
     });
     let own = payments.clone();
-    every("LookAtPayments", tick, payments.wake.looks.clone(), cancel.clone(), move || {
+    background.every("LookAtPayments", tick, payments.wake.looks.clone(), move || {
         let own = own.clone();
         async move { own.look_at_due().await }
     });
     let own = payments.clone();
-    every("SubmitRefunds", tick, payments.wake.refunds.clone(), cancel.clone(), move || {
+    background.every("SubmitRefunds", tick, payments.wake.refunds.clone(), move || {
         let own = own.clone();
         async move { own.work_on_refunds().await }
     });
     let own = payments.clone();
-    every("CountPayments", COUNT_EVERY, Wake::alone(), cancel.clone(), move || {
+    background.every("CountPayments", COUNT_EVERY, Wake::alone(), move || {
         let own = own.clone();
         async move { own.count_states().await }
     });
     let own = payments.clone();
-    every("ForgetOld", FORGET_EVERY, Wake::alone(), cancel.clone(), move || {
+    background.every("ForgetOld", FORGET_EVERY, Wake::alone(), move || {
         let own = own.clone();
         async move { own.forget_old().await }
     });

@@ -13,9 +13,8 @@ pub mod transaction;
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
-use berth_kernel::{bus::Wake, clock::Clock, db::Db, jobs::every};
+use berth_kernel::{bus::Wake, clock::Clock, db::Db, jobs::Background};
 use reqwest::Client;
-use tokio_util::sync::CancellationToken;
 
 const TICK: Duration = Duration::from_secs(1);
 const NOTICE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -80,14 +79,14 @@ impl Sandbox {
     }
 
     /// Starts its clockwork: transactions expire, notifications are sent.
-    pub fn start(&self, cancel: &CancellationToken) {
+    pub fn start(&self, background: &Background) {
         let own = self.clone();
-        every("SandboxExpire", TICK, Wake::alone(), cancel.clone(), move || {
+        background.every("SandboxExpire", TICK, Wake::alone(), move || {
             let own = own.clone();
             async move { own.expire_due().await }
         });
         let own = self.clone();
-        every("SandboxNotify", TICK, self.wake.clone(), cancel.clone(), move || {
+        background.every("SandboxNotify", TICK, self.wake.clone(), move || {
             let own = own.clone();
             async move { own.deliver_due().await }
         });

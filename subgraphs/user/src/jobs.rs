@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use berth_kernel::{bus::Wake, idempotency, jobs};
+use berth_kernel::{bus::Wake, idempotency};
 use chrono::TimeDelta;
 use sea_orm::DbErr;
 
@@ -17,12 +17,12 @@ const KEEP_SESSIONS: TimeDelta = TimeDelta::days(7);
 impl Accounts {
     /// Starts the clean-up. Inside a Tokio runtime.
     pub fn start(&self) {
-        let (accounts, cancel) = (self.clone(), self.deps.cancel.clone());
+        let accounts = self.clone();
         let work = move || {
             let accounts = accounts.clone();
             async move { accounts.forget_ended().await }
         };
-        drop(jobs::every("user.forget_ended", INTERVAL, Wake::alone(), cancel, work));
+        self.deps.background.every("user.forget_ended", INTERVAL, Wake::alone(), work);
     }
 
     /// Forgets sign-ups, sessions and idempotency rows that are over.

@@ -21,10 +21,9 @@ use redis::{
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 use tokio::sync::broadcast;
-use tokio_util::sync::CancellationToken;
 
 use super::{Consumer, LIVE_CAPACITY, News, Parcel, wake::Wakes};
-use crate::{metrics, random};
+use crate::{jobs::Background, metrics, random};
 
 const PULSE: Duration = Duration::from_millis(500);
 /// How long one process has the right to fill an empty Redis with a service's events.
@@ -72,12 +71,12 @@ pub struct RedisBus {
     hears: AtomicBool,
     /// Something was not published: whoever can hear must learn it before anything else.
     owes_missed: AtomicBool,
-    cancel: CancellationToken,
+    background: Background,
 }
 
 impl RedisBus {
     /// Opens the bus and starts its tasks. Redis need not be there.
-    pub(super) fn open(url: &str, settings: RedisSettings, cancel: CancellationToken) -> RedisResult<Arc<Self>> {
+    pub(super) fn open(url: &str, settings: RedisSettings, background: Background) -> RedisResult<Arc<Self>> {
         let client = Client::open(url)?;
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(1)
@@ -95,18 +94,18 @@ impl RedisBus {
             answers: AtomicBool::new(false),
             hears: AtomicBool::new(false),
             owes_missed: AtomicBool::new(false),
-            cancel,
+            background,
         });
         metrics::BUS_UP.set(0);
-        tokio::spawn(Arc::clone(&bus).feel_pulse());
-        tokio::spawn(Arc::clone(&bus).pass_wakes_on());
-        tokio::spawn(hear::run(Arc::clone(&bus)));
-        tokio::spawn(trim::run(Arc::clone(&bus)));
+        bus.background.spawn(Arc::clone(&bus).feel_pulse());
+        bus.background.spawn(Arc::clone(&bus).pass_wakes_on());
+        bus.background.spawn(hear::run(Arc::clone(&bus)));
+        bus.background.spawn(trim::run(Arc::clone(&bus)));
         Ok(bus)
     }
 
     pub(super) fn register(self: &Arc<Self>, consumer: Arc<dyn Consumer>) {
-        tokio::spawn(consume::run(Arc::clone(self), consumer));
+        self.background.spawn(consume::run(Arc::clone(self), consumer));
     }
 
     /// Whether Redis answered just now. When not, publishing fails without being tried.
@@ -231,7 +230,7 @@ impl RedisBus {
         let mut ping = redis::pipe();
         ping.cmd("PING");
         let mut warned = false;
-        while !self.cancel.is_cancelled() {
+        while !self.background.is_stopped() {
             let answers = self.try_call::<(String,)>(&ping).await.is_ok();
             self.set_answers(answers);
             if !answers && !warned {
@@ -246,7 +245,7 @@ impl RedisBus {
     async fn pass_wakes_on(self: Arc<Self>) {
         loop {
             let names = tokio::select! {
-                () = self.cancel.cancelled() => return,
+                () = self.background.stopped() => return,
                 names = self.wakes.leaving() => names,
             };
             let mut pipe = redis::pipe();
@@ -259,7 +258,7 @@ impl RedisBus {
 
     async fn rest(&self, time: Duration) {
         tokio::select! {
-            () = self.cancel.cancelled() => {}
+            () = self.background.stopped() => {}
             () = tokio::time::sleep(time) => {}
         }
     }

@@ -8,14 +8,15 @@ use std::{sync::Arc, time::Duration};
 use berth_contracts::event::Envelope;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Outbox;
 use crate::{
     bus::{Bus, Parcel},
     db::{Db, Tx, now_ms, relax_commit, service_name, skip_locked, sql},
-    failpoint, metrics,
+    failpoint,
+    jobs::Background,
+    metrics,
 };
 
 const BATCH: u64 = 512;
@@ -32,16 +33,16 @@ const KEEP_INBOX_MS: i64 = 7 * 24 * 3_600_000;
 /// Nobody consumes it: it is lost with whoever was not listening, and a gap in versions tells them.
 const LIVE_ONLY: &str = "SeatsChanged";
 
-pub async fn run(outbox: Outbox, db: Db, bus: Bus, cancel: CancellationToken) {
+pub async fn run(outbox: Outbox, db: Db, bus: Bus, background: Background) {
     let service = service_name(&db).await.unwrap_or_default();
     let now = Instant::now();
     let mut relay = Relay { outbox, db, bus, service, foreign: None, rounds_at: now, tidy_at: now + TIDY };
-    while !cancel.is_cancelled() {
+    while !background.is_stopped() {
         match relay.turn().await {
             Ok(BATCH..) => {}
             Ok(_) => {
                 tokio::select! {
-                    () = cancel.cancelled() => {}
+                    () = background.stopped() => {}
                     () = relay.outbox.wake.wanted() => {}
                     () = tokio::time::sleep(IDLE) => {}
                 }
@@ -49,7 +50,7 @@ pub async fn run(outbox: Outbox, db: Db, bus: Bus, cancel: CancellationToken) {
             Err(error) => {
                 tracing::error!(service = relay.service, error = %error, "outbox.relay.failed");
                 tokio::select! {
-                    () = cancel.cancelled() => {}
+                    () = background.stopped() => {}
                     () = tokio::time::sleep(IDLE) => {}
                 }
             }

@@ -27,12 +27,12 @@ use berth_kernel::{
     clock::Clock,
     db::{Db, sql},
     dead,
+    jobs::Background,
     mail::{Letter, Mail, Post},
     outbox::{self, Outbox},
 };
 use sea_orm::{ConnectionTrait, DbErr};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use world::{Base, Fleet, Probe, Wire, envelope, eventually, paid, seats};
 
 const SOON: Duration = Duration::from_secs(5);
@@ -60,7 +60,7 @@ async fn several_relays_deliver_every_event() {
     let outboxes: Vec<Outbox> = (0..3).map(|_| Outbox::new(Clock::system())).collect();
     for outbox in &outboxes[..2] {
         let bus = fleet.process().await;
-        tokio::spawn(outbox.clone().relay(base.db.clone(), bus, fleet.cancel.clone()));
+        tokio::spawn(outbox.clone().relay(base.db.clone(), bus, fleet.background.clone()));
     }
     let write = |outbox: Outbox| {
         let base = &base;
@@ -81,7 +81,7 @@ async fn several_relays_deliver_every_event() {
 async fn live_views_hear_other_processes_and_know_when_they_missed_something() {
     let Some(fleet) = Fleet::new() else { return };
     let wire = Wire::to(&fleet.url).await;
-    let (here, there) = (fleet.process().await, fleet.process_with(&wire.url, fleet.settings(), &fleet.cancel).await);
+    let (here, there) = (fleet.process().await, fleet.process_with(&wire.url, fleet.settings(), &fleet.background).await);
     let (mut near, mut far) = (here.live(), there.live());
     let first = envelope(seats(1));
     here.deliver(&first).await.unwrap();
@@ -136,7 +136,7 @@ async fn an_empty_redis_is_filled_from_the_outbox() {
     for _ in 0..EVENTS {
         base.append(&outbox, paid()).await;
     }
-    tokio::spawn(outbox.clone().relay(base.db.clone(), fleet.process().await, fleet.cancel.clone()));
+    tokio::spawn(outbox.clone().relay(base.db.clone(), fleet.process().await, fleet.background.clone()));
     eventually("all are in the stream", async || fleet.stream_length("PaymentChanged").await == EVENTS).await;
     eventually("the outbox is empty", async || base.count("outbox").await == 0).await;
     assert!(fleet.lose_data().await >= 2, "the stream and the mark");
@@ -155,12 +155,12 @@ async fn with_redis_away_events_wait_and_then_arrive() {
     let base = Base::new().await;
     let wire = Wire::to(&fleet.url).await;
     wire.cut();
-    let bus = Bus::redis(&wire.url, fleet.settings(), fleet.cancel.clone()).unwrap();
+    let bus = Bus::redis(&wire.url, fleet.settings(), fleet.background.clone()).unwrap();
     let mut live = bus.live();
     let probe = Probe::new(&base.db);
     bus.register(probe.clone());
     let outbox = Outbox::new(Clock::system());
-    tokio::spawn(outbox.clone().relay(base.db.clone(), bus.clone(), fleet.cancel.clone()));
+    tokio::spawn(outbox.clone().relay(base.db.clone(), bus.clone(), fleet.background.clone()));
     for version in 0..50 {
         base.append(&outbox, paid()).await;
         base.append(&outbox, seats(version)).await;
@@ -179,14 +179,14 @@ async fn with_redis_away_events_wait_and_then_arrive() {
 async fn a_message_of_a_dead_process_is_taken_over() {
     let Some(fleet) = Fleet::new() else { return };
     let base = Base::new().await;
-    let dies = CancellationToken::new();
+    let dies = Background::default();
     let (hanging, healthy) = (Probe::new(&base.db), Probe::new(&base.db));
     hanging.hangs.store(true, SeqCst);
     fleet.process_with(&fleet.url, fleet.settings(), &dies).await.register(hanging.clone());
     let event = envelope(paid());
     fleet.process().await.deliver(&event).await.unwrap();
     eventually("the first has it", async || hanging.times_given(event.id) == 1).await;
-    dies.cancel();
+    dies.stop();
     fleet.process().await.register(healthy.clone());
     eventually("the second has done it", async || healthy.distinct() == 1).await;
 }
@@ -287,10 +287,10 @@ async fn trimming_leaves_what_is_not_done() {
     let base = Base::new().await;
     let often = Duration::from_millis(100);
     let settings = RedisSettings { keep_done: Duration::ZERO, trim_every: often, ..fleet.settings() };
-    let bus = fleet.process_with(&fleet.url, settings, &fleet.cancel).await;
+    let bus = fleet.process_with(&fleet.url, settings, &fleet.background).await;
     let probe = Probe::new(&base.db);
     probe.hangs.store(true, SeqCst);
-    let dies = CancellationToken::new();
+    let dies = Background::default();
     fleet.process_with(&fleet.url, fleet.settings(), &dies).await.register(probe.clone());
     let first = envelope(paid());
     bus.deliver(&first).await.unwrap();
@@ -300,7 +300,7 @@ async fn trimming_leaves_what_is_not_done() {
     }
     tokio::time::sleep(often * 5).await;
     assert_eq!(fleet.stream_length("PaymentChanged").await, 21, "neither what is in hand nor what was not given out");
-    dies.cancel();
+    dies.stop();
     let healthy = Probe::new(&base.db);
     fleet.process().await.register(healthy.clone());
     eventually("all are done", async || healthy.distinct() == 21).await;

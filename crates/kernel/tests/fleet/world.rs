@@ -18,6 +18,7 @@ use berth_kernel::{
     bus::{Bus, Consumer, RedisSettings},
     clock::Clock,
     db::{Db, sql},
+    jobs::Background,
     outbox::Outbox,
 };
 use parking_lot::Mutex;
@@ -27,7 +28,6 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
 };
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 struct Tables;
@@ -73,7 +73,7 @@ impl Base {
 pub struct Fleet {
     pub url: String,
     pub prefix: String,
-    pub cancel: CancellationToken,
+    pub background: Background,
 }
 
 impl Fleet {
@@ -83,7 +83,7 @@ impl Fleet {
             eprintln!("skipped: BERTH_TEST_REDIS_URL names no Redis");
             return None;
         };
-        Some(Self { url, prefix: format!("t{}", fresh().simple()), cancel: CancellationToken::new() })
+        Some(Self { url, prefix: format!("t{}", fresh().simple()), background: Background::default() })
     }
 
     pub fn settings(&self) -> RedisSettings {
@@ -93,11 +93,11 @@ impl Fleet {
 
     /// A process's bus, once it is connected.
     pub async fn process(&self) -> Bus {
-        self.process_with(&self.url, self.settings(), &self.cancel).await
+        self.process_with(&self.url, self.settings(), &self.background).await
     }
 
-    pub async fn process_with(&self, url: &str, settings: RedisSettings, cancel: &CancellationToken) -> Bus {
-        let bus = Bus::redis(url, settings, cancel.clone()).unwrap();
+    pub async fn process_with(&self, url: &str, settings: RedisSettings, background: &Background) -> Bus {
+        let bus = Bus::redis(url, settings, background.clone()).unwrap();
         eventually("connected", async || bus.is_healthy()).await;
         bus
     }
@@ -122,7 +122,7 @@ impl Fleet {
 
 impl Drop for Fleet {
     fn drop(&mut self) {
-        self.cancel.cancel();
+        self.background.stop();
     }
 }
 

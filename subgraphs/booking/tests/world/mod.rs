@@ -15,6 +15,7 @@ use berth_kernel::{
     bus::Bus,
     clock::Clock,
     db::{Db, sql},
+    jobs::Background,
     mail::{Caught, Mail},
     outbox,
     seal::Sealer,
@@ -25,7 +26,6 @@ use chrono::TimeDelta;
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use peers::{Inventory, Payments, Users};
@@ -191,7 +191,7 @@ async fn open(folder: &Path, schema: &str, clock: &Clock, mail: &Arc<Mail>) -> D
         Ok(url) => Db::open_postgres(&url, schema, 5).await.expect("opens"),
         Err(_) => Db::open_sqlite(&folder.join("booking.db")).await.expect("opens"),
     };
-    Deps::new(db, clock.clone(), Bus::local(), Arc::clone(mail), Sealer::new([7; 32]), CancellationToken::new())
+    Deps::new(db, clock.clone(), Bus::local(), Arc::clone(mail), Sealer::new([7; 32]), Background::default())
 }
 
 type Peers = (Arc<Inventory>, Arc<Payments>, Arc<Users>);

@@ -16,7 +16,7 @@ const TRIPS_AT_ONCE: usize = 500;
 pub(super) async fn run(shared: Arc<Shared>) {
     loop {
         tokio::select! {
-            () = shared.deps.cancel.cancelled() => return,
+            () = shared.deps.background.stopped() => return,
             () = tokio::time::sleep(CHECK_EVERY) => {}
         }
         let trips: Vec<TripKey> = shared.feeds.iter().map(|feed| *feed.key()).collect();

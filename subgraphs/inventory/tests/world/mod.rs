@@ -22,6 +22,7 @@ use berth_kernel::{
     bus::Bus,
     clock::Clock,
     db::{Db, sql},
+    jobs::Background,
     mail::Mail,
     seal::Sealer,
 };
@@ -29,7 +30,6 @@ use berth_migrations::InventoryMigrator;
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::{ConnectionTrait, DbErr};
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Files of a feed: name and text.
@@ -98,7 +98,7 @@ impl World {
         let db = place.open().await;
         db.migrate::<InventoryMigrator>().await.unwrap();
         let mail = Arc::new(Mail::catcher(&folder.path().join("mail")));
-        let deps = Deps::new(db, clock.clone(), Bus::local(), mail, Sealer::new([7; 32]), CancellationToken::new());
+        let deps = Deps::new(db, clock.clone(), Bus::local(), mail, Sealer::new([7; 32]), Background::default());
         let inventory = Inventory::new(deps.clone(), config).await.unwrap();
         Self { folder, place, clock, deps, inventory }
     }

@@ -62,7 +62,7 @@ async fn a_refund_the_provider_refuses_is_told() {
     let world = World::new().await;
     let (_, id) = world.paid().await;
     // The bank takes the settlement back while nobody listens, so the provider has nothing to give back.
-    world.deps.cancel.cancel();
+    world.deps.background.stop();
     tokio::time::sleep(Duration::from_millis(100)).await;
     world.act(&id, "deny").await;
     let (payments, key) = (world.reborn(), World::key_of(&id));

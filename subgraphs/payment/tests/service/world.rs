@@ -20,6 +20,7 @@ use berth_kernel::{
     bus::Bus,
     clock::Clock,
     db::{Db, now_ms, sql},
+    jobs::Background,
     mail::Mail,
     seal::Sealer,
 };
@@ -36,7 +37,6 @@ use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub const SERVER_KEY: &str = "SB-test-server-key";
@@ -157,7 +157,7 @@ pub struct World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        self.deps.cancel.cancel();
+        self.deps.background.stop();
     }
 }
 
@@ -195,14 +195,14 @@ impl World {
 
     pub async fn with(plan: Plan) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (clock, cancel) = (Clock::system(), CancellationToken::new());
+        let (clock, background) = (Clock::system(), Background::default());
         let schema_name = format!("payment_{}", clock.new_key().simple());
         let db = database(&dir, &schema_name).await;
         db.migrate::<PaymentMigrator>().await.unwrap();
         let sandbox_db = Db::open_sqlite(&dir.path().join("sandbox.sqlite")).await.unwrap();
         sandbox_db.migrate::<SandboxMigrator>().await.unwrap();
         let mail = Arc::new(Mail::catcher(&dir.path().join("mail.jsonl")));
-        let deps = Deps::new(db, clock.clone(), Bus::local(), mail, Sealer::new([7; 32]), cancel.clone());
+        let deps = Deps::new(db, clock.clone(), Bus::local(), mail, Sealer::new([7; 32]), background.clone());
         let (provider_port, public_port) =
             (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
         let provider_url = format!("http://{}", provider_port.local_addr().unwrap());
@@ -219,7 +219,7 @@ impl World {
         if plan.start {
             deps.start();
             payments.start();
-            sandbox.start(&cancel);
+            sandbox.start(&background);
         }
         let (schema, user_id) = (payments.schema(), clock.new_key());
         let http = reqwest::Client::builder().tls_certs_only([]).build().unwrap();
@@ -273,7 +273,7 @@ impl World {
 
     /// The same after the workers of this world were stopped.
     pub fn reborn(&self) -> Payments {
-        let deps = Deps { cancel: CancellationToken::new(), ..self.deps.clone() };
+        let deps = Deps { background: Background::default(), ..self.deps.clone() };
         Payments::with_provider(deps, self.config.clone(), self.bookings.clone(), self.line.clone())
     }
 

@@ -9,6 +9,7 @@ use berth_kernel::{
     bus::Bus,
     clock::Clock,
     db::{Db, sql},
+    jobs::Background,
     mail::{Caught, Mail},
     seal::Sealer,
     server::Door,
@@ -18,7 +19,6 @@ use berth_user::{HashCost, Mutation, Query, User, UserConfig};
 use sea_orm::{ConnectionTrait, DatabaseBackend};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
 
 /// A password that is long enough.
 pub const PASSWORD: &str = "correct horse battery";
@@ -86,7 +86,7 @@ impl World {
         db.migrate::<UserMigrator>().await.expect("tables");
         let mail = Arc::new(Mail::catcher(&folder.path().join("mail.jsonl")));
         let sealer = Sealer::new([7; 32]);
-        let deps = Deps::new(db.clone(), clock.clone(), Bus::local(), Arc::clone(&mail), sealer, CancellationToken::new());
+        let deps = Deps::new(db.clone(), clock.clone(), Bus::local(), Arc::clone(&mail), sealer, Background::default());
         let key = SignKey::generate();
         let user = User::new(deps.clone(), config, TokenSigner::new(key.clone(), clock.clone()));
         let verifier = TokenVerifier::new(&[key], clock.clone());

@@ -40,7 +40,7 @@ struct Message {
 }
 
 pub async fn run(bus: Arc<RedisBus>, consumer: Arc<dyn Consumer>) {
-    while !bus.cancel.is_cancelled() {
+    while !bus.background.is_stopped() {
         if let Err(error) = follow(&bus, &consumer).await {
             tracing::debug!(consumer = consumer.name(), error = %error, "bus.group.lost");
             bus.rest(RECONNECT).await;
@@ -56,7 +56,7 @@ async fn follow(bus: &Arc<RedisBus>, consumer: &Arc<dyn Consumer>) -> RedisResul
     let mut group = Group { bus: Arc::clone(bus), consumer: Arc::clone(consumer), streams, connection };
     group.enter().await?;
     let mut take_over_at = Instant::now();
-    while !bus.cancel.is_cancelled() {
+    while !bus.background.is_stopped() {
         if Instant::now() >= take_over_at {
             group.take_over().await?;
             take_over_at = Instant::now() + bus.settings.retry_after / 4;

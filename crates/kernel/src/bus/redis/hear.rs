@@ -17,7 +17,7 @@ const BLIND: Duration = Duration::from_secs(2);
 
 pub async fn run(bus: Arc<RedisBus>) {
     let mut told_at = Instant::now();
-    while !bus.cancel.is_cancelled() {
+    while !bus.background.is_stopped() {
         if let Err(error) = listen(&bus).await {
             tracing::debug!(error = %error, "bus.hearing.lost");
         }
@@ -42,7 +42,7 @@ async fn listen(bus: &RedisBus) -> RedisResult<()> {
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = bus.cancel.cancelled() => return Ok(()),
+            () = bus.background.stopped() => return Ok(()),
             message = messages.next() => take(bus, &message.ok_or_else(unavailable)?),
             _ = beat.tick() => within(time, sink.ping::<Value>()).await.map(|_| ())?,
         }

@@ -15,7 +15,7 @@ const GONE_AFTER_MS: usize = 3_600_000;
 pub async fn run(bus: Arc<RedisBus>) {
     loop {
         bus.rest(bus.settings.trim_every).await;
-        if bus.cancel.is_cancelled() {
+        if bus.background.is_stopped() {
             return;
         }
         if bus.answers()
