@@ -41,7 +41,7 @@ start_postgres() {
     chown "$(service_user)" "$dir"
   fi
   (cd "$dir" && "${as[@]}" "$bin/initdb" -D "$dir/data" -U postgres --auth=trust -E UTF8) >"$dir.log" 2>&1
-  (cd "$dir" && exec "${as[@]}" "$bin/postgres" -D "$dir/data" -p "$port" -k "$dir" -c listen_addresses=127.0.0.1) >>"$dir.log" 2>&1 &
+  (cd "$dir" && exec "${as[@]}" "$bin/postgres" -D "$dir/data" -p "$port" -k "$dir" -c listen_addresses=127.0.0.1 -c max_connections=200) >>"$dir.log" 2>&1 &
   PIDS+=("$!")
   wait_for_port "$port"
   POSTGRES_URL=postgres://postgres@127.0.0.1:$port/postgres

@@ -17,6 +17,7 @@ pub mod bus;
 pub mod clock;
 pub mod db;
 pub mod dead;
+mod documents;
 pub mod failpoint;
 pub mod graphql;
 pub mod idempotency;

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 pub use crate::service::SERVICE_HEADER;
 use crate::{
     auth::{TokenError, TokenVerifier, Viewer},
+    documents::Documents,
     peer::Passed,
     service::{CredentialError, ServiceVerifier},
     telemetry::Origin,
@@ -55,6 +56,7 @@ pub struct Door<E> {
     verifier: TokenVerifier,
     lock: Lock,
     cancel: CancellationToken,
+    documents: Documents,
 }
 
 /// What opens a door.
@@ -77,7 +79,8 @@ impl Lock {
 impl<E: Executor> Door<E> {
     /// A door before a schema that one shared secret opens.
     pub fn new(schema: E, prepare: Prepare, verifier: TokenVerifier, service_secret: &str) -> Self {
-        Self { schema, prepare, verifier, lock: Lock::Secret(service_secret.into()), cancel: CancellationToken::new() }
+        let lock = Lock::Secret(service_secret.into());
+        Self { schema, prepare, verifier, lock, cancel: CancellationToken::new(), documents: Documents::default() }
     }
 
     /// A door before a schema that the router's credential opens. When `cancel` is cancelled, live streams end with
@@ -89,7 +92,7 @@ impl<E: Executor> Door<E> {
         services: ServiceVerifier,
         cancel: CancellationToken,
     ) -> Self {
-        Self { schema, prepare, verifier, lock: Lock::Credentials(services), cancel }
+        Self { schema, prepare, verifier, lock: Lock::Credentials(services), cancel, documents: Documents::default() }
     }
 
     /// Runs one request for the viewer of `authorization`; see [`Door::answer`].
@@ -108,7 +111,7 @@ impl<E: Executor> Door<E> {
             (Err(error), _) => failed(&error.to_string(), error.code()),
             (_, Err(_)) => failed("the body is no GraphQL request", "BAD_REQUEST"),
             (Ok(viewer), Ok(request)) => {
-                let prepared = (self.prepare)(request, &viewer).data(viewer);
+                let prepared = (self.prepare)(self.documents.parsed(request), &viewer).data(viewer);
                 let span = tracing::info_span!("graph.request", otel.kind = "server");
                 let executed = passed.scope(span, self.schema.execute(prepared));
                 AssertUnwindSafe(executed).catch_unwind().await.unwrap_or_else(|_| masked_panic())

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Tasks that place at the same time, each in a transaction of its own, where the database lets several write.
-const LANES: usize = 4;
+const LANES: usize = 2;
 /// Requests that one transaction places.
 const MAX_BATCH: usize = 64;
 /// Requests of one set of statements. SQLite looks each parameter up in a list, so long statements cost more than several.

@@ -31,13 +31,17 @@ impl PostgresLimits {
         Self { max_connections, statement_timeout: Duration::from_secs(5), lock_timeout: Duration::from_secs(2) }
     }
 
-    fn options(self) -> [(&'static str, String); 3] {
+    fn options(self) -> [(&'static str, String); 5] {
         let millis = |time: Duration| time.as_millis().to_string();
         [
             ("statement_timeout", millis(self.statement_timeout)),
             ("lock_timeout", millis(self.lock_timeout)),
             // A process that hangs in a transaction must not hold its locks for ever.
             ("idle_in_transaction_session_timeout", millis(self.statement_timeout * 2)),
+            // A statement that was planned while its table was empty is kept, and would go on reading all of it.
+            ("enable_seqscan", "off".to_owned()),
+            // Compiling a statement takes longer than any of ours runs.
+            ("jit", "off".to_owned()),
         ]
     }
 }
