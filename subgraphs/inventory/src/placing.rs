@@ -4,7 +4,7 @@
 //! with the rows of many. When that fails (a seat is taken, a key was seen before), they are placed one by one, so each gets
 //! the answer it would have got alone.
 //!
-//! SQLite has one writer, so one task places. On PostgreSQL [`LANES`] of them do, each with the trips that fall to it, beside
+//! SQLite has one writer, so one task places. On PostgreSQL up to [`LANES_AT_MOST`] do, each with the trips that fall to it, beside
 //! those of other processes. No two transactions wait for each other in a circle: each locks its people first, then its
 //! trips, both in the order of their keys, and writes then.
 
@@ -29,12 +29,15 @@ use crate::{
     trip::{Segment, TripRef},
 };
 
-/// Tasks that place at the same time, each in a transaction of its own, where the database lets several write.
-const LANES: usize = 2;
+/// Tasks at most that place at the same time, each in a transaction of its own, where the database lets several write. One
+/// for two cores: with more, transactions are smaller and cost more than they win.
+const LANES_AT_MOST: usize = 4;
 /// Requests that one transaction places.
 const MAX_BATCH: usize = 64;
-/// Requests of one set of statements. SQLite looks each parameter up in a list, so long statements cost more than several.
-const MAX_TOGETHER: usize = 16;
+/// Requests of one set of statements.
+const MAX_TOGETHER: usize = 32;
+/// The same on SQLite, which looks each parameter up in a list, so that long statements cost more than several.
+const MAX_TOGETHER_ON_SQLITE: usize = 16;
 const QUEUE: usize = 8192;
 
 /// A request that passed every check that needs no database.
@@ -127,7 +130,8 @@ impl Holds {
     }
 
     fn open_lanes(&self) -> Vec<mpsc::Sender<Waiting>> {
-        let count = if self.deps.db.has_one_writer() { 1 } else { LANES };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = if self.deps.db.has_one_writer() { 1 } else { (cores / 2).clamp(1, LANES_AT_MOST) };
         let open = |_| {
             let (lane, waiting) = mpsc::channel(QUEUE);
             tokio::spawn(place_all(self.clone(), waiting));
@@ -168,7 +172,8 @@ impl Holds {
         let (together, mut alone) = sort_out(orders);
         let mut done = Vec::with_capacity(orders.len());
         let mut rest = together.as_slice();
-        while let Some(size) = rest.len().min(MAX_TOGETHER).checked_ilog2().map(|power| 1 << power) {
+        let at_most = if self.deps.db.has_one_writer() { MAX_TOGETHER_ON_SQLITE } else { MAX_TOGETHER };
+        while let Some(size) = rest.len().min(at_most).checked_ilog2().map(|power| 1 << power) {
             // Sizes are powers of two, so that few different statements are prepared.
             let (chunk, later) = rest.split_at(size);
             rest = later;
