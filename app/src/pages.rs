@@ -28,9 +28,12 @@ pub struct Pages {
     pub development: bool,
 }
 
-/// `/`, `/.well-known/jwks.json`, and the `/dev` pages.
+/// `/`, `/reset-password` (where the link of a letter leads), `/.well-known/jwks.json`, and the `/dev` pages.
 pub fn routes(pages: Pages) -> Router {
-    let public = Router::new().route("/", get(landing)).route("/.well-known/jwks.json", get(jwks));
+    let public = Router::new()
+        .route("/", get(landing))
+        .route("/reset-password", get(reset_password))
+        .route("/.well-known/jwks.json", get(jwks));
     let all = if pages.development {
         public
             .route("/dev/mail", get(mail_page))
@@ -46,6 +49,11 @@ async fn landing(State(pages): State<Pages>) -> Html<String> {
     let page = include_str!("../assets/landing.html");
     let hidden = if pages.development { "" } else { "hidden" };
     Html(page.replace("{{development}}", hidden))
+}
+
+async fn reset_password() -> Response {
+    let headers = [("cache-control", "no-store"), ("referrer-policy", "no-referrer"), ("x-frame-options", "DENY")];
+    (headers, Html(include_str!("../assets/reset-password.html"))).into_response()
 }
 
 async fn jwks(State(pages): State<Pages>) -> Response {

@@ -147,7 +147,7 @@ impl Services {
         }
         let of = |wanted: Service| deps.iter().find(|(service, _)| *service == wanted).map(|(_, deps)| deps.clone());
         let signer = TokenSigner::new(keys.access.clone(), common.clock.clone());
-        let user = of(Service::User).map(|deps| User::new(deps, UserConfig::default(), signer));
+        let user = of(Service::User).map(|deps| User::new(deps, user_config(addresses), signer));
         let inventory = match of(Service::Inventory) {
             Some(deps) => Some(Inventory::new(deps, inventory_config(config)).await?),
             None => None,
@@ -194,6 +194,10 @@ impl Services {
             }
         }
     }
+}
+
+fn user_config(addresses: &Addresses) -> UserConfig {
+    UserConfig { public_url: addresses.public_url.clone(), ..UserConfig::default() }
 }
 
 fn inventory_config(config: &Config) -> InventoryConfig {

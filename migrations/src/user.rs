@@ -8,7 +8,7 @@ use sea_orm_migration::{
 
 /// Its migrations, oldest first.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Accounts)]
+    vec![Box::new(Accounts), Box::new(Devices)]
 }
 
 /// Accounts with their profiles, sign-ups that wait for their code, sessions with their refresh tokens, passengers.
@@ -124,5 +124,39 @@ fn passenger() -> TableCreateStatement {
         .col(string("birth_date"))
         .col(big_integer("changed_at_ms"))
         .foreign_key(&mut belongs_to("passenger", "account_id", "account"))
+        .to_owned()
+}
+
+/// What a list of sessions shows of each, and links that set a new password.
+struct Devices;
+
+impl MigrationName for Devices {
+    fn name(&self) -> &'static str {
+        "m20261121_000020_devices"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Devices {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for column in [string_null("device"), big_integer_null("seen_at_ms")] {
+            manager.alter_table(Table::alter().table(Alias::new("session")).add_column(column).to_owned()).await?;
+        }
+        manager.create_table(password_reset()).await
+    }
+}
+
+/// The one link of an account that sets a new password: a keyed hash of its token.
+fn password_reset() -> TableCreateStatement {
+    table("password_reset")
+        .col(uuid("account_id").primary_key())
+        .col(string_uniq("token_hash"))
+        .col(big_integer("expires_at_ms"))
+        .col(big_integer("mailed_at_ms"))
+        .foreign_key(&mut belongs_to("password_reset", "account_id", "account"))
         .to_owned()
 }

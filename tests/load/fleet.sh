@@ -4,7 +4,9 @@
 #
 #   tests/load/fleet.sh [FOLDER of the programs] [arguments of berth-load]
 #
-#   INVENTORIES=2 tests/load/fleet.sh target/release --secs 10
+#   INVENTORIES=2 SECS=10 tests/load/fleet.sh target/release
+#
+# Ends with `berth audit` over what the load left behind.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 PROGRAMS=$(realpath "${1:-target/release}")
@@ -27,6 +29,8 @@ main() {
   "$PROGRAMS/berth-load" --url "http://127.0.0.1:$(port router 0)" --secs "$SECS" "$@" | tee "$DIR/load.txt"
   tests/load/pgbench.sh "$POSTGRES_URL" "$SECS" | tail -n 1 | tee "$DIR/after.txt"
   compare
+  # What was sold and held adds up, with any number of processes.
+  "$PROGRAMS/berth" audit --data-dir "$DIR/router-0" || { echo "the audit failed" >&2; return 1; }
 }
 
 # The server as it comes: fsync and synchronous_commit are on.
@@ -59,12 +63,13 @@ port() { # role number
 start_fleet() {
   local number urls=()
   for number in $(seq 0 $((INVENTORIES - 1))); do urls+=("http://127.0.0.1:$(port inventory "$number")"); done
-  export BERTH_DATABASE_URL=$POSTGRES_URL BERTH_REDIS_URL=$BERTH_TEST_REDIS_URL BERTH_KEYS_DIR=$DIR/keys BERTH_LOG=error
+  local redis=$BERTH_TEST_REDIS_URL setting
+  for setting in $(compgen -e | grep '^BERTH_'); do unset "$setting"; done # those of the tests are no settings of its
+  export BERTH_DATABASE_URL=$POSTGRES_URL BERTH_REDIS_URL=$redis BERTH_KEYS_DIR=$DIR/keys BERTH_LOG=error
   export BERTH_MAIL_FILE=$DIR/mail.jsonl BERTH_CLOCK_FILE=$DIR/clock BERTH_PUBLIC_URL=http://127.0.0.1:$(port router 0)
   export BERTH_SUBGRAPH_USER=http://127.0.0.1:$(port user 0) BERTH_SUBGRAPH_BOOKING=http://127.0.0.1:$(port booking 0)
   export BERTH_SUBGRAPH_PAYMENT=http://127.0.0.1:$(port payment 0) BERTH_SUBGRAPH_INVENTORY
   BERTH_SUBGRAPH_INVENTORY=$(IFS=,; echo "${urls[*]}")
-  unset BERTH_TEST_REDIS_URL BERTH_TEST_POSTGRES_URL
   local role
   for role in user booking payment worker router; do start_process "$role" 0; done
   for number in $(seq 0 $((INVENTORIES - 1))); do start_process inventory "$number"; done

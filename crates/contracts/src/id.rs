@@ -26,6 +26,8 @@ pub enum Kind {
     Passenger,
     /// `flow_`: a sign-up waiting for its one-time password
     Flow,
+    /// `session_`: a signed-in device
+    Session,
     /// `station_`
     Station,
     /// `operator_`
@@ -53,6 +55,7 @@ impl Kind {
             Self::User => "user",
             Self::Passenger => "passenger",
             Self::Flow => "flow",
+            Self::Session => "session",
             Self::Station => "station",
             Self::Operator => "operator",
             Self::Hold => "hold",

@@ -1,4 +1,4 @@
-//! What all use cases of this service stand on. They are methods of [`Accounts`], one file per theme: `sign_ups`, `sessions`,
+//! What all use cases of this service stand on. They are methods of [`Accounts`], one file per theme: `sign_ups`, `sessions`, `passwords`,
 //! `profiles`, `passengers`; `jobs` cleans up behind them.
 
 use std::sync::Arc;

@@ -32,6 +32,10 @@ pub struct UserConfig {
     pub mails_per_day: i32,
     /// How long a session lives after its last refresh.
     pub session_ttl: TimeDelta,
+    /// Life of a link that sets a new password.
+    pub reset_ttl: TimeDelta,
+    /// Where the links of letters lead: how the public reaches the front door.
+    pub public_url: String,
     /// How many passengers a person may keep.
     pub passenger_limit: i32,
 }
@@ -47,6 +51,8 @@ impl Default for UserConfig {
             mail_pause: TimeDelta::seconds(60),
             mails_per_day: 20,
             session_ttl: TimeDelta::days(30),
+            reset_ttl: TimeDelta::minutes(30),
+            public_url: "http://127.0.0.1:4000".to_owned(),
             passenger_limit: 50,
         }
     }

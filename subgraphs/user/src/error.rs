@@ -40,6 +40,8 @@ pub enum Refusal {
     OtpLocked,
     /// Address and password do not belong together, or there is no such account.
     Credentials,
+    /// The link for a new password is unknown, too old, or was used.
+    ResetToken,
     /// The refresh token leads to no live session.
     SessionEnded(SessionEnd),
     /// The id names nothing, or something of another person.

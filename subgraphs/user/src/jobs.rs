@@ -25,7 +25,7 @@ impl Accounts {
         self.deps.background.every("user.forget_ended", INTERVAL, Wake::alone(), work);
     }
 
-    /// Forgets sign-ups, sessions and idempotency rows that are over.
+    /// Forgets sign-ups, links for new passwords, sessions and idempotency rows that are over.
     pub async fn forget_ended(&self) -> Result<(), DbErr> {
         self.throttle.forget_idle();
         let clock = self.deps.clock.clone();
@@ -33,6 +33,7 @@ impl Accounts {
             Box::pin(async move {
                 let now = clock.now();
                 let flows = store::flow::forget(tx, now - KEEP_FLOWS).await?;
+                store::reset::forget(tx, now).await?;
                 let sessions = store::session::forget(tx, now - KEEP_SESSIONS).await?;
                 idempotency::forget_expired(tx, &clock).await?;
                 Ok::<_, DbErr>((flows, sessions))

@@ -36,6 +36,28 @@ struct SessionText;
 #[template(path = "session.html")]
 struct SessionHtml;
 
+#[derive(Template)]
+#[template(path = "reset.txt")]
+struct ResetText<'a> {
+    link: &'a str,
+    minutes: i64,
+}
+
+#[derive(Template)]
+#[template(path = "reset.html")]
+struct ResetHtml<'a> {
+    link: &'a str,
+    minutes: i64,
+}
+
+#[derive(Template)]
+#[template(path = "password.txt")]
+struct PasswordText;
+
+#[derive(Template)]
+#[template(path = "password.html")]
+struct PasswordHtml;
+
 /// The one-time password of a sign-up.
 pub fn code(to: &str, code: &str, ttl: TimeDelta) -> Result<Letter, Error> {
     let minutes = ttl.num_minutes();
@@ -50,6 +72,17 @@ pub fn known(to: &str) -> Result<Letter, Error> {
 /// A session was ended because a refresh token was used twice.
 pub fn session_ended(to: &str) -> Result<Letter, Error> {
     letter(to, "We ended one of your Berth sessions".to_owned(), &SessionText, &SessionHtml)
+}
+
+/// The link that sets a new password.
+pub fn reset(to: &str, link: &str, ttl: TimeDelta) -> Result<Letter, Error> {
+    let minutes = ttl.num_minutes();
+    letter(to, "Set a new Berth password".to_owned(), &ResetText { link, minutes }, &ResetHtml { link, minutes })
+}
+
+/// The password was changed.
+pub fn password_changed(to: &str) -> Result<Letter, Error> {
+    letter(to, "Your Berth password was changed".to_owned(), &PasswordText, &PasswordHtml)
 }
 
 fn letter(to: &str, subject: String, text: &impl Template, html: &impl Template) -> Result<Letter, Error> {

@@ -1,8 +1,8 @@
 //! User: who somebody is, and whom they book for.
 //!
 //! * nouns with their rules: [`email`], [`password`], [`flow`] (a sign-up that waits for its code), [`account`], [`profile`],
-//!   [`passenger`], [`document`], [`person`]
-//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `profiles`, `passengers`; `jobs` cleans up
+//!   [`session`], [`passenger`], [`document`], [`person`]
+//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, `profiles`, `passengers`; `jobs` cleans up
 //! * [`hashing`]: argon2id on a bounded number of threads; [`throttle`]: attempts per address; `letters`: texts of `templates/`
 //! * `store`: SQL; `graphql`: the schema; `peer`: for booking
 //!
@@ -24,10 +24,12 @@ mod letters;
 pub mod passenger;
 mod passengers;
 pub mod password;
+mod passwords;
 mod peer;
 pub mod person;
 pub mod profile;
 mod profiles;
+pub mod session;
 mod sessions;
 mod sign_ups;
 mod store;

@@ -4,6 +4,7 @@
 //! was lost, or two requests raced. Everything else that was ever given out is proof that somebody has a copy: the family
 //! dies and the user is told.
 
+use berth_contracts::Kind;
 use berth_kernel::{auth::SignedIn, db::Tx, metrics, random};
 use chrono::{DateTime, Utc};
 use sea_orm::DbErr;
@@ -15,6 +16,7 @@ use crate::{
     email::Email,
     error::{Error, Refusal, SessionEnd},
     letters,
+    session::{OpenSession, device_name},
     store::{self, session::Token},
 };
 
@@ -45,8 +47,8 @@ pub struct Opened {
 }
 
 impl Accounts {
-    /// Opens a session for address and password.
-    pub async fn sign_in(&self, email: &str, password: &str) -> Result<Opened, Error> {
+    /// Opens a session for address and password. `device` is what the owner will see in the list of sessions.
+    pub async fn sign_in(&self, email: &str, password: &str, device: Option<&str>) -> Result<Opened, Error> {
         let email = Email::parse(email).ok();
         if let Some(email) = &email {
             self.throttle.sign_in(email.as_str())?;
@@ -56,12 +58,13 @@ impl Accounts {
         let checked = self.hasher.check(password.to_owned(), hash).await?;
         let account = account.filter(|_| checked.right).ok_or(Refusal::Credentials)?;
         let (desk, id, old) = (self.clone(), account.id, account.password_hash.clone());
+        let device = device.and_then(device_name);
         let opened = self.deps.db.write::<_, DbErr, _>(move |tx| {
             Box::pin(async move {
                 if let Some(renewed) = checked.renewed {
-                    store::account::renew_hash(tx, id, &old, &renewed).await?;
+                    let _replaced_meanwhile = store::account::change_hash(tx, id, &old, &renewed, desk.deps.clock.now()).await?;
                 }
-                desk.open_session(tx, id).await
+                desk.open_session(tx, id, device).await
             })
         });
         let grant = opened.await?;
@@ -75,10 +78,11 @@ impl Accounts {
     }
 
     /// A new session of an account.
-    pub(crate) async fn open_session(&self, tx: &Tx, account_id: Uuid) -> Result<Grant, DbErr> {
-        let (now, session_id) = (self.deps.clock.now(), self.deps.clock.new_key());
-        store::session::insert(tx, session_id, account_id, now, now + self.config.session_ttl).await?;
-        self.grant(tx, session_id, "").await
+    pub(crate) async fn open_session(&self, tx: &Tx, account_id: Uuid, device: Option<String>) -> Result<Grant, DbErr> {
+        let (now, id) = (self.deps.clock.now(), self.deps.clock.new_key());
+        let session = OpenSession { id, device, created_at: now, seen_at: now, expires_at: now + self.config.session_ttl };
+        store::session::insert(tx, &session, account_id).await?;
+        self.grant(tx, id, "").await
     }
 
     /// A new refresh token of a session, given for the token with the hash `parent`.
@@ -151,5 +155,37 @@ impl Accounts {
             metrics::reached("session", "SIGNED_OUT");
         }
         Ok(())
+    }
+
+    /// A page of the person's open sessions, newest first: at most `count` before `before`.
+    pub async fn open_sessions(&self, user_id: Uuid, before: Uuid, count: u64) -> Result<Vec<OpenSession>, Error> {
+        Ok(store::session::list(self.deps.db.read(), user_id, before, self.deps.clock.now(), count).await?)
+    }
+
+    /// Ends one session of the person; another person's does not exist. Ending one twice is harmless while it is remembered.
+    pub async fn revoke_session(&self, person: &SignedIn, id: &str) -> Result<Uuid, Error> {
+        let missing = Refusal::NotFound { field: "sessionId" };
+        let id = Kind::Session.decode(id).map_err(|_| missing)?;
+        let (account_id, now) = (person.user_id, self.deps.clock.now());
+        let ended = self.deps.db.write(move |tx| {
+            Box::pin(async move {
+                let session = store::session::find(tx, id).await?.filter(|session| session.account_id == account_id);
+                session.ok_or(missing)?;
+                Ok::<_, Error>(store::session::revoke(tx, id, account_id, now).await?)
+            })
+        });
+        if ended.await? {
+            metrics::reached("session", "REVOKED");
+        }
+        Ok(id)
+    }
+
+    /// Ends every session of the person, this one included; answers how many there were.
+    pub async fn sign_out_everywhere(&self, person: &SignedIn) -> Result<u64, Error> {
+        let (account_id, now) = (person.user_id, self.deps.clock.now());
+        let ended = self.deps.db.write::<_, DbErr, _>(move |tx| {
+            Box::pin(async move { store::session::revoke_others(tx, account_id, Uuid::nil(), now).await })
+        });
+        Ok(ended.await?)
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     letters,
     password::Password,
     profile::Profile,
+    session::device_name,
     sessions::{Grant, Opened},
     store,
 };
@@ -114,19 +115,25 @@ impl Accounts {
     }
 
     /// Makes the account of a flow whose code is right, and its first session.
-    pub async fn verify(&self, flow_id: &str, code: &str) -> Result<Opened, Error> {
+    pub async fn verify(&self, flow_id: &str, code: &str, device: Option<&str>) -> Result<Opened, Error> {
         // An unknown flow behaves like a wrong code at the first try.
         let id = Kind::Flow.decode(flow_id).map_err(|_| self.wrong(1))?;
         let code: String = code.chars().filter(|sign| !sign.is_whitespace()).collect();
-        let desk = self.clone();
+        let (desk, device) = (self.clone(), device.and_then(device_name));
         // A wrong try is counted, so its refusal must commit.
-        let judged = self.deps.db.write(move |tx| Box::pin(async move { desk.judge(tx, id, &code).await })).await?;
+        let judged = self.deps.db.write(move |tx| Box::pin(async move { desk.judge(tx, id, &code, device).await })).await?;
         let (account, grant) = judged?;
         metrics::reached("user", "SIGNED_UP");
         self.hand_out(account, grant)
     }
 
-    async fn judge(&self, tx: &Tx, id: Uuid, code: &str) -> Result<Result<(Account, Grant), Refusal>, Error> {
+    async fn judge(
+        &self,
+        tx: &Tx,
+        id: Uuid,
+        code: &str,
+        device: Option<String>,
+    ) -> Result<Result<(Account, Grant), Refusal>, Error> {
         let now = self.deps.clock.now();
         let counted = store::flow::count_try(tx, id, self.config.otp_tries, now).await?;
         let Some(flow) = store::flow::find(tx, id).await? else { return Ok(Err(self.wrong(1))) };
@@ -142,7 +149,7 @@ impl Accounts {
             // The address got its account by another flow while this one was started.
             return Ok(Err(self.wrong(flow.tries)));
         }
-        let grant = self.open_session(tx, account_id).await?;
+        let grant = self.open_session(tx, account_id, device).await?;
         let Flow { email, password_hash, .. } = flow;
         Ok(Ok((Account { id: account_id, email, password_hash, profile: Profile::default(), passenger_count: 0 }, grant)))
     }

@@ -18,6 +18,7 @@ pub struct Throttle {
     clock: Clock,
     sign_ups: Limit,
     sign_ins: Limit,
+    resets: Limit,
 }
 
 /// The service's clock as the limits read it.
@@ -39,14 +40,14 @@ fn nanos(clock: &Clock) -> Nanos {
 
 impl Throttle {
     /// Limits that go by this clock: 5 sign-ups (and resends) of an address at once and one more a minute; 20 sign-ins of an
-    /// address at once and one more every 3 seconds.
+    /// address at once and one more every 3 seconds; 3 links for a new password and one more a minute.
     pub fn new(clock: &Clock) -> Self {
         let limit = |burst: u32, every_secs: u64| {
             let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
             let quota = Quota::with_period(Duration::from_secs(every_secs)).unwrap_or(Quota::per_minute(burst));
             RateLimiter::new(quota.allow_burst(burst), DefaultKeyedStateStore::default(), ServiceTime(clock.clone()))
         };
-        Self { clock: clock.clone(), sign_ups: limit(5, 60), sign_ins: limit(20, 3) }
+        Self { clock: clock.clone(), sign_ups: limit(5, 60), sign_ins: limit(20, 3), resets: limit(3, 60) }
     }
 
     /// Counts a sign-up of an address.
@@ -57,6 +58,11 @@ impl Throttle {
     /// Counts a sign-in of an address, known or not.
     pub fn sign_in(&self, email: &str) -> Result<(), Refusal> {
         self.count(&self.sign_ins, email)
+    }
+
+    /// Counts a link for a new password, whether the address is known or not.
+    pub fn reset(&self, email: &str) -> Result<(), Refusal> {
+        self.count(&self.resets, email)
     }
 
     fn count(&self, limit: &Limit, email: &str) -> Result<(), Refusal> {
@@ -70,6 +76,7 @@ impl Throttle {
     pub fn forget_idle(&self) {
         self.sign_ups.retain_recent();
         self.sign_ins.retain_recent();
+        self.resets.retain_recent();
     }
 }
 

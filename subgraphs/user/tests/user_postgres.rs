@@ -8,6 +8,8 @@ mod attacks;
 mod journey;
 #[path = "user/passengers.rs"]
 mod passengers;
+#[path = "user/passwords.rs"]
+mod passwords;
 #[path = "user/sessions.rs"]
 mod sessions;
 #[path = "user/sign_up.rs"]

@@ -6,7 +6,8 @@ use berth_kernel::graphql::{authenticated, signed_in};
 use super::{
     accounts,
     result::{
-        AddPassengerResult, RefreshSessionResult, RemovePassengerResult, ResendOtpResult, SignInResult, SignOutResult,
+        AddPassengerResult, ChangePasswordResult, RefreshSessionResult, RemovePassengerResult, RequestPasswordResetResult,
+        ResendOtpResult, ResetPasswordResult, RevokeSessionResult, SignInResult, SignOutEverywhereResult, SignOutResult,
         SignUpResult, UpdatePassengerResult, UpdateProfileResult, VerifyOtpResult, answer,
     },
     types::{
@@ -14,9 +15,13 @@ use super::{
             AddPassengerInput, AddPassengerSuccess, RemovePassengerInput, RemovePassengerSuccess, UpdatePassengerInput,
             UpdatePassengerSuccess,
         },
+        password::{
+            ChangePasswordInput, ChangePasswordSuccess, RequestPasswordResetInput, RequestPasswordResetSuccess,
+            ResetPasswordInput, ResetPasswordSuccess,
+        },
         session::{
-            RefreshSessionInput, ResendOtpInput, ResendOtpSuccess, SessionSuccess, SignInInput, SignOutSuccess, SignUpInput,
-            SignUpSuccess, VerifyOtpInput,
+            RefreshSessionInput, ResendOtpInput, ResendOtpSuccess, RevokeSessionInput, RevokeSessionSuccess, SessionSuccess,
+            SignInInput, SignOutEverywhereSuccess, SignOutSuccess, SignUpInput, SignUpSuccess, VerifyOtpInput,
         },
         user::{UpdateProfileInput, UpdateProfileSuccess},
     },
@@ -47,7 +52,7 @@ impl Mutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Flow and code.")] input: VerifyOtpInput,
     ) -> Result<VerifyOtpResult> {
-        answer(accounts(ctx)?.verify(&input.flow_id, &input.code).await.map(SessionSuccess::from))
+        answer(accounts(ctx)?.verify(&input.flow_id, &input.code, input.device.as_deref()).await.map(SessionSuccess::from))
     }
 
     /// Sends a new one-time password for a sign-up, at the earliest 60 seconds after the last one. Only the newest code works;
@@ -66,7 +71,7 @@ impl Mutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Address and password.")] input: SignInInput,
     ) -> Result<SignInResult> {
-        answer(accounts(ctx)?.sign_in(&input.email, &input.password).await.map(SessionSuccess::from))
+        answer(accounts(ctx)?.sign_in(&input.email, &input.password, input.device.as_deref()).await.map(SessionSuccess::from))
     }
 
     /// Exchanges the refresh token for a new access token and a new refresh token. When the answer is lost, the same refresh
@@ -86,6 +91,60 @@ impl Mutation {
     async fn sign_out(&self, ctx: &Context<'_>) -> Result<SignOutResult> {
         let person = signed_in(ctx)?;
         answer(accounts(ctx)?.sign_out(person).await.map(|()| SignOutSuccess { signed_out: true }))
+    }
+
+    /// Ends every session of the signed-in person, on every device, this one included. Access tokens that were given out live to
+    /// their end, at most 10 minutes.
+    #[graphql(directive = authenticated::apply())]
+    async fn sign_out_everywhere(&self, ctx: &Context<'_>) -> Result<SignOutEverywhereResult> {
+        let person = signed_in(ctx)?;
+        answer(accounts(ctx)?.sign_out_everywhere(person).await.map(SignOutEverywhereSuccess::from))
+    }
+
+    /// Ends one session of your list: that device must sign in again, at the latest when its access token ends, after at most
+    /// 10 minutes. Ending one twice is no error.
+    #[graphql(directive = authenticated::apply())]
+    async fn revoke_session(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The session.")] input: RevokeSessionInput,
+    ) -> Result<RevokeSessionResult> {
+        let person = signed_in(ctx)?;
+        answer(accounts(ctx)?.revoke_session(person, &input.session_id).await.map(RevokeSessionSuccess::from))
+    }
+
+    /// Sets a new password for who knows the present one. Every other session ends, and the owner gets a letter. A wrong present
+    /// password counts like a failed sign-in.
+    #[graphql(directive = authenticated::apply())]
+    async fn change_password(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The present password and the wanted one.")] input: ChangePasswordInput,
+    ) -> Result<ChangePasswordResult> {
+        let person = signed_in(ctx)?;
+        let changed = accounts(ctx)?.change_password(person, &input.current_password, &input.new_password).await;
+        answer(changed.map(ChangePasswordSuccess::from))
+    }
+
+    /// Sends a link that sets a new password to the address, if it has an account; the answer is the same if not. The link works
+    /// once, for 30 minutes; a newer one replaces it. Links to one address are at least 60 seconds apart: what is asked for sooner
+    /// is not sent.
+    async fn request_password_reset(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The address.")] input: RequestPasswordResetInput,
+    ) -> Result<RequestPasswordResetResult> {
+        answer(accounts(ctx)?.request_reset(&input.email).map(|()| RequestPasswordResetSuccess { accepted: true }))
+    }
+
+    /// Sets a new password for who got the link. Every session of the account ends, and the owner gets a letter.
+    async fn reset_password(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The link's token and the wanted password.")] input: ResetPasswordInput,
+    ) -> Result<ResetPasswordResult> {
+        let reset = accounts(ctx)?.reset_password(&input.token, &input.new_password).await;
+        answer(reset.map(|()| ResetPasswordSuccess { reset: true }))
     }
 
     /// Changes the profile. A fact that is left out or null stays as it is; a fact once set can be changed but not emptied. Once

@@ -7,11 +7,12 @@ use berth_kernel::graphql::{InvalidInputError, NotFoundError, RateLimitedError, 
 
 use super::types::{
     passenger::{AddPassengerSuccess, RemovePassengerSuccess, UpdatePassengerSuccess},
+    password::{ChangePasswordSuccess, RequestPasswordResetSuccess, ResetPasswordSuccess},
     refusal::{
-        InvalidCredentialsError, OtpExpiredError, OtpInvalidError, OtpLockedError, PassengerLimitError, SessionEndedError,
-        UserError,
+        InvalidCredentialsError, OtpExpiredError, OtpInvalidError, OtpLockedError, PassengerLimitError, ResetTokenInvalidError,
+        SessionEndedError, UserError,
     },
-    session::{ResendOtpSuccess, SessionSuccess, SignOutSuccess, SignUpSuccess},
+    session::{ResendOtpSuccess, RevokeSessionSuccess, SessionSuccess, SignOutEverywhereSuccess, SignOutSuccess, SignUpSuccess},
     user::UpdateProfileSuccess,
 };
 use crate::error::Error;
@@ -65,6 +66,26 @@ result!(
 result!(
     /// Outcome of signOut. It has no refusals yet.
     SignOutResult = SignOutSuccess
+);
+result!(
+    /// Outcome of signOutEverywhere. It has no refusals yet.
+    SignOutEverywhereResult = SignOutEverywhereSuccess
+);
+result!(
+    /// Outcome of revokeSession.
+    RevokeSessionResult = RevokeSessionSuccess | NotFoundError
+);
+result!(
+    /// Outcome of changePassword.
+    ChangePasswordResult = ChangePasswordSuccess | InvalidCredentialsError | InvalidInputError | RateLimitedError
+);
+result!(
+    /// Outcome of requestPasswordReset.
+    RequestPasswordResetResult = RequestPasswordResetSuccess | InvalidInputError | RateLimitedError
+);
+result!(
+    /// Outcome of resetPassword.
+    ResetPasswordResult = ResetPasswordSuccess | ResetTokenInvalidError | InvalidInputError | InvalidCredentialsError | RateLimitedError
 );
 result!(
     /// Outcome of updateProfile.

@@ -2,6 +2,7 @@
 
 pub mod node;
 pub mod passenger;
+pub mod password;
 pub mod refusal;
 pub mod session;
 pub mod user;

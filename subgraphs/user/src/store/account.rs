@@ -105,10 +105,11 @@ pub async fn set_profile(tx: &Tx, sealer: &Sealer, id: Uuid, profile: &Profile) 
     tx.execute_raw(sql(tx, text, values)).await.map(|_| ())
 }
 
-/// Replaces the hash of a password, unless it was replaced meanwhile.
-pub async fn renew_hash(tx: &Tx, id: Uuid, old: &str, new: &str) -> Result<(), DbErr> {
-    let text = "UPDATE account SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
-    tx.execute_raw(sql(tx, text, [id.into(), old.into(), new.into()])).await.map(|_| ())
+/// Sets the hash of a new password, in place of a known one; `false` when that was replaced meanwhile.
+pub async fn change_hash(tx: &Tx, id: Uuid, old: &str, new: &str, now: DateTime<Utc>) -> Result<bool, DbErr> {
+    let text = "UPDATE account SET password_hash = $3, changed_at_ms = $4 WHERE id = $1 AND password_hash = $2";
+    let values = [id.into(), old.into(), new.into(), now.timestamp_millis().into()];
+    tx.execute_raw(sql(tx, text, values)).await.map(|done| done.rows_affected() == 1)
 }
 
 /// Counts one more passenger; `false` when the account is absent or has `limit` already.

@@ -2,8 +2,10 @@
 
 use berth_kernel::db::{Tx, sql};
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
 use uuid::Uuid;
+
+use crate::session::OpenSession;
 
 /// A refresh token.
 #[derive(Debug, Clone, FromQueryResult)]
@@ -26,10 +28,57 @@ pub struct Session {
 }
 
 /// A new session.
-pub async fn insert(tx: &Tx, id: Uuid, account_id: Uuid, now: DateTime<Utc>, expires_at: DateTime<Utc>) -> Result<(), DbErr> {
-    let text = "INSERT INTO session (id, account_id, head, created_at_ms, expires_at_ms) VALUES ($1, $2, '', $3, $4)";
-    let values = [id.into(), account_id.into(), now.timestamp_millis().into(), expires_at.timestamp_millis().into()];
+pub async fn insert(tx: &Tx, session: &OpenSession, account_id: Uuid) -> Result<(), DbErr> {
+    let text = "INSERT INTO session (id, account_id, head, created_at_ms, expires_at_ms, device, seen_at_ms) \
+                VALUES ($1, $2, '', $3, $4, $5, $6)";
+    let values: [Value; 6] = [
+        session.id.into(),
+        account_id.into(),
+        session.created_at.timestamp_millis().into(),
+        session.expires_at.timestamp_millis().into(),
+        session.device.clone().into(),
+        session.seen_at.timestamp_millis().into(),
+    ];
     tx.execute_raw(sql(tx, text, values)).await.map(|_| ())
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    id: Uuid,
+    device: Option<String>,
+    created_at_ms: i64,
+    seen_at_ms: Option<i64>,
+    expires_at_ms: i64,
+}
+
+/// The open sessions of an account, newest first: at most `count` before `before`.
+pub async fn list(
+    connection: &impl ConnectionTrait,
+    account_id: Uuid,
+    before: Uuid,
+    now: DateTime<Utc>,
+    count: u64,
+) -> Result<Vec<OpenSession>, DbErr> {
+    let text = "SELECT id, device, created_at_ms, seen_at_ms, expires_at_ms FROM session \
+                WHERE account_id = $1 AND id < $2 AND revoked_at_ms IS NULL AND expires_at_ms > $3 ORDER BY id DESC LIMIT $4";
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let values = [account_id.into(), before.into(), now.timestamp_millis().into(), count.into()];
+    let rows = Row::find_by_statement(sql(connection, text, values)).all(connection).await?;
+    rows.into_iter().map(OpenSession::try_from).collect()
+}
+
+impl TryFrom<Row> for OpenSession {
+    type Error = DbErr;
+
+    fn try_from(row: Row) -> Result<Self, DbErr> {
+        Ok(Self {
+            id: row.id,
+            device: row.device,
+            created_at: super::instant(row.created_at_ms)?,
+            seen_at: super::instant(row.seen_at_ms.unwrap_or(row.created_at_ms))?,
+            expires_at: super::instant(row.expires_at_ms)?,
+        })
+    }
 }
 
 /// A new refresh token, given for `parent`.
@@ -48,7 +97,7 @@ pub async fn find_token(tx: &Tx, hash: &str) -> Result<Option<Token>, DbErr> {
 /// Consumes a token of a live session and moves the session's end, in one statement. It works for a successor of the token
 /// consumed last, and for that token itself again (its answer was lost: no successor of it was ever used). `false` otherwise.
 pub async fn advance(tx: &Tx, token: &Token, hash: &str, now: DateTime<Utc>, expires_at: DateTime<Utc>) -> Result<bool, DbErr> {
-    let text = "UPDATE session SET head = $2, expires_at_ms = $5 WHERE id = $1 AND (head = $3 OR head = $2) \
+    let text = "UPDATE session SET head = $2, expires_at_ms = $5, seen_at_ms = $4 WHERE id = $1 AND (head = $3 OR head = $2) \
                 AND revoked_at_ms IS NULL AND expires_at_ms > $4";
     let values = [
         token.session_id.into(),
@@ -71,6 +120,14 @@ pub async fn revoke(tx: &Tx, id: Uuid, account_id: Uuid, now: DateTime<Utc>) -> 
     let text = "UPDATE session SET revoked_at_ms = $3 WHERE id = $1 AND account_id = $2 AND revoked_at_ms IS NULL";
     let values = [id.into(), account_id.into(), now.timestamp_millis().into()];
     tx.execute_raw(sql(tx, text, values)).await.map(|done| done.rows_affected() == 1)
+}
+
+/// Ends every session of an account but one; answers how many.
+pub async fn revoke_others(tx: &Tx, account_id: Uuid, kept: Uuid, now: DateTime<Utc>) -> Result<u64, DbErr> {
+    let text = "UPDATE session SET revoked_at_ms = $3 WHERE account_id = $1 AND id <> $2 AND revoked_at_ms IS NULL \
+                AND expires_at_ms > $3";
+    let values = [account_id.into(), kept.into(), now.timestamp_millis().into()];
+    tx.execute_raw(sql(tx, text, values)).await.map(|done| done.rows_affected())
 }
 
 /// Forgets sessions that ended before `until`, with their tokens.

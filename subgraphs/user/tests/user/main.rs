@@ -5,6 +5,7 @@
 mod attacks;
 mod journey;
 mod passengers;
+mod passwords;
 mod sessions;
 mod sign_up;
 mod world;

@@ -34,6 +34,8 @@ pub enum UserError {
     OtpLockedError(OtpLockedError),
     /// Address and password do not fit.
     InvalidCredentialsError(InvalidCredentialsError),
+    /// The link for a new password is dead.
+    ResetTokenInvalidError(ResetTokenInvalidError),
     /// The refresh token is dead.
     SessionEndedError(SessionEndedError),
     /// The list is full.
@@ -82,6 +84,11 @@ refusal!(
     InvalidCredentialsError
 );
 refusal!(
+    /// Code `RESET_TOKEN_INVALID`: the link for a new password is unknown, older than 30 minutes, was used, or was replaced by a newer
+    /// one. Ask for another with requestPasswordReset.
+    ResetTokenInvalidError
+);
+refusal!(
     /// The refresh token leads to no live session; sign in again. Code `SESSION_REVOKED`: signed out, or ended because a token was
     /// used twice; `SESSION_EXPIRED`: not refreshed for 30 days; `SESSION_UNKNOWN`: no such token was given out.
     SessionEndedError
@@ -115,6 +122,10 @@ impl From<Refusal> for UserError {
             Refusal::Credentials => {
                 let text = RefusalText::new("CREDENTIALS_INVALID", "no account has this address and this password");
                 InvalidCredentialsError::from_text(text).into()
+            }
+            Refusal::ResetToken => {
+                let text = RefusalText::at("RESET_TOKEN_INVALID", "the link is good no more: ask for another", &["token"]);
+                ResetTokenInvalidError::from_text(text).into()
             }
             Refusal::SessionEnded(end) => SessionEndedError::from_text(session_text(end)).into(),
             Refusal::NotFound { field } => {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use async_graphql::{ID, InputObject, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use berth_contracts::Kind;
-use berth_kernel::graphql::{DateTime, in_utc};
+use berth_kernel::graphql::{DateTime, in_utc, viewer};
+use uuid::Uuid;
 
 use super::user::User;
-use crate::{sessions::Opened, sign_ups::Started};
+use crate::{session::OpenSession, sessions::Opened, sign_ups::Started};
 
 /// What signUp needs.
 #[derive(InputObject)]
@@ -27,6 +28,8 @@ pub struct VerifyOtpInput {
     /// The six digits of the newest letter.
     #[graphql(secret)]
     pub code: String,
+    /// What to call this device in your list of sessions. Cut after 80 characters.
+    pub device: Option<String>,
 }
 
 /// What resendOtp needs.
@@ -44,6 +47,8 @@ pub struct SignInInput {
     /// Its password.
     #[graphql(secret)]
     pub password: String,
+    /// What to call this device in your list of sessions. Cut after 80 characters.
+    pub device: Option<String>,
 }
 
 /// What refreshSession needs.
@@ -99,6 +104,76 @@ pub struct SessionSuccess {
 pub struct SignOutSuccess {
     /// Always true: the session has ended, now or before.
     pub signed_out: bool,
+}
+
+/// A device that is signed in. Only visible to its owner.
+pub struct UserSession(pub OpenSession);
+
+/// A device that is signed in. Only visible to its owner.
+#[Object]
+impl UserSession {
+    /// Opaque id: session_...
+    async fn id(&self) -> ID {
+        Kind::Session.encode(self.0.id).into()
+    }
+
+    /// What the client called the device when it signed in.
+    async fn device(&self) -> &Option<String> {
+        &self.0.device
+    }
+
+    /// When somebody signed in.
+    async fn created_at(&self) -> DateTime {
+        in_utc(self.0.created_at)
+    }
+
+    /// When the device got tokens last: at most 10 minutes before it was used last.
+    async fn last_seen_at(&self) -> DateTime {
+        in_utc(self.0.seen_at)
+    }
+
+    /// When the session ends unless it is refreshed before.
+    async fn expires_at(&self) -> DateTime {
+        in_utc(self.0.expires_at)
+    }
+
+    /// Whether it is the session of this very request.
+    async fn current(&self, ctx: &Context<'_>) -> bool {
+        viewer(ctx).0.as_ref().is_some_and(|person| person.session_id == self.0.id)
+    }
+}
+
+/// What revokeSession needs.
+#[derive(InputObject)]
+pub struct RevokeSessionInput {
+    /// The session.
+    pub session_id: ID,
+}
+
+/// The session has ended.
+#[derive(SimpleObject)]
+pub struct RevokeSessionSuccess {
+    /// Which.
+    pub revoked_id: ID,
+}
+
+impl From<Uuid> for RevokeSessionSuccess {
+    fn from(id: Uuid) -> Self {
+        Self { revoked_id: Kind::Session.encode(id).into() }
+    }
+}
+
+/// Signed out on every device.
+#[derive(SimpleObject)]
+pub struct SignOutEverywhereSuccess {
+    /// How many sessions were ended, this one included.
+    pub ended: i32,
+}
+
+impl From<u64> for SignOutEverywhereSuccess {
+    fn from(ended: u64) -> Self {
+        Self { ended: i32::try_from(ended).unwrap_or(i32::MAX) }
+    }
 }
 
 impl From<Started> for SignUpSuccess {

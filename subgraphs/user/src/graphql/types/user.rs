@@ -10,7 +10,7 @@ use berth_contracts::Kind;
 use berth_kernel::graphql::{Date, Total, connection, internal, page, refuse};
 use uuid::Uuid;
 
-use super::passenger::Passenger;
+use super::{passenger::Passenger, session::UserSession};
 use crate::{
     account::Account,
     document,
@@ -81,6 +81,22 @@ impl User {
         let found = accounts(ctx)?.passengers(self.0.id, after, wanted).await.map_err(|fault| internal(&told(&fault)))?;
         let rows = found.into_iter().map(|passenger| (passenger.id.to_string(), Passenger(passenger))).collect();
         Ok(connection(&page, rows, Some(self.0.passenger_count)))
+    }
+
+    /// Devices that are signed in, newest first.
+    async fn sessions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default = 20, desc = "How many at most: 1 to 100, else the error PAGE_TOO_LARGE.")] first: Option<i32>,
+        #[graphql(desc = "Cursor of the last session of the page before; else the error INVALID_CURSOR.")] after: Option<String>,
+    ) -> Result<Connection<String, UserSession, Total, EmptyFields>> {
+        let page = page(first, after)?;
+        let before = page.after.as_deref().map_or(Ok(Uuid::max()), str::parse);
+        let before = before.map_err(|_| refuse("INVALID_CURSOR", "after is not a cursor of this list"))?;
+        let wanted = u64::try_from(page.first + 1).unwrap_or(u64::MAX);
+        let found = accounts(ctx)?.open_sessions(self.0.id, before, wanted).await.map_err(|fault| internal(&told(&fault)))?;
+        let rows = found.into_iter().map(|session| (session.id.to_string(), UserSession(session))).collect();
+        Ok(connection(&page, rows, None))
     }
 }
 

@@ -1,0 +1,114 @@
+//! A new password: by who knows the old one, or by a link to the account's address.
+
+use berth_kernel::{auth::SignedIn, db::Tx, metrics, random};
+use sea_orm::DbErr;
+use uuid::Uuid;
+
+use crate::{
+    account::Account,
+    accounts::Accounts,
+    email::Email,
+    error::{Error, Invalid, Refusal},
+    letters,
+    password::Password,
+    store,
+};
+
+/// Purpose of the keyed hashes of links.
+const PURPOSE: &str = "reset";
+
+impl Accounts {
+    /// Sets a new password for who knows the old one. Every other session of the person ends, and the owner gets a letter.
+    pub async fn change_password(&self, person: &SignedIn, old: &str, new: &str) -> Result<Account, Error> {
+        let new = parsed(new)?;
+        let account = self.account(person.user_id).await?.ok_or(Error::Stranger)?;
+        self.throttle.sign_in(&account.email)?;
+        let checked = self.hasher.check(old.to_owned(), Some(account.password_hash.clone())).await?;
+        if !checked.right {
+            return Err(Refusal::Credentials.into());
+        }
+        let hash = self.hasher.hash(new.into_text()).await?;
+        let (desk, known, kept) = (self.clone(), account.clone(), person.session_id);
+        let changed = self.deps.db.write(move |tx| Box::pin(async move { desk.set_password(tx, &known, &hash, kept).await }));
+        changed.await?;
+        self.deps.post.wake();
+        Ok(account)
+    }
+
+    /// Sends a link that sets a new password, if the address has an account. That is done after the answer, so that nobody
+    /// learns from its time whether there is one.
+    pub fn request_reset(&self, email: &str) -> Result<(), Error> {
+        let email = Email::parse(email).map_err(|why| Invalid { field: "email", why })?;
+        self.throttle.reset(email.as_str())?;
+        let desk = self.clone();
+        self.deps.background.spawn(async move {
+            if let Err(error) = desk.mail_link(&email).await {
+                tracing::error!(error = %error, "password.reset.not_mailed");
+            }
+        });
+        Ok(())
+    }
+
+    async fn mail_link(&self, email: &Email) -> Result<(), Error> {
+        let found = store::account::find_by_email(self.deps.db.read(), &self.deps.sealer, email.as_str()).await?;
+        let Some(account) = found else { return Ok(()) };
+        let token = random::token();
+        let hash = self.deps.sealer.hash(PURPOSE, &token);
+        let link = format!("{}/reset-password#token={token}", self.config.public_url);
+        let letter = letters::reset(&account.email, &link, self.config.reset_ttl)?;
+        let desk = self.clone();
+        let queued = self.deps.db.write(move |tx| {
+            Box::pin(async move {
+                let (now, config) = (desk.deps.clock.now(), &desk.config);
+                let ends = now + config.reset_ttl;
+                if store::reset::put(tx, account.id, &hash, now, ends, now - config.mail_pause).await? {
+                    desk.deps.post.queue(tx, &format!("reset:{hash}"), &letter).await?;
+                }
+                Ok::<_, DbErr>(())
+            })
+        });
+        queued.await?;
+        self.deps.post.wake();
+        Ok(())
+    }
+
+    /// Sets a new password for who got the link. Every session of the account ends; the link works once.
+    pub async fn reset_password(&self, token: &str, new: &str) -> Result<(), Error> {
+        let new = parsed(new)?;
+        let link = self.deps.sealer.hash(PURPOSE, token);
+        // Hashing is dear: nobody gets it for a made-up token.
+        if !store::reset::is_good(self.deps.db.read(), &link, self.deps.clock.now()).await? {
+            return Err(Refusal::ResetToken.into());
+        }
+        let hash = self.hasher.hash(new.into_text()).await?;
+        let desk = self.clone();
+        let reset = self.deps.db.write(move |tx| {
+            Box::pin(async move {
+                let account_id = store::reset::take(tx, &link, desk.deps.clock.now()).await?.ok_or(Refusal::ResetToken)?;
+                let account = store::account::find(tx, &desk.deps.sealer, account_id).await?.ok_or(Refusal::ResetToken)?;
+                desk.set_password(tx, &account, &hash, Uuid::nil()).await
+            })
+        });
+        reset.await?;
+        self.deps.post.wake();
+        metrics::reached("user", "RESET");
+        Ok(())
+    }
+
+    /// Writes the new hash, ends every session but one, and tells the owner.
+    async fn set_password(&self, tx: &Tx, account: &Account, hash: &str, kept: Uuid) -> Result<(), Error> {
+        let now = self.deps.clock.now();
+        if !store::account::change_hash(tx, account.id, &account.password_hash, hash, now).await? {
+            return Err(Refusal::Credentials.into());
+        }
+        store::reset::delete(tx, account.id).await?;
+        store::session::revoke_others(tx, account.id, kept, now).await?;
+        let cause = format!("password-changed:{}", self.deps.clock.new_key());
+        self.deps.post.queue(tx, &cause, &letters::password_changed(&account.email)?).await?;
+        Ok(())
+    }
+}
+
+fn parsed(new: &str) -> Result<Password, Invalid> {
+    Password::parse(new).map_err(|why| Invalid { field: "newPassword", why })
+}
