@@ -40,7 +40,7 @@ use crate::{
 };
 
 /// What a process may need to answer what it has begun.
-const DRAIN_WITHIN: Duration = Duration::from_secs(15);
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 /// What background work may need to finish what it has in hand: the longest is a call to a provider or a mail server.
 const BATCH_WITHIN: Duration = Duration::from_secs(5);

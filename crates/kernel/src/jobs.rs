@@ -87,7 +87,7 @@ mod tests {
 
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(3600);
+    const LONG: Duration = Duration::from_hours(1);
 
     #[tokio::test(start_paused = true)]
     async fn the_batch_in_hand_is_finished_and_no_other_begun() {

@@ -5,7 +5,12 @@ use std::sync::Arc;
 
 use berth_kernel::{Deps, auth::TokenSigner};
 
+use tokio::sync::Semaphore;
+
 use crate::{config::UserConfig, hashing::Hasher, throttle::Throttle};
+
+/// Links that may be in the making: more are asked for only by who tries addresses out.
+const LINKS_AT_ONCE: usize = 64;
 
 /// The use cases. Cheap to clone.
 #[derive(Clone)]
@@ -15,6 +20,8 @@ pub struct Accounts {
     pub(crate) signer: TokenSigner,
     pub(crate) hasher: Arc<Hasher>,
     pub(crate) throttle: Arc<Throttle>,
+    /// Links for new passwords that are being made beside the requests.
+    pub(crate) links: Arc<Semaphore>,
 }
 
 impl Accounts {
@@ -22,6 +29,6 @@ impl Accounts {
     pub fn new(deps: Deps, config: UserConfig, signer: TokenSigner) -> Self {
         let hasher = Arc::new(Hasher::new(&config));
         let throttle = Arc::new(Throttle::new(&deps.clock));
-        Self { deps, config: Arc::new(config), signer, hasher, throttle }
+        Self { deps, config: Arc::new(config), signer, hasher, throttle, links: Arc::new(Semaphore::new(LINKS_AT_ONCE)) }
     }
 }

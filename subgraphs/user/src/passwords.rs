@@ -1,6 +1,9 @@
 //! A new password: by who knows the old one, or by a link to the account's address.
 
+use std::sync::Arc;
+
 use berth_kernel::{auth::SignedIn, db::Tx, metrics, random};
+use chrono::TimeDelta;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
@@ -40,8 +43,11 @@ impl Accounts {
     pub fn request_reset(&self, email: &str) -> Result<(), Error> {
         let email = Email::parse(email).map_err(|why| Invalid { field: "email", why })?;
         self.throttle.reset(email.as_str())?;
+        let busy = |_| Refusal::RateLimited { retry_after: TimeDelta::seconds(1) };
+        let place = Arc::clone(&self.links).try_acquire_owned().map_err(busy)?;
         let desk = self.clone();
         self.deps.background.spawn(async move {
+            let _place = place;
             if let Err(error) = desk.mail_link(&email).await {
                 tracing::error!(error = %error, "password.reset.not_mailed");
             }
