@@ -61,10 +61,10 @@ async fn subgraphs_answer_nobody_else(arm: Arm) -> anyhow::Result<()> {
             ("no credential", None),
             ("words", Some("nonsense".to_owned())),
             ("a person's token", Some(token.clone())),
-            ("another caller's key", Some(credential(&keys, "worker", "router", service, 60)?)),
+            ("another caller's key", Some(credential(&keys, "booking", "router", service, 60)?)),
             ("expired", Some(credential(&keys, "router", "router", service, -3_600)?)),
             ("for another service", Some(credential(&keys, "router", "router", other, 60)?)),
-            ("of a caller that asks no graph", Some(credential(&keys, "worker", "worker", service, 60)?)),
+            ("of a caller that asks no graph", Some(credential(&keys, "booking", "booking", service, 60)?)),
         ];
         for (name, credential) in &bad {
             for token in [None, Some(token.as_str())] {
@@ -90,7 +90,7 @@ async fn peers_are_known(berth: &mut Berth, keys: &Path) -> anyhow::Result<()> {
     let bad = [
         None,
         Some(credential(keys, "booking", "booking", "payment", 60)?),
-        Some(credential(keys, "user", "booking", "inventory", 60)?),
+        Some(credential(keys, "payment", "booking", "inventory", 60)?),
     ];
     for credential in bad {
         for method in ["commit_hold", "release_hold"] {
