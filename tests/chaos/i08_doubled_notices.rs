@@ -28,7 +28,7 @@ async fn a_notification_counts_once(arm: Arm) -> anyhow::Result<()> {
 
 async fn an_acknowledged_notification_survives_a_kill(arm: Arm) -> anyhow::Result<()> {
     let mut berth = unpolled(arm).start().await?;
-    none(&notices::survive_a_kill(&mut berth).await?)?;
+    none(&notices::survive_a_kill(&mut berth, 4).await?)?;
     berth.assert_alive()
 }
 
@@ -40,6 +40,6 @@ async fn the_checker_sees_a_missing_inbox(arm: Arm) -> anyhow::Result<()> {
 
 async fn the_checker_sees_an_early_acknowledgement(arm: Arm) -> anyhow::Result<()> {
     let mut berth = unpolled(arm).sabotage("ack_early")?.start().await?;
-    ensure!(!notices::survive_a_kill(&mut berth).await?.is_empty(), "the checker sees nothing");
+    ensure!(!notices::survive_a_kill(&mut berth, 12).await?.is_empty(), "the checker sees nothing");
     Ok(())
 }
