@@ -289,7 +289,7 @@ impl Socket {
             while let Some(event) = events.recv().await {
                 self.send_event(id, &event).await;
             }
-            self.send(protocol::complete(id)).await;
+            self.end_stream(id).await;
             return;
         }
         self.execute(id, params, caller).await;
@@ -331,8 +331,15 @@ impl Socket {
                 return self.send(protocol::error(id, errors)).await;
             }
             self.send(protocol::next(id, &text)).await;
+            return self.send(protocol::complete(id)).await;
         }
-        self.send(protocol::complete(id)).await;
+        self.end_stream(id).await;
+    }
+
+    /// Ends a stream: with the reason, when it is the stop of the service that ended it.
+    async fn end_stream(&self, id: &str) {
+        let stopping = self.door.stopping.is_cancelled();
+        self.send(if stopping { self.refused(id, &Refusal::restarting()) } else { protocol::complete(id) }).await;
     }
 
     /// Runs the operation as a request of its own.

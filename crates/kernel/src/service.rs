@@ -201,7 +201,10 @@ impl Verifier {
         }
         let caller = claimed_caller(credential).ok_or(CredentialError::Invalid)?;
         // A second look, because the caller may be new or have a new key.
-        let claims = self.decode(credential, &caller).or_else(|| self.read_again().then(|| self.decode(credential, &caller))?);
+        let claims = self.decode(credential, &caller).or_else(|| {
+            self.read_again();
+            self.decode(credential, &caller)
+        });
         let exp = claims.ok_or(CredentialError::Invalid)?.exp;
         let caller: Arc<str> = caller.into();
         let mut verified = self.verified.write();
@@ -223,15 +226,13 @@ impl Verifier {
         Some(jsonwebtoken::decode::<Claims>(credential, &key, &rules).ok()?.claims)
     }
 
-    fn read_again(&self) -> bool {
+    /// Whoever comes while the keys are read waits for them: they may hold the one it looks for.
+    fn read_again(&self) {
         let mut read_at = self.read_at.lock();
-        if read_at.is_some_and(|at| at.elapsed() < READ_AGAIN_AFTER) {
-            return false;
+        if read_at.is_none_or(|at| at.elapsed() >= READ_AGAIN_AFTER) {
+            self.read_keys();
+            *read_at = Some(std::time::Instant::now());
         }
-        *read_at = Some(std::time::Instant::now());
-        drop(read_at);
-        self.read_keys();
-        true
     }
 
     fn read_keys(&self) {

@@ -21,11 +21,12 @@ pub type UserSchema = Schema<Query, Mutation, EmptySubscription>;
 
 /// The schema without its data.
 pub fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query, Mutation, EmptySubscription)
+    Schema::build(Query, Mutation::default(), EmptySubscription)
         .enable_federation()
         .register_output_type::<UserError>()
         .register_output_type::<Node>()
         .override_output_type_description::<PageOf<types::passenger::Passenger>>("A page of passengers.")
+        .override_output_type_description::<PageOf<types::session::UserSession>>("A page of sessions.")
 }
 
 fn accounts<'a>(ctx: &Context<'a>) -> Result<&'a Accounts> {

@@ -31,7 +31,7 @@ impl Accounts {
             return Err(Refusal::Credentials.into());
         }
         let hash = self.hasher.hash(new.into_text()).await?;
-        let (desk, known, kept) = (self.clone(), account.clone(), person.session_id);
+        let (desk, known, kept) = (self.clone(), account.clone(), Some(person.session_id));
         let changed = self.deps.db.write(move |tx| Box::pin(async move { desk.set_password(tx, &known, &hash, kept).await }));
         changed.await?;
         self.deps.post.wake();
@@ -92,7 +92,7 @@ impl Accounts {
             Box::pin(async move {
                 let account_id = store::reset::take(tx, &link, desk.deps.clock.now()).await?.ok_or(Refusal::ResetToken)?;
                 let account = store::account::find(tx, &desk.deps.sealer, account_id).await?.ok_or(Refusal::ResetToken)?;
-                desk.set_password(tx, &account, &hash, Uuid::nil()).await
+                desk.set_password(tx, &account, &hash, None).await
             })
         });
         reset.await?;
@@ -101,14 +101,14 @@ impl Accounts {
         Ok(())
     }
 
-    /// Writes the new hash, ends every session but one, and tells the owner.
-    async fn set_password(&self, tx: &Tx, account: &Account, hash: &str, kept: Uuid) -> Result<(), Error> {
+    /// Writes the new hash, ends every session but the kept one, and tells the owner.
+    async fn set_password(&self, tx: &Tx, account: &Account, hash: &str, kept: Option<Uuid>) -> Result<(), Error> {
         let now = self.deps.clock.now();
         if !store::account::change_hash(tx, account.id, &account.password_hash, hash, now).await? {
             return Err(Refusal::Credentials.into());
         }
         store::reset::delete(tx, account.id).await?;
-        store::session::revoke_others(tx, account.id, kept, now).await?;
+        store::session::revoke_all(tx, account.id, kept, now).await?;
         let cause = format!("password-changed:{}", self.deps.clock.new_key());
         self.deps.post.queue(tx, &cause, &letters::password_changed(&account.email)?).await?;
         Ok(())

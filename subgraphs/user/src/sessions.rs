@@ -183,9 +183,10 @@ impl Accounts {
     /// Ends every session of the person, this one included; answers how many there were.
     pub async fn sign_out_everywhere(&self, person: &SignedIn) -> Result<u64, Error> {
         let (account_id, now) = (person.user_id, self.deps.clock.now());
-        let ended = self.deps.db.write::<_, DbErr, _>(move |tx| {
-            Box::pin(async move { store::session::revoke_others(tx, account_id, Uuid::nil(), now).await })
-        });
+        let ended = self
+            .deps
+            .db
+            .write::<_, DbErr, _>(move |tx| Box::pin(async move { store::session::revoke_all(tx, account_id, None, now).await }));
         Ok(ended.await?)
     }
 }

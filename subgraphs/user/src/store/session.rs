@@ -122,11 +122,11 @@ pub async fn revoke(tx: &Tx, id: Uuid, account_id: Uuid, now: DateTime<Utc>) -> 
     tx.execute_raw(sql(tx, text, values)).await.map(|done| done.rows_affected() == 1)
 }
 
-/// Ends every session of an account but one; answers how many.
-pub async fn revoke_others(tx: &Tx, account_id: Uuid, kept: Uuid, now: DateTime<Utc>) -> Result<u64, DbErr> {
+/// Ends every session of an account, but the kept one if there is one; answers how many.
+pub async fn revoke_all(tx: &Tx, account_id: Uuid, kept: Option<Uuid>, now: DateTime<Utc>) -> Result<u64, DbErr> {
     let text = "UPDATE session SET revoked_at_ms = $3 WHERE account_id = $1 AND id <> $2 AND revoked_at_ms IS NULL \
                 AND expires_at_ms > $3";
-    let values = [account_id.into(), kept.into(), now.timestamp_millis().into()];
+    let values = [account_id.into(), kept.unwrap_or_default().into(), now.timestamp_millis().into()];
     tx.execute_raw(sql(tx, text, values)).await.map(|done| done.rows_affected())
 }
 

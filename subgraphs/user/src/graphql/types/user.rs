@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use async_graphql::{
-    Context, Enum, ID, InputObject, Object, Result, SimpleObject,
-    connection::{Connection, EmptyFields},
-};
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use berth_contracts::Kind;
-use berth_kernel::graphql::{Date, Total, connection, internal, page, refuse};
+use berth_kernel::graphql::{Date, Page, PageOf, connection, internal, page, refuse};
 use uuid::Uuid;
 
 use super::{passenger::Passenger, session::UserSession};
@@ -73,11 +70,9 @@ impl User {
         #[graphql(desc = "Cursor of the last passenger of the page before; else the error INVALID_CURSOR.")] after: Option<
             String,
         >,
-    ) -> Result<Connection<String, Passenger, Total, EmptyFields>> {
+    ) -> Result<PageOf<Passenger>> {
         let page = page(first, after)?;
-        let after = page.after.as_deref().map_or(Ok(Uuid::nil()), str::parse);
-        let after = after.map_err(|_| refuse("INVALID_CURSOR", "after is not a cursor of this list"))?;
-        let wanted = u64::try_from(page.first + 1).unwrap_or(u64::MAX);
+        let (after, wanted) = window(&page, Uuid::nil())?;
         let found = accounts(ctx)?.passengers(self.0.id, after, wanted).await.map_err(|fault| internal(&told(&fault)))?;
         let rows = found.into_iter().map(|passenger| (passenger.id.to_string(), Passenger(passenger))).collect();
         Ok(connection(&page, rows, Some(self.0.passenger_count)))
@@ -89,15 +84,20 @@ impl User {
         ctx: &Context<'_>,
         #[graphql(default = 20, desc = "How many at most: 1 to 100, else the error PAGE_TOO_LARGE.")] first: Option<i32>,
         #[graphql(desc = "Cursor of the last session of the page before; else the error INVALID_CURSOR.")] after: Option<String>,
-    ) -> Result<Connection<String, UserSession, Total, EmptyFields>> {
+    ) -> Result<PageOf<UserSession>> {
         let page = page(first, after)?;
-        let before = page.after.as_deref().map_or(Ok(Uuid::max()), str::parse);
-        let before = before.map_err(|_| refuse("INVALID_CURSOR", "after is not a cursor of this list"))?;
-        let wanted = u64::try_from(page.first + 1).unwrap_or(u64::MAX);
+        let (before, wanted) = window(&page, Uuid::max())?;
         let found = accounts(ctx)?.open_sessions(self.0.id, before, wanted).await.map_err(|fault| internal(&told(&fault)))?;
         let rows = found.into_iter().map(|session| (session.id.to_string(), UserSession(session))).collect();
         Ok(connection(&page, rows, None))
     }
+}
+
+/// Where a page of a list that is ordered by key begins, and how many rows tell whether there is another one.
+fn window(page: &Page, begin: Uuid) -> Result<(Uuid, u64)> {
+    let cursor = page.after.as_deref().map_or(Ok(begin), str::parse);
+    let cursor = cursor.map_err(|_| refuse("INVALID_CURSOR", "after is not a cursor of this list"))?;
+    Ok((cursor, u64::try_from(page.first + 1).unwrap_or(u64::MAX)))
 }
 
 /// What a person told of themselves. Each fact is null while it is not set.

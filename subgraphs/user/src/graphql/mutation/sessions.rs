@@ -1,0 +1,67 @@
+//! Sessions: open, refresh, list, end.
+
+use async_graphql::{Context, Object, Result};
+use berth_kernel::graphql::{authenticated, signed_in};
+
+use crate::graphql::{
+    accounts,
+    result::{RefreshSessionResult, RevokeSessionResult, SignInResult, SignOutEverywhereResult, SignOutResult, answer},
+    types::session::{
+        RefreshSessionInput, RevokeSessionInput, RevokeSessionSuccess, SessionSuccess, SignInInput, SignOutEverywhereSuccess,
+        SignOutSuccess,
+    },
+};
+
+#[derive(Default)]
+pub struct Sessions;
+
+#[Object]
+impl Sessions {
+    /// Opens a session with e-mail address and password. An unknown address and a wrong password get the same answer.
+    async fn sign_in(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Address and password.")] input: SignInInput,
+    ) -> Result<SignInResult> {
+        answer(accounts(ctx)?.sign_in(&input.email, &input.password, input.device.as_deref()).await.map(SessionSuccess::from))
+    }
+
+    /// Exchanges the refresh token for a new access token and a new refresh token. When the answer is lost, the same refresh
+    /// token may be sent again as long as no token of the lost answer was used. Any other second use ends the session on every
+    /// device that shares it, and the user gets a letter.
+    async fn refresh_session(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The refresh token.")] input: RefreshSessionInput,
+    ) -> Result<RefreshSessionResult> {
+        answer(accounts(ctx)?.refresh(&input.refresh_token).await.map(SessionSuccess::from))
+    }
+
+    /// Ends the session of the access token: its refresh tokens work no more. Access tokens that were given out live to their
+    /// end, at most 10 minutes. Signing out twice is no error.
+    #[graphql(directive = authenticated::apply())]
+    async fn sign_out(&self, ctx: &Context<'_>) -> Result<SignOutResult> {
+        let person = signed_in(ctx)?;
+        answer(accounts(ctx)?.sign_out(person).await.map(|()| SignOutSuccess { signed_out: true }))
+    }
+
+    /// Ends every session of the signed-in person, on every device, this one included. Access tokens that were given out live to
+    /// their end, at most 10 minutes.
+    #[graphql(directive = authenticated::apply())]
+    async fn sign_out_everywhere(&self, ctx: &Context<'_>) -> Result<SignOutEverywhereResult> {
+        let person = signed_in(ctx)?;
+        answer(accounts(ctx)?.sign_out_everywhere(person).await.map(SignOutEverywhereSuccess::from))
+    }
+
+    /// Ends one session of your list: that device must sign in again, at the latest when its access token ends, after at most
+    /// 10 minutes. Ending one twice is no error.
+    #[graphql(directive = authenticated::apply())]
+    async fn revoke_session(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The session.")] input: RevokeSessionInput,
+    ) -> Result<RevokeSessionResult> {
+        let person = signed_in(ctx)?;
+        answer(accounts(ctx)?.revoke_session(person, &input.session_id).await.map(RevokeSessionSuccess::from))
+    }
+}

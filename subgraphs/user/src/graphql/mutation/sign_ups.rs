@@ -1,0 +1,47 @@
+//! Signing up.
+
+use async_graphql::{Context, Object, Result};
+
+use crate::graphql::{
+    accounts,
+    result::{ResendOtpResult, SignUpResult, VerifyOtpResult, answer},
+    types::session::{ResendOtpInput, ResendOtpSuccess, SessionSuccess, SignUpInput, SignUpSuccess, VerifyOtpInput},
+};
+
+#[derive(Default)]
+pub struct SignUps;
+
+#[Object]
+impl SignUps {
+    /// Starts a sign-up: sends a one-time password to the address, which verifyOtp wants. The answer is the same whether the
+    /// address has an account or not; the owner of a known address gets a letter that says so. A new sign-up of an address
+    /// replaces its earlier one. Letters to one address are at least 60 seconds apart: the code of a quick second sign-up
+    /// arrives later.
+    async fn sign_up(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Address and wanted password.")] input: SignUpInput,
+    ) -> Result<SignUpResult> {
+        answer(accounts(ctx)?.sign_up(&input.email, &input.password).await.map(SignUpSuccess::from))
+    }
+
+    /// Proves the address of a sign-up: makes the account and signs in. The code has six digits, lives 10 minutes, works once
+    /// and in its own flow only; after five wrong tries the flow is locked until resendOtp.
+    async fn verify_otp(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Flow and code.")] input: VerifyOtpInput,
+    ) -> Result<VerifyOtpResult> {
+        answer(accounts(ctx)?.verify(&input.flow_id, &input.code, input.device.as_deref()).await.map(SessionSuccess::from))
+    }
+
+    /// Sends a new one-time password for a sign-up, at the earliest 60 seconds after the last one. Only the newest code works;
+    /// its five tries are counted anew.
+    async fn resend_otp(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The flow.")] input: ResendOtpInput,
+    ) -> Result<ResendOtpResult> {
+        answer(accounts(ctx)?.resend(&input.flow_id).await.map(ResendOtpSuccess::from))
+    }
+}
