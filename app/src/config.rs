@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use berth_kernel::clock::Clock;
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::role::{Role, Roles, Service};
@@ -322,6 +324,11 @@ impl Config {
     /// The SQLite file of the database with this name.
     pub fn sqlite_file(&self, name: &str) -> PathBuf {
         self.file(format!("{name}.sqlite"))
+    }
+
+    /// The clock of this process.
+    pub fn clock(&self) -> Clock {
+        Clock::shifted(TimeDelta::seconds(self.clock_offset_secs))
     }
 
     /// A file in the directory of keys.

@@ -15,7 +15,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let checks = [
         ("data directory", config.prepare_data_dir().map_err(anyhow::Error::from)),
-        ("keys", Keys::load(config).map(|_| ())),
+        ("keys", Keys::load(config, &config.clock()).map(|_| ())),
         ("schema", schema::check_supergraph()),
         ("databases", runtime.block_on(databases(config))),
         ("ports", ports(config)),

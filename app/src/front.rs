@@ -36,7 +36,10 @@ pub fn router_config(
         listen,
         supergraph_sdl: SUPERGRAPH.to_owned(),
         subgraphs,
-        jwks_json: serde_json::json!({ "keys": [keys.access.jwk()] }).to_string(),
+        keys: Arc::new({
+            let keys = keys.access.clone();
+            move |kid| keys.public(kid)
+        }),
         jwt_issuer: ISSUER.to_owned(),
         jwt_audience: AUDIENCE.to_owned(),
         now_secs: now_secs(common),

@@ -37,8 +37,9 @@ pub fn gtfs(config: &Config, arguments: &GtfsArguments) -> anyhow::Result<()> {
     let options = ImportOptions { start_date: arguments.start_date, layouts, ..ImportOptions::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let summary = runtime.block_on(async {
-        let keys = Keys::load(config)?;
-        let common = Common::new(config, keys.sealer.clone())?;
+        let clock = config.clock();
+        let keys = Keys::load(config, &clock)?;
+        let common = Common::new(config, clock, keys.sealer.clone())?;
         let deps = inventory_deps(config, &common).await?;
         Ok::<_, anyhow::Error>(import_gtfs(&deps, source, options, bar()).await?)
     })?;

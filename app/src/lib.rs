@@ -122,6 +122,10 @@ enum Command {
 enum KeysWhat {
     /// Makes every key that is missing, in `keys_dir`: run it once, before the processes of a fleet
     Init,
+    /// Lists the keys that sign access tokens and tickets, and what each is for now
+    List,
+    /// Makes a new key; every process takes it from `keys_dir`, without a restart and without signing anybody out
+    Rotate(keys::RotateArguments),
 }
 
 #[derive(Subcommand)]
@@ -160,6 +164,10 @@ pub fn main() -> ExitCode {
         Some(Command::Schema { what: SchemaWhat::Check { dir } }) => schema::check(&dir),
         None | Some(Command::Serve(_)) => with_config(&arguments, serve::run),
         Some(Command::Keys { what: KeysWhat::Init }) => with_config(&arguments, |config| keys::init(&config)),
+        Some(Command::Keys { what: KeysWhat::List }) => with_config(&arguments, |config| keys::list(&config)),
+        Some(Command::Keys { what: KeysWhat::Rotate(wanted) }) => {
+            with_config(&arguments, |config| keys::rotate(&config, &wanted))
+        }
         Some(Command::Migrate) => with_config(&arguments, |config| databases::migrate(&config)),
         Some(Command::Import { what: ImportWhat::Gtfs(gtfs) }) => with_config(&arguments, |config| import::gtfs(&config, &gtfs)),
         Some(Command::Events { what }) => with_config(&arguments, |config| events::run(&config, &what)),

@@ -13,7 +13,7 @@ use berth_kernel::mail::{Caught, Mail};
 use chrono::TimeDelta;
 use serde::Deserialize;
 
-use crate::shared_clock::SharedClock;
+use crate::{keys::Keys, shared_clock::SharedClock};
 
 /// What the pages show.
 #[derive(Clone)]
@@ -22,8 +22,8 @@ pub struct Pages {
     pub mail: Arc<Mail>,
     /// The clock that development may move.
     pub clock: SharedClock,
-    /// The key set, as JSON.
-    pub jwks: Arc<str>,
+    /// What signs, for the key set.
+    pub keys: Keys,
     /// Whether the `/dev` pages exist.
     pub development: bool,
 }
@@ -57,7 +57,7 @@ async fn reset_password() -> Response {
 }
 
 async fn jwks(State(pages): State<Pages>) -> Response {
-    ([("content-type", "application/json"), ("cache-control", "public, max-age=300")], pages.jwks.to_string()).into_response()
+    ([("content-type", "application/json"), ("cache-control", "public, max-age=300")], pages.keys.jwks()).into_response()
 }
 
 #[derive(Deserialize)]

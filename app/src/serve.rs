@@ -17,7 +17,6 @@ use berth_kernel::{
 };
 use berth_payment::Sandbox;
 use berth_router::{RouterConfig, RunningRouter};
-use chrono::TimeDelta;
 use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -99,10 +98,11 @@ async fn serve(config: Config, roles: Roles, started: Instant) -> anyhow::Result
 
 impl Process {
     async fn open(config: Config, roles: Roles, listeners: &Listeners) -> anyhow::Result<Self> {
-        let keys = Keys::load(&config)?;
-        let common = Common::new(&config, keys.sealer.clone())?;
+        let clock = config.clock();
+        let keys = Keys::load(&config, &clock)?;
+        let common = Common::new(&config, clock, keys.sealer.clone())?;
         let clock = SharedClock::follow(common.clock.clone(), config.clock_file.clone(), &common.background);
-        let machine = Clock::shifted(TimeDelta::seconds(config.clock_offset_secs));
+        let machine = config.clock();
         let addresses = sandbox::addresses(&config, listeners)?;
         let peers = Peers { config: &config, caller: roles.peer_caller(), machine: machine.clone() };
         let services = Services::open(&config, &roles, &common, &keys, &addresses, &peers).await?;
@@ -113,7 +113,7 @@ impl Process {
             import::demo(inventory).await?;
         }
         let sandbox = sandbox::open(&config, &roles, &common, &addresses, listeners).await?;
-        let tokens = TokenVerifier::new(std::slice::from_ref(&keys.access), common.clock.clone());
+        let tokens = TokenVerifier::new(keys.access.clone(), common.clock.clone());
         let (leaving, stop) = (CancellationToken::new(), CancellationToken::new());
         Ok(Self { config, roles, keys, common, clock, machine, services, sandbox, tokens, leaving, stop })
     }
@@ -189,7 +189,7 @@ impl Process {
         let pages = Pages {
             mail: self.common.mail.clone(),
             clock: self.clock.clone(),
-            jwks: self.keys.jwks().into(),
+            keys: self.keys.clone(),
             development: self.config.profile == Profile::Development,
         };
         pages::routes(pages).merge(self.readiness())

@@ -44,13 +44,12 @@ pub struct Common {
 
 impl Common {
     /// For a configuration. Inside a Tokio runtime.
-    pub fn new(config: &Config, sealer: Sealer) -> Result<Self, Refusal> {
+    pub fn new(config: &Config, clock: Clock, sealer: Sealer) -> Result<Self, Refusal> {
         let mail = match &config.smtp_url {
             Some(url) => Mail::smtp(url, &config.mail_from)
                 .map_err(|error| Refusal::new("smtp_url", error, "smtps://user:password@mail.example"))?,
             None => Mail::catcher(&config.mail_file.clone().unwrap_or_else(|| config.file("mail.jsonl"))),
         };
-        let clock = Clock::shifted(TimeDelta::seconds(config.clock_offset_secs));
         let background = Background::default();
         let bus = match &config.redis_url {
             Some(url) => Bus::redis(url, RedisSettings::default(), background.clone())

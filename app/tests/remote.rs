@@ -208,7 +208,10 @@ impl World {
             listen: ([127, 0, 0, 1], 0).into(),
             supergraph_sdl: include_str!("../../router/tests/fixtures/supergraph.graphql").to_owned(),
             subgraphs: subgraphs.list(),
-            jwks_json: json!({ "keys": [self.access.jwk()] }).to_string(),
+            keys: Arc::new({
+                let key = self.access.clone();
+                move |kid| (kid == key.kid()).then(|| key.public())
+            }),
             jwt_issuer: ISSUER.to_owned(),
             jwt_audience: AUDIENCE.to_owned(),
             now_secs: Arc::new({

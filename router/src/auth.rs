@@ -5,15 +5,13 @@
 use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
-use jsonwebtoken::{
-    Algorithm, DecodingKey, Validation, decode, decode_header,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet},
-};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use ntex::http::{HeaderMap, header};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::{
-    config::{NowSecs, RouterError},
+    config::{FindKey, NowSecs},
     refusal::Refusal,
 };
 
@@ -27,6 +25,8 @@ pub(crate) struct Viewer {
     pub token: Arc<str>,
     /// Seconds since 1970 at which it ends.
     pub expires_at: u64,
+    /// What the embedded router learns of the caller: `sub` and `roles`.
+    pub claims: Arc<Value>,
     now: NowSecs,
 }
 
@@ -46,24 +46,30 @@ impl Viewer {
 
 #[derive(Deserialize)]
 struct Claims {
+    sub: String,
     exp: u64,
+    #[serde(default)]
+    roles: Vec<String>,
+}
+
+/// A token that was found good.
+#[derive(Clone)]
+struct Verified {
+    kid: Arc<str>,
+    expires_at: u64,
+    claims: Arc<Value>,
 }
 
 /// Verifies access tokens.
 pub(crate) struct TokenVerifier {
-    keys: Vec<(Option<String>, DecodingKey)>,
+    keys: FindKey,
     validation: Validation,
-    verified: moka::sync::Cache<Arc<str>, u64>,
+    verified: moka::sync::Cache<Arc<str>, Verified>,
     now: NowSecs,
 }
 
 impl TokenVerifier {
-    pub(crate) fn new(jwks_json: &str, issuer: &str, audience: &str, now: NowSecs) -> Result<Self, RouterError> {
-        let set: JwkSet = serde_json::from_str(jwks_json).map_err(|error| RouterError::Keys(error.to_string()))?;
-        let keys: Vec<_> = set.keys.iter().filter_map(ed25519).collect();
-        if keys.is_empty() {
-            return Err(RouterError::Keys("it holds no Ed25519 key".to_owned()));
-        }
+    pub(crate) fn new(keys: FindKey, issuer: &str, audience: &str, now: NowSecs) -> Self {
         let mut validation = Validation::new(Algorithm::EdDSA);
         // The clock is the app's, which tests move: it is compared below.
         validation.validate_exp = false;
@@ -71,7 +77,7 @@ impl TokenVerifier {
         validation.set_audience(&[audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let verified = moka::sync::Cache::builder().max_capacity(REMEMBERED).time_to_live(Duration::from_mins(10)).build();
-        Ok(Self { keys, validation, verified, now })
+        Self { keys, validation, verified, now }
     }
 
     /// The caller of an HTTP request; `None` without a token.
@@ -96,43 +102,31 @@ impl TokenVerifier {
 
     fn verify(&self, token: &str) -> Result<Viewer, Refusal> {
         let token: Arc<str> = token.into();
-        let expires_at = if let Some(known) = self.verified.get(&token) {
-            known
-        } else {
-            let expires_at = self.check(&token)?;
-            self.verified.insert(token.clone(), expires_at);
-            expires_at
-        };
+        let known = self.verified.get(&token);
+        let Verified { kid, expires_at, claims } = known.map_or_else(|| self.check(&token), Ok)?;
+        if (self.keys)(&kid).is_none() {
+            return Err(invalid());
+        }
         if expires_at <= (self.now)() {
             return Err(expired());
         }
-        Ok(Viewer { token, expires_at, now: self.now.clone() })
+        Ok(Viewer { token, expires_at, claims, now: self.now.clone() })
     }
 
-    fn check(&self, token: &str) -> Result<u64, Refusal> {
-        let head = decode_header(token).map_err(|_| invalid())?;
+    fn check(&self, token: &Arc<str>) -> Result<Verified, Refusal> {
+        let head = decode_header(token.as_bytes()).map_err(|_| invalid())?;
         let kind = head.typ.as_deref().unwrap_or_default();
         if head.alg != Algorithm::EdDSA || !kind.eq_ignore_ascii_case("at+jwt") {
             return Err(invalid());
         }
-        for (id, key) in &self.keys {
-            if head.kid.is_some() && id.is_some() && head.kid != *id {
-                continue;
-            }
-            if let Ok(data) = decode::<Claims>(token, key, &self.validation) {
-                return Ok(data.claims.exp);
-            }
-        }
-        Err(invalid())
-    }
-}
-
-fn ed25519(key: &Jwk) -> Option<(Option<String>, DecodingKey)> {
-    match &key.algorithm {
-        AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
-            Some((key.common.key_id.clone(), DecodingKey::from_jwk(key).ok()?))
-        }
-        _ => None,
+        let kid = head.kid.ok_or_else(invalid)?;
+        let public = (self.keys)(&kid).ok_or_else(invalid)?;
+        let key = DecodingKey::from_ed_components(&public).map_err(|_| invalid())?;
+        let Claims { sub, exp, roles } = decode(token.as_bytes(), &key, &self.validation).map_err(|_| invalid())?.claims;
+        let claims = Arc::new(json!({ "sub": sub, "roles": roles }));
+        let verified = Verified { kid: kid.into(), expires_at: exp, claims };
+        self.verified.insert(token.clone(), verified.clone());
+        Ok(verified)
     }
 }
 

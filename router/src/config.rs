@@ -9,6 +9,10 @@ use futures_util::future::LocalBoxFuture;
 /// Seconds since 1970: the app's clock.
 pub type NowSecs = Arc<dyn Fn() -> u64 + Send + Sync>;
 
+/// The public half of the trusted Ed25519 key with this name (`kid`), base64url without padding. Asked for each request, so
+/// that keys can change.
+pub type FindKey = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// Everything the front door needs to know before it starts.
 pub struct RouterConfig {
     /// Public address; port 0 takes a free port, reported once bound.
@@ -17,8 +21,8 @@ pub struct RouterConfig {
     pub supergraph_sdl: String,
     /// Where each subgraph of the supergraph is.
     pub subgraphs: Vec<Subgraph>,
-    /// JSON Web Key Set with the Ed25519 public keys that sign access tokens; other key types are ignored.
-    pub jwks_json: String,
+    /// The keys that sign access tokens now.
+    pub keys: FindKey,
     /// Required `iss` of an access token.
     pub jwt_issuer: String,
     /// Required `aud` of an access token.

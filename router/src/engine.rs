@@ -29,6 +29,7 @@ use hive_router::{
         traces::{set_tracing_enabled, spans::http_request::HttpServerRequestSpan},
     },
 };
+use jsonwebtoken::{Algorithm, Header, TokenData};
 use ntex::{
     http::Payload,
     web::{self, HttpRequest, HttpResponse, test::TestRequest},
@@ -37,6 +38,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::{
+    auth::Viewer,
     config::{RouterConfig, RouterError, Subgraph},
     executor::OwnWay,
     plugin::{self, Caller, FrontDoor, Public},
@@ -65,7 +67,8 @@ impl Engine {
     pub(crate) async fn start(config: &RouterConfig, runtime: &Handle) -> Result<(Self, BackgroundTasksManager), RouterError> {
         set_tracing_enabled(false);
         let mut keys = tempfile::NamedTempFile::new()?;
-        keys.write_all(config.jwks_json.as_bytes())?;
+        // It needs a set of keys, and never uses it: see `introduce`.
+        keys.write_all(br#"{"keys":[]}"#)?;
         let settings = settings(config, &keys.path().to_string_lossy());
         let hive: HiveRouterConfig = serde_json::from_value(settings).map_err(engine_error)?;
         let hive = hive.into_static();
@@ -91,12 +94,29 @@ impl Engine {
 
     /// Runs one operation. The request's method, path, Accept and headers count; its body does not.
     pub(crate) async fn run(&self, request: &mut HttpRequest, params: GraphQLParams, caller: Caller) -> Answer {
+        if let Some(viewer) = &caller.viewer {
+            self.introduce(viewer).await;
+        }
         let context = Arc::new(plugin::context(params, caller));
         request.extensions_mut().insert(context.clone());
         (self.select)(request);
         request.write_request_context(SharedRequestContext::default());
         let response = self.call(request).await;
         Answer { response, public: is_public(&context) }
+    }
+
+    /// Tells the embedded router whom a token stands for: it reads its own keys only once, and ours change.
+    async fn introduce(&self, viewer: &Viewer) {
+        let (cache, token) = (&self.shared.jwt_claims_cache, viewer.token.to_string());
+        let known = match cache.get(&token).await {
+            Some(known) => known,
+            None => match serde_json::from_value(Value::clone(&viewer.claims)) {
+                Ok(claims) => Arc::new(TokenData { header: Header::new(Algorithm::EdDSA), claims }),
+                Err(_) => return,
+            },
+        };
+        // Always anew: what it remembers ends after five seconds.
+        cache.insert(token, known).await;
     }
 
     async fn call(&self, request: &mut HttpRequest) -> HttpResponse {

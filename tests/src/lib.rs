@@ -29,6 +29,7 @@ pub mod process;
 pub mod proxy;
 pub mod servers;
 pub mod timetable;
+pub mod timing;
 pub mod watch;
 pub mod world;
 

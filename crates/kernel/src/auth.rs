@@ -13,13 +13,13 @@ use ed25519_dalek::{
     Signer, SigningKey,
     pkcs8::{DecodePrivateKey, EncodePrivateKey, spki::der::pem::LineEnding},
 };
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, Validation};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{clock::Clock, random};
+use crate::{clock::Clock, keyring::KeyRing, random};
 use berth_contracts::Kind;
 
 /// `iss` of every access token.
@@ -49,6 +49,11 @@ impl SignKey {
         let make = || Self::generate().key.to_pkcs8_pem(LineEnding::LF).map(|pem| pem.as_bytes().to_vec()).unwrap_or_default();
         let pem = String::from_utf8(read_or_create(path, make)?).map_err(io::Error::other)?;
         SigningKey::from_pkcs8_pem(&pem).map(Self::from_key).map_err(io::Error::other)
+    }
+
+    /// Reads a key from a PEM file (PKCS #8).
+    pub fn load(path: &Path) -> io::Result<Self> {
+        SigningKey::from_pkcs8_pem(&fs::read_to_string(path)?).map(Self::from_key).map_err(io::Error::other)
     }
 
     fn from_key(key: SigningKey) -> Self {
@@ -142,14 +147,14 @@ pub struct Claims {
 /// Makes access tokens.
 #[derive(Clone)]
 pub struct TokenSigner {
-    key: SignKey,
+    keys: KeyRing,
     clock: Clock,
 }
 
 impl TokenSigner {
-    /// A signer with this key.
-    pub fn new(key: SignKey, clock: Clock) -> Self {
-        Self { key, clock }
+    /// A signer with these keys.
+    pub fn new(keys: impl Into<KeyRing>, clock: Clock) -> Self {
+        Self { keys: keys.into(), clock }
     }
 
     /// An access token for a user's session, and when it ends.
@@ -173,8 +178,9 @@ impl TokenSigner {
         };
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(ACCESS_TOKEN_TYPE.to_owned());
-        header.kid = Some(self.key.kid.clone());
-        let der = self.key.key.to_pkcs8_der().map_err(|_| jsonwebtoken::errors::ErrorKind::InvalidEddsaKey)?;
+        let key = self.keys.signing();
+        header.kid = Some(key.kid);
+        let der = key.key.to_pkcs8_der().map_err(|_| jsonwebtoken::errors::ErrorKind::InvalidEddsaKey)?;
         let token = jsonwebtoken::encode(&header, &claims, &EncodingKey::from_ed_der(der.as_bytes()))?;
         Ok((token, ends))
     }
@@ -204,46 +210,50 @@ impl TokenError {
 /// Checks access tokens against the known keys.
 #[derive(Clone)]
 pub struct TokenVerifier {
-    keys: Arc<Vec<(String, DecodingKey)>>,
-    /// Tokens whose signature was found good: a busy client pays for one check, not for one a fetch.
-    verified: Arc<RwLock<HashMap<Box<str>, SignedIn>>>,
+    keys: KeyRing,
+    /// Tokens whose signature was found good, with the key's name: a busy client pays for one check, not for one a fetch.
+    verified: Arc<RwLock<Verified>>,
     clock: Clock,
 }
+
+type Verified = HashMap<Box<str>, (Arc<str>, SignedIn)>;
 
 /// Verified tokens remembered at most; then all are forgotten.
 const REMEMBERED: usize = 20_000;
 
 impl TokenVerifier {
     /// A verifier that knows these keys.
-    pub fn new(keys: &[SignKey], clock: Clock) -> Self {
-        let known = keys.iter().filter_map(|key| Some((key.kid.clone(), DecodingKey::from_ed_components(&key.public()).ok()?)));
-        Self { keys: Arc::new(known.collect()), verified: Arc::default(), clock }
+    pub fn new(keys: impl Into<KeyRing>, clock: Clock) -> Self {
+        Self { keys: keys.into(), verified: Arc::default(), clock }
     }
 
     /// The viewer a token stands for.
     pub fn verify(&self, token: &str) -> Result<Viewer, TokenError> {
         let known = self.verified.read().get(token).cloned();
-        let person = known.map_or_else(|| self.check(token), Ok)?;
+        let (kid, person) = known.map_or_else(|| self.check(token), Ok)?;
+        if !self.keys.trusts(&kid) {
+            return Err(TokenError::Invalid);
+        }
         if person.expires_at <= self.clock.now() {
             return Err(TokenError::Expired);
         }
         Ok(Viewer(Some(person)))
     }
 
-    fn check(&self, token: &str) -> Result<SignedIn, TokenError> {
+    fn check(&self, token: &str) -> Result<(Arc<str>, SignedIn), TokenError> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
         if header.alg != Algorithm::EdDSA || header.typ.as_deref() != Some(ACCESS_TOKEN_TYPE) {
             return Err(TokenError::Invalid);
         }
         let kid = header.kid.ok_or(TokenError::Invalid)?;
-        let (_, key) = self.keys.iter().find(|(known, _)| *known == kid).ok_or(TokenError::Invalid)?;
+        let key = self.keys.find(&kid).ok_or(TokenError::Invalid)?;
         let mut rules = Validation::new(Algorithm::EdDSA);
         rules.set_issuer(&[ISSUER]);
         rules.set_audience(&[AUDIENCE]);
         rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         // The clock is ours, so that moved clocks count.
         rules.validate_exp = false;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &rules).map_err(|_| TokenError::Invalid)?.claims;
+        let claims = jsonwebtoken::decode::<Claims>(token, &key, &rules).map_err(|_| TokenError::Invalid)?.claims;
         let expires_at = DateTime::from_timestamp(claims.exp, 0).ok_or(TokenError::Invalid)?;
         let user_id = Kind::User.decode(&claims.sub).map_err(|_| TokenError::Invalid)?;
         let person = SignedIn { user_id, session_id: claims.sid, roles: claims.roles, expires_at };
@@ -251,8 +261,9 @@ impl TokenVerifier {
         if verified.len() >= REMEMBERED {
             verified.clear();
         }
-        verified.insert(token.into(), person.clone());
-        Ok(person)
+        let found = (Arc::from(kid), person);
+        verified.insert(token.into(), found.clone());
+        Ok(found)
     }
 
     /// The viewer of an `Authorization` header (or its absence).

@@ -22,6 +22,7 @@ pub mod failpoint;
 pub mod graphql;
 pub mod idempotency;
 pub mod jobs;
+pub mod keyring;
 pub mod mail;
 pub mod metrics;
 pub mod outbox;

@@ -97,7 +97,7 @@ fn config() -> RouterConfig {
         listen: ([127, 0, 0, 1], 0).into(),
         supergraph_sdl: include_str!("../fixtures/supergraph.graphql").to_owned(),
         subgraphs: vec![],
-        jwks_json: jwks(),
+        keys: std::sync::Arc::new(|kid| (kid == "k1").then(public)),
         jwt_issuer: ISSUER.to_owned(),
         jwt_audience: AUDIENCE.to_owned(),
         now_secs: std::sync::Arc::new(now),
@@ -115,9 +115,8 @@ fn key() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
 }
 
-fn jwks() -> String {
-    let x = URL_SAFE_NO_PAD.encode(key().verifying_key().as_bytes());
-    json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "k1", "x": x }] }).to_string()
+fn public() -> String {
+    URL_SAFE_NO_PAD.encode(key().verifying_key().as_bytes())
 }
 
 pub fn now() -> u64 {

@@ -1,6 +1,6 @@
 //! What an operator can set.
 
-use berth_kernel::auth::SignKey;
+use berth_kernel::keyring::KeyRing;
 use chrono::TimeDelta;
 
 /// Settings of the booking service.
@@ -8,8 +8,8 @@ use chrono::TimeDelta;
 pub struct BookingConfig {
     /// Address of the front door, without a slash at the end: tickets link to it.
     pub public_base_url: String,
-    /// Signs tickets; its public half belongs into `/.well-known/jwks.json`.
-    pub ticket_key: SignKey,
+    /// Sign tickets; their public halves belong into `/.well-known/jwks.json`.
+    pub ticket_keys: KeyRing,
     /// How long a booking may be paid from the moment a payment starts (inventory caps it).
     pub pay_window: TimeDelta,
     /// First interval of looking at an open payment; it doubles up to eight times this.
@@ -22,10 +22,10 @@ pub struct BookingConfig {
 
 impl BookingConfig {
     /// The usual settings.
-    pub fn new(public_base_url: &str, ticket_key: SignKey) -> Self {
+    pub fn new(public_base_url: &str, ticket_keys: impl Into<KeyRing>) -> Self {
         Self {
             public_base_url: public_base_url.trim_end_matches('/').to_owned(),
-            ticket_key,
+            ticket_keys: ticket_keys.into(),
             pay_window: TimeDelta::minutes(15),
             poll: TimeDelta::seconds(5),
             attention_after: TimeDelta::minutes(10),

@@ -164,7 +164,8 @@ impl Bookings {
         // Unpaid payments beside the one that paid must be closed.
         let confirmed = Booking { cleanup_due: true, ..self.moved(booking, State::Confirmed)? };
         let parts = store::part::list(self.deps.db.read(), &[booking.id]).await?;
-        let issue = |part| Ticket::issue(self.deps.clock.new_key(), booking, part, &self.config.ticket_key);
+        let key = self.config.ticket_keys.signing();
+        let issue = |part| Ticket::issue(self.deps.clock.new_key(), booking, part, &key);
         let tickets: Vec<Ticket> = parts.iter().map(issue).collect();
         let letter = letter::confirmed(&confirmed, &tickets, |ticket| self.qr_url(ticket.id))?;
         let letter = Some((format!("booking-confirmed:{}", booking.id), letter));
