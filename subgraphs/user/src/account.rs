@@ -1,11 +1,31 @@
 //! An account: somebody who proved an e-mail address.
 
+use berth_contracts::Kind;
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::profile::Profile;
+use crate::{profile::Profile, role::Role};
 
-/// Role in the access tokens of everybody. No input of the graph can name a role.
-pub const ROLE: &str = "USER";
+/// What an account may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Its role.
+    pub role: Role,
+    /// Since when it is suspended.
+    pub suspended_at: Option<DateTime<Utc>>,
+}
+
+impl Standing {
+    /// Whether it may do nothing at all.
+    pub fn is_suspended(self) -> bool {
+        self.suspended_at.is_some()
+    }
+
+    /// Whether it administers others.
+    pub fn is_admin(self) -> bool {
+        self.role == Role::Admin && !self.is_suspended()
+    }
+}
 
 /// An account.
 #[derive(Debug, Clone)]
@@ -16,8 +36,34 @@ pub struct Account {
     pub email: String,
     /// Hash of the password, in PHC format.
     pub password_hash: String,
+    /// What it may do.
+    pub standing: Standing,
     /// What its owner told of themselves.
     pub profile: Profile,
     /// How many passengers it keeps.
     pub passenger_count: i32,
+}
+
+/// What an admin sees of an account. Identity documents, dates of birth and addresses are not among it.
+#[derive(Debug, Clone)]
+pub struct AccountCard {
+    /// Key.
+    pub id: Uuid,
+    /// Normalised address.
+    pub email: String,
+    /// What it may do.
+    pub standing: Standing,
+    /// Name, if its owner told it.
+    pub full_name: Option<String>,
+    /// Phone number, if its owner told it.
+    pub phone: Option<String>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+impl AccountCard {
+    /// The id as the graph shows it.
+    pub fn public_id(&self) -> String {
+        Kind::User.encode(self.id)
+    }
 }
