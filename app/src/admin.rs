@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use berth_kernel::{clock::Clock, db::Db};
 use berth_user::{
-    account::AccountCard,
+    account_card::AccountCard,
     error::{Error, Refusal},
     operator::{self, Verdict},
     role::Role,

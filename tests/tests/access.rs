@@ -30,7 +30,8 @@ fn every_root_field_and_every_id_has_a_row() -> anyhow::Result<()> {
 
 #[test]
 fn a_new_field_id_or_node_without_a_row_is_seen() -> anyhow::Result<()> {
-    let with = |found: &str, put: &str| -> anyhow::Result<Vec<String>> { graph::gaps(&schema()?.replacen(found, put, 1), &matrix()?) };
+    let with =
+        |found: &str, put: &str| -> anyhow::Result<Vec<String>> { graph::gaps(&schema()?.replacen(found, put, 1), &matrix()?) };
     ensure!(with("\ntype Query {", "\ntype Query {\n  secrets: String")? == ["Query.secrets has no row"]);
     ensure!(with("\ntype Subscription {", "\ntype Subscription {\n  leaks(of: [ID!]!): Int")?.len() == 2);
     let deep = with("\ninput PassengerDetailsInput {", "\ninput PassengerDetailsInput {\n  like: ID")?;
@@ -62,7 +63,8 @@ async fn the_operator_makes_the_first_admin(arm: Arm) -> anyhow::Result<()> {
     cast::grant(&mut berth, &person.email, "admin")?;
     ensure!(run(&mut berth, &["admin", "list"])?.contains(&person.id));
     person.refresh().await?;
-    let data = person.client.query("{ accounts { nodes { id role } } auditEntries { nodes { hash } } }", serde_json::json!({})).await?;
+    let data =
+        person.client.query("{ accounts { nodes { id role } } auditEntries { nodes { hash } } }", serde_json::json!({})).await?;
     ensure!(data["accounts"]["nodes"][0]["role"] == "ADMIN", "{data}");
     let hash = data["auditEntries"]["nodes"][0]["hash"].as_str().context("no hash")?;
     ensure!(verify(&mut berth)?.contains(hash));

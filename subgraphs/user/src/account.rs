@@ -1,6 +1,5 @@
 //! An account: somebody who proved an e-mail address.
 
-use berth_contracts::Kind;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -42,28 +41,4 @@ pub struct Account {
     pub profile: Profile,
     /// How many passengers it keeps.
     pub passenger_count: i32,
-}
-
-/// What an admin sees of an account. Identity documents, dates of birth and addresses are not among it.
-#[derive(Debug, Clone)]
-pub struct AccountCard {
-    /// Key.
-    pub id: Uuid,
-    /// Normalised address.
-    pub email: String,
-    /// What it may do.
-    pub standing: Standing,
-    /// Name, if its owner told it.
-    pub full_name: Option<String>,
-    /// Phone number, if its owner told it.
-    pub phone: Option<String>,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-}
-
-impl AccountCard {
-    /// The id as the graph shows it.
-    pub fn public_id(&self) -> String {
-        Kind::User.encode(self.id)
-    }
 }

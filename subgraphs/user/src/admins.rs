@@ -9,20 +9,17 @@ use berth_kernel::{
 use uuid::Uuid;
 
 use crate::{
-    account::AccountCard,
+    account::Standing,
+    account_card::{AccountCard, CardFilter, Stretch},
     accounts::Accounts,
-    audit_entry::{Actor, Entry},
+    audit_entry::{Actor, Entry, EntryFilter},
     audit_log,
     email::Email,
     error::{Error, Invalid, Refusal},
     letters,
     role::Role,
     roles::Change,
-    store::{
-        self,
-        admin::{Filter, Stretch},
-        audit,
-    },
+    store,
 };
 
 const MAX_REASON_CHARS: usize = 500;
@@ -65,12 +62,7 @@ impl Accounts {
     }
 
     /// Suspends an account and ends its sessions.
-    pub async fn suspend_account(
-        &self,
-        person: &SignedIn,
-        account_id: &str,
-        reason: Option<&str>,
-    ) -> Result<AccountCard, Error> {
+    pub async fn suspend_account(&self, person: &SignedIn, account_id: &str, reason: Option<&str>) -> Result<AccountCard, Error> {
         let reason = reason.map(parsed_reason).transpose()?;
         self.act(person, subject(account_id)?, move |change| Box::pin(change.suspend(reason))).await
     }
@@ -92,9 +84,8 @@ impl Accounts {
         // Nobody knows this password; the link replaces it.
         let hash = self.hasher.hash(berth_kernel::random::token()).await?;
         let (desk, subject) = (self.clone(), self.deps.clock.new_key());
-        let created = self.act(person, subject, move |change| {
-            Box::pin(async move { desk.invite(change, email, hash, role).await })
-        });
+        let created =
+            self.act(person, subject, move |change| Box::pin(async move { desk.invite(change, email, hash, role).await }));
         let created = created.await?;
         self.deps.post.wake();
         Ok(created)
@@ -117,7 +108,7 @@ impl Accounts {
     pub async fn accounts_listed(
         &self,
         person: &SignedIn,
-        filter: &Filter,
+        filter: &CardFilter,
         stretch: Stretch,
     ) -> Result<Vec<AccountCard>, Error> {
         self.admit_reader(person).await?;
@@ -135,7 +126,7 @@ impl Accounts {
     pub async fn audit_entries(
         &self,
         person: &SignedIn,
-        filter: audit::Filter,
+        filter: EntryFilter,
         before: i64,
         count: u64,
     ) -> Result<Vec<Entry>, Error> {
@@ -149,7 +140,7 @@ async fn admit(tx: &Tx, person: &SignedIn) -> Result<(), Error> {
     let standing = store::admin::standing_locked(tx, person.user_id).await?;
     let session = store::session::find(tx, person.session_id).await?;
     let open = session.is_some_and(|session| session.revoked_at_ms.is_none());
-    let admin = standing.is_some_and(|standing| standing.is_admin());
+    let admin = standing.is_some_and(Standing::is_admin);
     if open && admin { Ok(()) } else { Err(Refusal::Forbidden.into()) }
 }
 

@@ -4,6 +4,8 @@
 //! `["berth-audit-1",seq,at_ms,actor,action,subject,details,previous]` without white space: `at_ms` is the time in milliseconds since
 //! 1970; `actor` and `subject` are public ids (`user_...`) or null; `details` is a JSON text as a string; `previous` is the hash of the
 //! entry before, 64 zeros for the first. What was cut off at the end leaves a good chain: keep the newest hash elsewhere.
+//!
+//! A new kind of act: a variant of [`Action`] with its word, the same in `graphql/types/audit.rs`, and a method of `roles::Change`.
 
 use std::collections::BTreeMap;
 
@@ -140,8 +142,7 @@ impl Entry {
     /// The hash that an entry with this content has.
     pub fn computed_hash(&self) -> String {
         let (actor, subject) = (public(self.actor_id), public(self.subject_id));
-        let fields =
-            json!(["berth-audit-1", self.seq, self.at_ms, actor, self.action, subject, self.details, self.previous]);
+        let fields = json!(["berth-audit-1", self.seq, self.at_ms, actor, self.action, subject, self.details, self.previous]);
         Sha256::digest(fields.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
@@ -174,6 +175,17 @@ impl Entry {
         })
         .to_string()
     }
+}
+
+/// Which entries are wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EntryFilter {
+    /// Of this admin.
+    pub actor_id: Option<Uuid>,
+    /// About this account.
+    pub subject_id: Option<Uuid>,
+    /// Of this kind.
+    pub action: Option<Action>,
 }
 
 fn public(id: Option<Uuid>) -> Option<String> {

@@ -1,7 +1,8 @@
 //! User: who somebody is, and whom they book for.
 //!
 //! * nouns with their rules: [`email`], [`password`], [`flow`] (a sign-up that waits for its code), [`account`], [`profile`],
-//!   [`session`], [`passenger`], [`document`], [`person`], [`role`], [`audit_entry`]
+//!   [`session`], [`passenger`], [`document`], [`person`], [`role`],
+//!   [`account_card`] (an account as admins see it), [`audit_entry`]
 //! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, `profiles`, `passengers`, `admins`; `jobs`
 //!   cleans up; [`operator`]: what the command line does about admins
 //! * [`hashing`]: argon2id on a bounded number of threads; [`throttle`]: attempts per address; `letters`: texts of `templates/`
@@ -11,6 +12,7 @@
 //! type and input in `graphql/types/user.rs`.
 
 pub mod account;
+pub mod account_card;
 pub mod accounts;
 mod admins;
 pub mod audit;

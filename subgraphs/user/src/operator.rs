@@ -5,7 +5,7 @@ use sea_orm::DbErr;
 
 pub use crate::audit_log::{Verdict, verify, walk};
 use crate::{
-    account::AccountCard,
+    account_card::AccountCard,
     audit_entry::Actor,
     audit_log,
     email::Email,

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{
-    account::{AccountCard, Standing},
+    account::Standing,
+    account_card::AccountCard,
     audit_entry::{Act, Action, Actor},
     audit_log,
     error::{Error, Refusal},

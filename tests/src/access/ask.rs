@@ -27,7 +27,9 @@ pub async fn differences(matrix: &Matrix, cast: &Cast) -> anyhow::Result<Vec<Str
                 told.or_insert_with(|| (vec![], format!("{document}\n    {text}"))).0.push(caller.name());
             }
         }
-        let tell = |(what, (callers, example)): (String, (Vec<&str>, String))| format!("{} as {}: {what}\n    {example}", row.field, callers.join(", "));
+        let tell = |(what, (callers, example)): (String, (Vec<&str>, String))| {
+            format!("{} as {}: {what}\n    {example}", row.field, callers.join(", "))
+        };
         found.extend(alike.into_iter().map(tell));
     }
     Ok(found)

@@ -42,9 +42,7 @@ impl Cast {
         };
         let mut people: BTreeMap<_, _> = try_join_all(callers.map(sign_up)).await?.into_iter().collect();
         let victim = Person::sign_up(&nobody, "victim").await?;
-        for (caller, role) in
-            [(Caller::OrganizerX, "ORGANIZER"), (Caller::OrganizerY, "ORGANIZER"), (Caller::Admin, "ADMIN")]
-        {
+        for (caller, role) in [(Caller::OrganizerX, "ORGANIZER"), (Caller::OrganizerY, "ORGANIZER"), (Caller::Admin, "ADMIN")] {
             grant(berth, &people[&caller].email, role)?;
         }
         nobody.advance(PAST_TOKENS_SECS).await?;

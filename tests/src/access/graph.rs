@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Context;
 use async_graphql_parser::{
     parse_query, parse_schema,
-    types::{BaseType, DocumentOperations, InputValueDefinition, Selection, Type, TypeDefinition, TypeKind, TypeSystemDefinition},
+    types::{
+        BaseType, DocumentOperations, InputValueDefinition, Selection, Type, TypeDefinition, TypeKind, TypeSystemDefinition,
+    },
 };
 use serde_json::Value;
 
@@ -25,9 +27,7 @@ impl Types {
         Ok(Self(
             definitions
                 .filter_map(|definition| match definition {
-                    TypeSystemDefinition::Type(definition) => {
-                        Some((definition.node.name.node.to_string(), definition.node))
-                    }
+                    TypeSystemDefinition::Type(definition) => Some((definition.node.name.node.to_string(), definition.node)),
                     _ => None,
                 })
                 .collect(),

@@ -32,12 +32,7 @@ impl Span {
 }
 
 /// Reads `first`, `after`, `last` and `before`.
-pub fn span(
-    first: Option<i32>,
-    after: Option<String>,
-    last: Option<i32>,
-    before: Option<String>,
-) -> Result<Span, PageError> {
+pub fn span(first: Option<i32>, after: Option<String>, last: Option<i32>, before: Option<String>) -> Result<Span, PageError> {
     if first.is_some() && last.is_some() {
         return Err(refuse("INVALID_PAGE", "give first or last, not both"));
     }

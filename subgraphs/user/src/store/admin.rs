@@ -6,7 +6,8 @@ use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
 use uuid::Uuid;
 
 use crate::{
-    account::{AccountCard, Standing},
+    account::Standing,
+    account_card::{AccountCard, CardFilter, Search, Stretch},
     role::Role,
 };
 
@@ -38,30 +39,6 @@ impl TryFrom<Row> for AccountCard {
     }
 }
 
-/// Which accounts are wanted.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Of this role.
-    pub role: Option<Role>,
-    /// Suspended, or not.
-    pub suspended: Option<bool>,
-    /// With this text in their address or name.
-    pub search: Option<String>,
-}
-
-/// From where on, in which direction.
-#[derive(Debug, Clone, Copy)]
-pub struct Stretch {
-    /// Only accounts that are newer than this one.
-    pub newer_than: Uuid,
-    /// Only accounts that are older than this one.
-    pub older_than: Uuid,
-    /// The oldest ones of those instead of the newest.
-    pub from_the_end: bool,
-    /// How many at most.
-    pub count: u64,
-}
-
 async fn some(connection: &impl ConnectionTrait, condition: &str, values: Vec<Value>) -> Result<Vec<AccountCard>, DbErr> {
     let statement = sql(connection, &format!("{SELECT}{condition}"), values);
     let rows = Row::find_by_statement(statement).all(connection).await?;
@@ -79,30 +56,29 @@ pub async fn find_by_email(connection: &impl ConnectionTrait, email: &str) -> Re
 }
 
 /// A stretch of the accounts, in the order in which it was asked for.
-pub async fn list(connection: &impl ConnectionTrait, filter: &Filter, stretch: Stretch) -> Result<Vec<AccountCard>, DbErr> {
-    // Keys are UUID v7: their order is that of their making.
-    let mut condition = "id > $1 AND id < $2".to_owned();
-    let mut values: Vec<Value> = vec![stretch.newer_than.into(), stretch.older_than.into()];
+pub async fn list(connection: &impl ConnectionTrait, filter: &CardFilter, stretch: Stretch) -> Result<Vec<AccountCard>, DbErr> {
+    let count = i64::try_from(stretch.count).unwrap_or(i64::MAX);
+    let mut values: Vec<Value> = vec![stretch.newer_than.into(), stretch.older_than.into(), count.into()];
+    let mut conditions = vec!["id > $1 AND id < $2".to_owned()];
     if let Some(role) = filter.role {
         values.push(role.word().into());
-        condition.push_str(&format!(" AND role = ${}", values.len()));
+        conditions.push(format!("role = ${}", values.len()));
     }
     if let Some(suspended) = filter.suspended {
-        condition.push_str(if suspended { " AND suspended_at_ms IS NOT NULL" } else { " AND suspended_at_ms IS NULL" });
+        conditions.push(format!("suspended_at_ms IS {}", if suspended { "NOT NULL" } else { "NULL" }));
     }
     if let Some(search) = &filter.search {
         values.push(containing(search).into());
         let pattern = format!("LIKE ${} ESCAPE '!'", values.len());
-        condition.push_str(&format!(" AND (email {pattern} OR LOWER(full_name) {pattern})"));
+        conditions.push(format!("(email {pattern} OR LOWER(full_name) {pattern})"));
     }
-    values.push(i64::try_from(stretch.count).unwrap_or(i64::MAX).into());
     let order = if stretch.from_the_end { "ASC" } else { "DESC" };
-    some(connection, &format!("{condition} ORDER BY id {order} LIMIT ${}", values.len()), values).await
+    some(connection, &format!("{} ORDER BY id {order} LIMIT $3", conditions.join(" AND ")), values).await
 }
 
 /// The pattern of texts that contain this one, whatever signs it has.
-fn containing(search: &str) -> String {
-    let plain = search.to_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_");
+fn containing(search: &Search) -> String {
+    let plain = search.as_str().replace('!', "!!").replace('%', "!%").replace('_', "!_");
     format!("%{plain}%")
 }
 

@@ -4,7 +4,7 @@ use berth_kernel::db::{Tx, sql};
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
 use uuid::Uuid;
 
-use crate::audit_entry::{Action, Entry, GENESIS};
+use crate::audit_entry::{Entry, EntryFilter, GENESIS};
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -23,17 +23,6 @@ impl From<Row> for Entry {
         let Row { seq, at_ms, actor_id, action, subject_id, details, previous, hash } = row;
         Self { seq, at_ms, actor_id, action, subject_id, details, previous, hash }
     }
-}
-
-/// Which entries are wanted.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Filter {
-    /// Of this admin.
-    pub actor_id: Option<Uuid>,
-    /// About this account.
-    pub subject_id: Option<Uuid>,
-    /// Of this kind.
-    pub action: Option<Action>,
 }
 
 /// Number and hash of the newest entry. Ask within a transaction that has the log for itself.
@@ -68,26 +57,28 @@ pub async fn list_after(connection: &impl ConnectionTrait, seq: i64, count: i64)
 /// Entries from the newest on: at most `count` before the one with this number.
 pub async fn list_before(
     connection: &impl ConnectionTrait,
-    filter: Filter,
+    filter: EntryFilter,
     seq: i64,
     count: u64,
 ) -> Result<Vec<Entry>, DbErr> {
-    let mut values: Vec<Value> = vec![seq.into(), i64::try_from(count).unwrap_or(i64::MAX).into()];
-    let mut condition = "seq < $1".to_owned();
-    let mut only = |column: &str, value: Value| {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let mut values: Vec<Value> = vec![seq.into(), count.into()];
+    let mut conditions = vec!["seq < $1".to_owned()];
+    let wanted: [(&str, Option<Value>); 3] = [
+        ("actor_id", filter.actor_id.map(Value::from)),
+        ("subject_id", filter.subject_id.map(Value::from)),
+        ("action", filter.action.map(|action| action.word().into())),
+    ];
+    for (column, value) in wanted.into_iter().filter_map(|(column, value)| Some((column, value?))) {
         values.push(value);
-        condition.push_str(&format!(" AND {column} = ${}", values.len()));
-    };
-    filter.actor_id.into_iter().for_each(|id| only("actor_id", id.into()));
-    filter.subject_id.into_iter().for_each(|id| only("subject_id", id.into()));
-    filter.action.into_iter().for_each(|action| only("action", action.word().into()));
-    some(connection, &format!("{condition} ORDER BY seq DESC LIMIT $2"), values).await
+        conditions.push(format!("{column} = ${}", values.len()));
+    }
+    some(connection, &format!("{} ORDER BY seq DESC LIMIT $2", conditions.join(" AND ")), values).await
 }
 
 async fn some(connection: &impl ConnectionTrait, condition: &str, values: Vec<Value>) -> Result<Vec<Entry>, DbErr> {
-    let text = format!(
-        "SELECT seq, at_ms, actor_id, action, subject_id, details, previous, hash FROM audit_entry WHERE {condition}"
-    );
+    let text =
+        format!("SELECT seq, at_ms, actor_id, action, subject_id, details, previous, hash FROM audit_entry WHERE {condition}");
     let rows = Row::find_by_statement(sql(connection, &text, values)).all(connection).await?;
     Ok(rows.into_iter().map(Entry::from).collect())
 }

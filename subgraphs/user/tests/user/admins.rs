@@ -106,7 +106,9 @@ async fn no_public_input_takes_a_role_and_the_database_takes_no_other() {
     let world = World::new().await;
     let siti = world.person("siti@example.com").await;
     for mutation in [
-        format!("mutation {{ signUp(input: {{ email: \"a@example.com\", password: \"{PASSWORD}\", role: ADMIN }}) {{ __typename }} }}"),
+        format!(
+            "mutation {{ signUp(input: {{ email: \"a@example.com\", password: \"{PASSWORD}\", role: ADMIN }}) {{ __typename }} }}"
+        ),
         "mutation { updateProfile(input: { fullName: \"Siti\", role: ADMIN }) { __typename } }".to_owned(),
     ] {
         let response = world.respond(Some(&siti.access), &mutation, json!({})).await;
@@ -225,7 +227,8 @@ async fn the_list_of_accounts_goes_forth_and_back_and_is_filtered() {
     let end = list(json!({ "last": 2 })).await;
     assert_eq!((emails(&end), &end["pageInfo"]["hasNextPage"]), (vec!["a_1".to_owned(), "tia".to_owned()], &json!(false)));
 
-    for (search, found) in [("%", vec!["b%2"]), ("_", vec!["a_1"]), ("C3@EX", vec!["c3"]), ("!", vec![]), ("' OR 1=1 --", vec![])] {
+    for (search, found) in [("%", vec!["b%2"]), ("_", vec!["a_1"]), ("C3@EX", vec!["c3"]), ("!", vec![]), ("' OR 1=1 --", vec![])]
+    {
         assert_eq!(emails(&list(json!({ "search": search })).await), found, "{search}");
     }
     assert_eq!(emails(&list(json!({ "role": "ADMIN" })).await), ["tia"]);
@@ -255,7 +258,8 @@ async fn an_admin_sees_an_account_and_not_the_person() {
     }
     let passenger = json!({ "fullName": "Ani", "idType": "PASSPORT", "idNumber": "C1234567", "birthDate": "1990-01-01" });
     let added = world.result(Some(&siti.access), crate::world::ADD_PASSENGER, passenger).await;
-    let entities = "query($of: [_Any!]!) { _entities(representations: $of) { ... on User { email } ... on Passenger { fullName } } }";
+    let entities =
+        "query($of: [_Any!]!) { _entities(representations: $of) { ... on User { email } ... on Passenger { fullName } } }";
     let of = json!({ "of": [{ "__typename": "User", "id": siti.id },
         { "__typename": "Passenger", "id": added["passenger"]["id"] }] });
     let budi = world.person("budi@example.com").await;

@@ -129,6 +129,7 @@ fn the_schema_prints_without_a_database() {
     assert!(!me.contains("@authenticated"));
     // Roles are named by admins only.
     let inputs = sdl.split("\ninput ").skip(1).map(|rest| rest.split('}').next().unwrap_or_default());
-    let with_role: Vec<&str> = inputs.filter(|input| input.contains("  role: ")).filter_map(|input| input.split(' ').next()).collect();
+    let with_role: Vec<&str> =
+        inputs.filter(|input| input.contains("  role: ")).filter_map(|input| input.split(' ').next()).collect();
     assert_eq!(with_role, ["ChangeRoleInput", "CreateAccountInput"]);
 }

@@ -6,7 +6,8 @@ use berth_kernel::graphql::{PageOf, authenticated, connection, connection_of, pa
 use uuid::Uuid;
 
 use crate::{
-    error::Invalid,
+    account_card::{CardFilter, Search, Stretch},
+    audit_entry::EntryFilter,
     graphql::{
         accounts,
         result::answer_query,
@@ -15,13 +16,7 @@ use crate::{
             audit::{AuditAction, AuditEntry},
         },
     },
-    store::{
-        admin::{Filter, Stretch},
-        audit,
-    },
 };
-
-const MAX_SEARCH_CHARS: usize = 100;
 
 /// What admins read.
 #[derive(Default)]
@@ -35,8 +30,10 @@ impl AdminQueries {
     async fn accounts(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "How many at most from the begin on: 1 to 100, 20 when neither first nor last is given; else the error PAGE_TOO_LARGE. \
-                    Both first and last are the error INVALID_PAGE.")]
+        #[graphql(
+            desc = "How many at most from the begin on: 1 to 100, 20 when neither first nor last is given; else the error PAGE_TOO_LARGE. \
+                    Both first and last are the error INVALID_PAGE."
+        )]
         first: Option<i32>,
         #[graphql(desc = "Cursor of the last account of the page before; else the error INVALID_CURSOR.")] after: Option<String>,
         #[graphql(desc = "How many at most from the end on: 1 to 100, to go back with before.")] last: Option<i32>,
@@ -45,8 +42,10 @@ impl AdminQueries {
         >,
         #[graphql(desc = "Only accounts of this role.")] role: Option<Role>,
         #[graphql(desc = "Only suspended accounts, or only others.")] suspended: Option<bool>,
-        #[graphql(desc = "Only accounts with this text in their address or name, capitals don't matter: 1 to 100 characters, else the \
-                    error INVALID_INPUT.")]
+        #[graphql(
+            desc = "Only accounts with this text in their address or name, capitals don't matter: 1 to 100 characters, else the \
+                    error INVALID_INPUT."
+        )]
         search: Option<String>,
     ) -> Result<PageOf<Account>> {
         let person = signed_in(ctx)?;
@@ -57,7 +56,8 @@ impl AdminQueries {
             from_the_end: span.backward,
             count: span.wanted(),
         };
-        let filter = Filter { role: role.map(Into::into), suspended, search: answer_query(parsed(search))? };
+        let search = answer_query(search.as_deref().map(Search::parse).transpose().map_err(Into::into))?;
+        let filter = CardFilter { role: role.map(Into::into), suspended, search };
         let found = answer_query(accounts(ctx)?.accounts_listed(person, &filter, stretch).await)?;
         let rows = found.into_iter().map(|account| (account.id.to_string(), Account(account))).collect();
         Ok(connection_of(&span, rows))
@@ -65,7 +65,11 @@ impl AdminQueries {
 
     /// For admins: an account by its id. Null when there is none. Others get the error FORBIDDEN.
     #[graphql(directive = authenticated::apply(), requires_scopes = "ADMIN")]
-    async fn account(&self, ctx: &Context<'_>, #[graphql(desc = "Id of the account: user_...")] id: ID) -> Result<Option<Account>> {
+    async fn account(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Id of the account: user_...")] id: ID,
+    ) -> Result<Option<Account>> {
         let person = signed_in(ctx)?;
         let found = accounts(ctx)?.account_listed(person, Kind::User.decode(&id).ok()).await;
         Ok(answer_query(found)?.map(Account))
@@ -88,11 +92,7 @@ impl AdminQueries {
         let before = before.map_err(|_| refuse("INVALID_CURSOR", "after is not a cursor of this list"))?;
         // A malformed id names nobody: no entry has the nil key.
         let key = |id: ID| Kind::User.decode(&id).unwrap_or_default();
-        let filter = audit::Filter {
-            actor_id: actor_id.map(key),
-            subject_id: subject_id.map(key),
-            action: action.map(Into::into),
-        };
+        let filter = EntryFilter { actor_id: actor_id.map(key), subject_id: subject_id.map(key), action: action.map(Into::into) };
         let wanted = u64::try_from(page.first + 1).unwrap_or(u64::MAX);
         let found = answer_query(accounts(ctx)?.audit_entries(person, filter, before, wanted).await)?;
         let rows = found.into_iter().map(|entry| (entry.seq.to_string(), AuditEntry(entry))).collect();
@@ -103,11 +103,4 @@ impl AdminQueries {
 /// The account that a cursor stands for.
 fn position(cursor: Option<&str>, argument: &str, open: Uuid) -> Result<Uuid> {
     cursor.map_or(Ok(open), str::parse).map_err(|_| refuse("INVALID_CURSOR", format!("{argument} is not a cursor of this list")))
-}
-
-fn parsed(search: Option<String>) -> Result<Option<String>, crate::error::Error> {
-    let Some(text) = search else { return Ok(None) };
-    let text = text.trim();
-    let fine = (1..=MAX_SEARCH_CHARS).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    if fine { Ok(Some(text.to_owned())) } else { Err(Invalid { field: "search", why: "1 to 100 characters" }.into()) }
 }

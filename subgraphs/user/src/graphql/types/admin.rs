@@ -3,7 +3,7 @@
 use async_graphql::{Enum, ID, InputObject, Object, SimpleObject};
 use berth_kernel::graphql::{DateTime, in_utc};
 
-use crate::{account::AccountCard, role};
+use crate::{account_card::AccountCard, role};
 
 /// What somebody is to Berth. May grow.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
