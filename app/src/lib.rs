@@ -1,6 +1,7 @@
 //! The `berth` binary: wires the services, the router and the workers into one process, and holds the operator's commands.
 #![recursion_limit = "256"]
 
+mod admin;
 mod audit;
 mod backup;
 mod config;
@@ -97,6 +98,11 @@ enum Command {
         #[command(subcommand)]
         what: events::EventsWhat,
     },
+    /// Makes admins, and exports and verifies the log of what they did
+    Admin {
+        #[command(subcommand)]
+        what: admin::AdminWhat,
+    },
     /// Prints the effective configuration with secrets hidden
     Config,
     /// Proves that seats, tickets and money add up over all four databases; reads only, also beside a running Berth
@@ -171,6 +177,7 @@ pub fn main() -> ExitCode {
         Some(Command::Migrate) => with_config(&arguments, |config| databases::migrate(&config)),
         Some(Command::Import { what: ImportWhat::Gtfs(gtfs) }) => with_config(&arguments, |config| import::gtfs(&config, &gtfs)),
         Some(Command::Events { what }) => with_config(&arguments, |config| events::run(&config, &what)),
+        Some(Command::Admin { what }) => with_config(&arguments, |config| admin::run(&config, &what)),
         Some(Command::Config) => with_config(&arguments, |config| print_config(&config)),
         Some(Command::Audit { json }) => with_config(&arguments, |config| audit::run(&config, json)),
         Some(Command::Backup(wanted)) => with_config(&arguments, |config| backup::backup(&config, &wanted)),

@@ -8,12 +8,14 @@
 //! * [`history`]: who held what when, and the checkers that judge it; [`fight`]: many clients, few seats
 //! * [`arrears`]: money that arrives late; [`notices`]: webhooks
 //! * [`watch`]: what a subscriber of live seats may rely on
+//! * [`access`]: who may do what, from the matrix in `access/`
 //! * [`load`]: the load generator behind `berth-load`
 //!
 //! A new suite is a file under `tests/`, a new invariant a module of `chaos/`; what two suites need, or what must also be seen
 //! to fail on a sabotaged build, is a function here.
 #![allow(clippy::print_stdout, reason = "a run tells what it did")]
 
+pub mod access;
 pub mod aftermath;
 pub mod arrears;
 pub mod client;

@@ -4,6 +4,7 @@ mod page;
 mod refusal;
 mod scalar;
 mod sdl;
+mod span;
 
 pub use page::{Page, PageError, PageOf, Total, connection, page};
 pub use refusal::{
@@ -12,6 +13,7 @@ pub use refusal::{
 };
 pub use scalar::{BigInt, Date, DateTime, Decimal, LocalDateTime, Money, TimeZone, in_utc};
 pub use sdl::{authenticated, federation_sdl};
+pub use span::{Span, connection_of, span};
 
 use async_graphql::Context;
 

@@ -1,11 +1,30 @@
 //! An account: somebody who proved an e-mail address.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::profile::Profile;
+use crate::{profile::Profile, role::Role};
 
-/// Role in the access tokens of everybody. No input of the graph can name a role.
-pub const ROLE: &str = "USER";
+/// What an account may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Its role.
+    pub role: Role,
+    /// Since when it is suspended.
+    pub suspended_at: Option<DateTime<Utc>>,
+}
+
+impl Standing {
+    /// Whether it may do nothing at all.
+    pub fn is_suspended(self) -> bool {
+        self.suspended_at.is_some()
+    }
+
+    /// Whether it administers others.
+    pub fn is_admin(self) -> bool {
+        self.role == Role::Admin && !self.is_suspended()
+    }
+}
 
 /// An account.
 #[derive(Debug, Clone)]
@@ -16,6 +35,8 @@ pub struct Account {
     pub email: String,
     /// Hash of the password, in PHC format.
     pub password_hash: String,
+    /// What it may do.
+    pub standing: Standing,
     /// What its owner told of themselves.
     pub profile: Profile,
     /// How many passengers it keeps.

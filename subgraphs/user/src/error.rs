@@ -40,6 +40,16 @@ pub enum Refusal {
     OtpLocked,
     /// Address and password do not belong together, or there is no such account.
     Credentials,
+    /// The password was right, but an admin has suspended the account.
+    AccountSuspended,
+    /// Only admins may do this.
+    Forbidden,
+    /// The address has an account.
+    AccountExists,
+    /// An admin would take rights from themselves.
+    OwnAccount,
+    /// There would be no admin any more.
+    LastAdmin,
     /// The link for a new password is unknown, too old, or was used.
     ResetToken,
     /// The refresh token leads to no live session.

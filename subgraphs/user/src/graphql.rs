@@ -21,12 +21,14 @@ pub type UserSchema = Schema<Query, Mutation, EmptySubscription>;
 
 /// The schema without its data.
 pub fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query, Mutation::default(), EmptySubscription)
+    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
         .enable_federation()
         .register_output_type::<UserError>()
         .register_output_type::<Node>()
         .override_output_type_description::<PageOf<types::passenger::Passenger>>("A page of passengers.")
         .override_output_type_description::<PageOf<types::session::UserSession>>("A page of sessions.")
+        .override_output_type_description::<PageOf<types::admin::Account>>("A page of accounts.")
+        .override_output_type_description::<PageOf<types::audit::AuditEntry>>("A page of the audit log.")
 }
 
 fn accounts<'a>(ctx: &Context<'a>) -> Result<&'a Accounts> {

@@ -51,6 +51,20 @@ struct ResetHtml<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "invited.txt")]
+struct InvitedText<'a> {
+    link: &'a str,
+    minutes: i64,
+}
+
+#[derive(Template)]
+#[template(path = "invited.html")]
+struct InvitedHtml<'a> {
+    link: &'a str,
+    minutes: i64,
+}
+
+#[derive(Template)]
 #[template(path = "password.txt")]
 struct PasswordText;
 
@@ -78,6 +92,12 @@ pub fn session_ended(to: &str) -> Result<Letter, Error> {
 pub fn reset(to: &str, link: &str, ttl: TimeDelta) -> Result<Letter, Error> {
     let minutes = ttl.num_minutes();
     letter(to, "Set a new Berth password".to_owned(), &ResetText { link, minutes }, &ResetHtml { link, minutes })
+}
+
+/// The link that sets the first password of an account which an admin made.
+pub fn invited(to: &str, link: &str, ttl: TimeDelta) -> Result<Letter, Error> {
+    let minutes = ttl.num_minutes();
+    letter(to, "Your Berth account".to_owned(), &InvitedText { link, minutes }, &InvitedHtml { link, minutes })
 }
 
 /// The password was changed.

@@ -1,8 +1,10 @@
 //! User: who somebody is, and whom they book for.
 //!
 //! * nouns with their rules: [`email`], [`password`], [`flow`] (a sign-up that waits for its code), [`account`], [`profile`],
-//!   [`session`], [`passenger`], [`document`], [`person`]
-//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, `profiles`, `passengers`; `jobs` cleans up
+//!   [`session`], [`passenger`], [`document`], [`person`], [`role`],
+//!   [`account_card`] (an account as admins see it), [`audit_entry`]
+//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, `profiles`, `passengers`, `admins`; `jobs`
+//!   cleans up; [`operator`]: what the command line does about admins
 //! * [`hashing`]: argon2id on a bounded number of threads; [`throttle`]: attempts per address; `letters`: texts of `templates/`
 //! * `store`: SQL; `graphql`: the schema; `peer`: for booking
 //!
@@ -10,8 +12,12 @@
 //! type and input in `graphql/types/user.rs`.
 
 pub mod account;
+pub mod account_card;
 pub mod accounts;
+mod admins;
 pub mod audit;
+pub mod audit_entry;
+mod audit_log;
 pub mod config;
 pub mod document;
 pub mod email;
@@ -21,6 +27,7 @@ mod graphql;
 pub mod hashing;
 mod jobs;
 mod letters;
+pub mod operator;
 pub mod passenger;
 mod passengers;
 pub mod password;
@@ -29,6 +36,8 @@ mod peer;
 pub mod person;
 pub mod profile;
 mod profiles;
+pub mod role;
+mod roles;
 pub mod session;
 mod sessions;
 mod sign_ups;

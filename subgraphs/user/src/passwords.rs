@@ -58,9 +58,7 @@ impl Accounts {
     async fn mail_link(&self, email: &Email) -> Result<(), Error> {
         let found = store::account::find_by_email(self.deps.db.read(), &self.deps.sealer, email.as_str()).await?;
         let Some(account) = found else { return Ok(()) };
-        let token = random::token();
-        let hash = self.deps.sealer.hash(PURPOSE, &token);
-        let link = format!("{}/reset-password#token={token}", self.config.public_url);
+        let (link, hash) = self.fresh_link();
         let letter = letters::reset(&account.email, &link, self.config.reset_ttl)?;
         let desk = self.clone();
         let queued = self.deps.db.write(move |tx| {
@@ -76,6 +74,13 @@ impl Accounts {
         queued.await?;
         self.deps.post.wake();
         Ok(())
+    }
+
+    /// A link that sets a password, and the keyed hash of its token.
+    pub(crate) fn fresh_link(&self) -> (String, String) {
+        let token = random::token();
+        let hash = self.deps.sealer.hash(PURPOSE, &token);
+        (format!("{}/reset-password#token={token}", self.config.public_url), hash)
     }
 
     /// Sets a new password for who got the link. Every session of the account ends; the link works once.

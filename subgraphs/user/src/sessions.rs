@@ -11,7 +11,7 @@ use sea_orm::DbErr;
 use uuid::Uuid;
 
 use crate::{
-    account::{Account, ROLE},
+    account::Account,
     accounts::Accounts,
     email::Email,
     error::{Error, Refusal, SessionEnd},
@@ -59,7 +59,7 @@ impl Accounts {
         let account = account.filter(|_| checked.right).ok_or(Refusal::Credentials)?;
         let (desk, id, old) = (self.clone(), account.id, account.password_hash.clone());
         let device = device.and_then(device_name);
-        let opened = self.deps.db.write::<_, DbErr, _>(move |tx| {
+        let opened = self.deps.db.write(move |tx| {
             Box::pin(async move {
                 if let Some(renewed) = checked.renewed {
                     let _replaced_meanwhile = store::account::change_hash(tx, id, &old, &renewed, desk.deps.clock.now()).await?;
@@ -77,12 +77,16 @@ impl Accounts {
         store::account::find_by_email(self.deps.db.read(), &self.deps.sealer, email.as_str()).await
     }
 
-    /// A new session of an account.
-    pub(crate) async fn open_session(&self, tx: &Tx, account_id: Uuid, device: Option<String>) -> Result<Grant, DbErr> {
+    /// A new session of an account: every way in ends here, and none is open to a suspended one. Ask only for who has proved
+    /// who they are.
+    pub(crate) async fn open_session(&self, tx: &Tx, account_id: Uuid, device: Option<String>) -> Result<Grant, Error> {
+        if store::admin::standing_locked(tx, account_id).await?.ok_or(Error::Stranger)?.is_suspended() {
+            return Err(Refusal::AccountSuspended.into());
+        }
         let (now, id) = (self.deps.clock.now(), self.deps.clock.new_key());
         let session = OpenSession { id, device, created_at: now, seen_at: now, expires_at: now + self.config.session_ttl };
         store::session::insert(tx, &session, account_id).await?;
-        self.grant(tx, id, "").await
+        Ok(self.grant(tx, id, "").await?)
     }
 
     /// A new refresh token of a session, given for the token with the hash `parent`.
@@ -95,7 +99,7 @@ impl Accounts {
 
     /// Signs the access token that goes with a grant.
     pub(crate) fn hand_out(&self, account: Account, grant: Grant) -> Result<Opened, Error> {
-        let signed = self.signer.sign(account.id, grant.session_id, &[ROLE.to_owned()]);
+        let signed = self.signer.sign(account.id, grant.session_id, &[account.standing.role.word().to_owned()]);
         let (access_token, expires_at) = signed.map_err(|why| Error::library("signing an access token", &why))?;
         let Grant { refresh_token, refresh_expires_at, .. } = grant;
         Ok(Opened { account, access_token, expires_at, refresh_token, refresh_expires_at })
@@ -120,10 +124,12 @@ impl Accounts {
         if !store::session::advance(tx, &token, hash, now, now + self.config.session_ttl).await? {
             return self.why_refused(tx, &token, now).await.map(Err);
         }
-        let grant = self.grant(tx, token.session_id, hash).await?;
         let session = store::session::find(tx, token.session_id).await?.ok_or(Error::Stranger)?;
         let account = store::account::find(tx, &self.deps.sealer, session.account_id).await?.ok_or(Error::Stranger)?;
-        Ok(Ok((account, grant)))
+        if account.standing.is_suspended() {
+            return Ok(Err(SessionEnd::Revoked));
+        }
+        Ok(Ok((account, self.grant(tx, token.session_id, hash).await?)))
     }
 
     /// Tells why a known token is refused; ends its family when the token was used at the wrong time.

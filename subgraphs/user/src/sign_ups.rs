@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{
-    account::Account,
+    account::{Account, Standing},
     accounts::Accounts,
     email::Email,
     error::{Error, Invalid, Refusal},
@@ -151,7 +151,8 @@ impl Accounts {
         }
         let grant = self.open_session(tx, account_id, device).await?;
         let Flow { email, password_hash, .. } = flow;
-        Ok(Ok((Account { id: account_id, email, password_hash, profile: Profile::default(), passenger_count: 0 }, grant)))
+        let (standing, profile) = (Standing::default(), Profile::default());
+        Ok(Ok((Account { id: account_id, email, password_hash, standing, profile, passenger_count: 0 }, grant)))
     }
 
     fn wrong(&self, tries: i32) -> Refusal {

@@ -2,6 +2,8 @@
 //! belongs into one transaction.
 
 pub mod account;
+pub mod admin;
+pub mod audit;
 pub mod flow;
 pub mod passenger;
 pub mod reset;
@@ -10,7 +12,7 @@ pub mod session;
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::DbErr;
 
-use crate::document::IdType;
+use crate::{account::Standing, document::IdType, role::Role};
 
 fn instant(ms: i64) -> Result<DateTime<Utc>, DbErr> {
     DateTime::from_timestamp_millis(ms).ok_or_else(|| unreadable("a time"))
@@ -22,6 +24,11 @@ fn date(text: &str) -> Result<NaiveDate, DbErr> {
 
 fn id_type(word: &str) -> Result<IdType, DbErr> {
     IdType::from_word(word).ok_or_else(|| unreadable("a kind of document"))
+}
+
+fn standing(role: &str, suspended_at_ms: Option<i64>) -> Result<Standing, DbErr> {
+    let role = Role::from_word(role).ok_or_else(|| unreadable("a role"))?;
+    Ok(Standing { role, suspended_at: suspended_at_ms.map(instant).transpose()? })
 }
 
 fn unreadable(what: &str) -> DbErr {

@@ -2,8 +2,12 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "user/admins.rs"]
+mod admins;
 #[path = "user/attacks.rs"]
 mod attacks;
+#[path = "user/audit_log.rs"]
+mod audit_log;
 #[path = "user/journey.rs"]
 mod journey;
 #[path = "user/passengers.rs"]

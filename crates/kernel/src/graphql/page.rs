@@ -42,13 +42,13 @@ pub fn page(first: Option<i32>, after: Option<String>) -> Result<Page, PageError
             _ => return Err(refuse("PAGE_TOO_LARGE", "first must be between 1 and 100")),
         },
     };
-    Ok(Page { first, after: after.map(decode_cursor).transpose()? })
+    Ok(Page { first, after: after.map(|cursor| decode_cursor(cursor, "after")).transpose()? })
 }
 
-fn decode_cursor(cursor: String) -> Result<String, PageError> {
+pub(super) fn decode_cursor(cursor: String, argument: &str) -> Result<String, PageError> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    text.ok_or_else(|| refuse("INVALID_CURSOR", "after is not a cursor of this list"))
+    text.ok_or_else(|| refuse("INVALID_CURSOR", format!("{argument} is not a cursor of this list")))
 }
 
 /// The connection of a kind of thing, as [`connection`] makes it.

@@ -1,6 +1,8 @@
 //! Queries, and the entities of this service. Ownership is checked here, whoever asks.
 
-use async_graphql::{Context, ID, Object, Result};
+mod admins;
+
+use async_graphql::{Context, ID, MergedObject, Object, Result};
 use berth_contracts::Kind;
 use berth_kernel::graphql::viewer;
 
@@ -9,12 +11,16 @@ use super::{
     types::{passenger::Passenger, user::User},
 };
 
-/// Queries of the user service.
-pub struct Query;
-
 /// Everything that can be read.
+#[derive(MergedObject, Default)]
+pub struct Query(Own, admins::AdminQueries);
+
+/// What a person reads of their own.
+#[derive(Default)]
+pub(crate) struct Own;
+
 #[Object]
-impl Query {
+impl Own {
     /// The signed-in person. Null when nobody is signed in.
     async fn me(&self, ctx: &Context<'_>) -> Result<Option<User>> {
         let Some(user_id) = viewer(ctx).user_id() else { return Ok(None) };

@@ -3,19 +3,23 @@
 use std::error::Error as _;
 
 use async_graphql::{Result, Union};
-use berth_kernel::graphql::{InvalidInputError, NotFoundError, RateLimitedError, internal, unauthenticated};
+use berth_kernel::graphql::{InvalidInputError, NotFoundError, RateLimitedError, internal, refuse, unauthenticated};
 
 use super::types::{
+    admin::{
+        ChangeRoleSuccess, CreateAccountSuccess, ReinstateAccountSuccess, RevokeAccountSessionsSuccess, SuspendAccountSuccess,
+    },
     passenger::{AddPassengerSuccess, RemovePassengerSuccess, UpdatePassengerSuccess},
     password::{ChangePasswordSuccess, RequestPasswordResetSuccess, ResetPasswordSuccess},
     refusal::{
-        InvalidCredentialsError, OtpExpiredError, OtpInvalidError, OtpLockedError, PassengerLimitError, ResetTokenInvalidError,
-        SessionEndedError, UserError,
+        AccountExistsError, AccountSuspendedError, ForbiddenError, InvalidCredentialsError, LastAdminError, OtpExpiredError,
+        OtpInvalidError, OtpLockedError, OwnAccountError, PassengerLimitError, ResetTokenInvalidError, SessionEndedError,
+        UserError,
     },
     session::{ResendOtpSuccess, RevokeSessionSuccess, SessionSuccess, SignOutEverywhereSuccess, SignOutSuccess, SignUpSuccess},
     user::UpdateProfileSuccess,
 };
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 
 macro_rules! result {
     ($(#[$meta:meta])* $name:ident = $success:ident $(| $refusal:ident)*) => {
@@ -57,7 +61,7 @@ result!(
 );
 result!(
     /// Outcome of signIn.
-    SignInResult = SessionSuccess | InvalidCredentialsError | RateLimitedError
+    SignInResult = SessionSuccess | InvalidCredentialsError | AccountSuspendedError | RateLimitedError
 );
 result!(
     /// Outcome of refreshSession.
@@ -86,6 +90,26 @@ result!(
 result!(
     /// Outcome of resetPassword.
     ResetPasswordResult = ResetPasswordSuccess | ResetTokenInvalidError | InvalidInputError | InvalidCredentialsError | RateLimitedError
+);
+result!(
+    /// Outcome of createAccount.
+    CreateAccountResult = CreateAccountSuccess | ForbiddenError | InvalidInputError | AccountExistsError | RateLimitedError
+);
+result!(
+    /// Outcome of changeRole.
+    ChangeRoleResult = ChangeRoleSuccess | ForbiddenError | NotFoundError | OwnAccountError | LastAdminError
+);
+result!(
+    /// Outcome of suspendAccount.
+    SuspendAccountResult = SuspendAccountSuccess | ForbiddenError | NotFoundError | InvalidInputError | OwnAccountError | LastAdminError
+);
+result!(
+    /// Outcome of reinstateAccount.
+    ReinstateAccountResult = ReinstateAccountSuccess | ForbiddenError | NotFoundError
+);
+result!(
+    /// Outcome of revokeAccountSessions.
+    RevokeAccountSessionsResult = RevokeAccountSessionsSuccess | ForbiddenError | NotFoundError
 );
 result!(
     /// Outcome of updateProfile.
@@ -117,6 +141,16 @@ where
         Err(Error::Stranger) => Err(unauthenticated()),
         Err(fault) => Err(internal(&told(&fault))),
     }
+}
+
+/// The outcome of a use case as a query answers it: refusals are errors with a code.
+pub fn answer_query<T>(outcome: Result<T, Error>) -> Result<T> {
+    outcome.map_err(|error| match error {
+        Error::Refused(Refusal::Forbidden) => refuse("FORBIDDEN", "only admins may read this"),
+        Error::Refused(Refusal::Invalid(invalid)) => refuse("INVALID_INPUT", format!("{}: {}", invalid.field, invalid.why)),
+        Error::Stranger => unauthenticated(),
+        fault => internal(&told(&fault)),
+    })
 }
 
 /// A fault with everything that caused it, for the log.

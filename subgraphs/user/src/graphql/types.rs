@@ -1,5 +1,7 @@
 //! Types of the schema, by noun.
 
+pub mod admin;
+pub mod audit;
 pub mod node;
 pub mod passenger;
 pub mod password;

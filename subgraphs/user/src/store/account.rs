@@ -16,7 +16,7 @@ use crate::{
 };
 
 const SELECT: &str = "SELECT id, email, password_hash, full_name, birth_date, phone, id_type, id_number_sealed, address, \
-                      passenger_count FROM account WHERE ";
+                      passenger_count, role, suspended_at_ms FROM account WHERE ";
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -30,6 +30,8 @@ struct Row {
     id_number_sealed: Option<String>,
     address: Option<String>,
     passenger_count: i32,
+    role: String,
+    suspended_at_ms: Option<i64>,
 }
 
 impl Row {
@@ -47,6 +49,7 @@ impl Row {
             id: self.id,
             email: self.email,
             password_hash: self.password_hash,
+            standing: super::standing(&self.role, self.suspended_at_ms)?,
             profile,
             passenger_count: self.passenger_count,
         })

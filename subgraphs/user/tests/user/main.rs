@@ -2,7 +2,9 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod admins;
 mod attacks;
+mod audit_log;
 mod journey;
 mod passengers;
 mod passwords;

@@ -34,6 +34,16 @@ pub enum UserError {
     OtpLockedError(OtpLockedError),
     /// Address and password do not fit.
     InvalidCredentialsError(InvalidCredentialsError),
+    /// The account is suspended.
+    AccountSuspendedError(AccountSuspendedError),
+    /// Only admins may do this.
+    ForbiddenError(ForbiddenError),
+    /// The address has an account.
+    AccountExistsError(AccountExistsError),
+    /// Not to oneself.
+    OwnAccountError(OwnAccountError),
+    /// There would be no admin any more.
+    LastAdminError(LastAdminError),
     /// The link for a new password is dead.
     ResetTokenInvalidError(ResetTokenInvalidError),
     /// The refresh token is dead.
@@ -84,6 +94,27 @@ refusal!(
     InvalidCredentialsError
 );
 refusal!(
+    /// Code `ACCOUNT_SUSPENDED`: the password is right, but an admin has suspended the account. Nobody can sign in to it until an
+    /// admin reinstates it.
+    AccountSuspendedError
+);
+refusal!(
+    /// Code `FORBIDDEN`: only admins may do this, and you are none, or none any more.
+    ForbiddenError
+);
+refusal!(
+    /// Code `ACCOUNT_EXISTS`: the address has an account already. Nothing was changed.
+    AccountExistsError
+);
+refusal!(
+    /// Code `OWN_ACCOUNT`: an admin can't suspend their own account or change its role. Ask another admin.
+    OwnAccountError
+);
+refusal!(
+    /// Code `LAST_ADMIN`: there would be no admin any more. Make another one first.
+    LastAdminError
+);
+refusal!(
     /// Code `RESET_TOKEN_INVALID`: the link for a new password is unknown, older than 30 minutes, was used, or was replaced by a newer
     /// one. Ask for another with requestPasswordReset.
     ResetTokenInvalidError
@@ -122,6 +153,23 @@ impl From<Refusal> for UserError {
             Refusal::Credentials => {
                 let text = RefusalText::new("CREDENTIALS_INVALID", "no account has this address and this password");
                 InvalidCredentialsError::from_text(text).into()
+            }
+            Refusal::AccountSuspended => {
+                let text = RefusalText::new("ACCOUNT_SUSPENDED", "the account is suspended: ask who runs this Berth");
+                AccountSuspendedError::from_text(text).into()
+            }
+            Refusal::Forbidden => ForbiddenError::from_text(RefusalText::new("FORBIDDEN", "only admins may do this")).into(),
+            Refusal::AccountExists => {
+                let text = RefusalText::at("ACCOUNT_EXISTS", "this address has an account already", &["email"]);
+                AccountExistsError::from_text(text).into()
+            }
+            Refusal::OwnAccount => {
+                let text = RefusalText::at("OWN_ACCOUNT", "this is your own account: ask another admin", &["accountId"]);
+                OwnAccountError::from_text(text).into()
+            }
+            Refusal::LastAdmin => {
+                let text = RefusalText::at("LAST_ADMIN", "there would be no admin any more", &["accountId"]);
+                LastAdminError::from_text(text).into()
             }
             Refusal::ResetToken => {
                 let text = RefusalText::at("RESET_TOKEN_INVALID", "the link is good no more: ask for another", &["token"]);

@@ -7,7 +7,7 @@ use berth_contracts::Kind;
 use berth_kernel::graphql::{Date, Page, PageOf, connection, internal, page, refuse};
 use uuid::Uuid;
 
-use super::{passenger::Passenger, session::UserSession};
+use super::{admin::Role, passenger::Passenger, session::UserSession};
 use crate::{
     account::Account,
     document,
@@ -54,6 +54,11 @@ impl User {
     /// PREMIUM once all six facts of the profile are set.
     async fn tier(&self) -> ProfileTier {
         self.0.profile.tier().into()
+    }
+
+    /// What the person is to Berth. A changed role is in access tokens from the next refreshSession on.
+    async fn role(&self) -> Role {
+        self.0.standing.role.into()
     }
 
     /// What the person told of themselves. Null while nothing is told.
