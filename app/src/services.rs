@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use berth_booking::{BookingConfig, Bookings};
-use berth_contracts::peer::{BookingPeer, InventoryPeer, PaymentPeer, UserPeer};
+use berth_contracts::peer::{BookingPeer, InventoryPeer, PaymentPeer, RecordsPeer, UserPeer};
 use berth_inventory::{Inventory, InventoryConfig};
 use berth_kernel::{
     Deps,
@@ -18,7 +18,7 @@ use berth_kernel::{
     service::{ServiceKey, ServiceSigner},
 };
 use berth_payment::{PaymentConfig, Payments};
-use berth_user::{User, UserConfig};
+use berth_user::{Neighbours, User, UserConfig};
 use chrono::TimeDelta;
 
 use crate::{
@@ -114,6 +114,10 @@ impl Peers<'_> {
     fn payment(&self, here: Option<&Payments>) -> anyhow::Result<Arc<dyn PaymentPeer>> {
         here.map_or_else(|| Ok(self.remote(Service::Payment)? as _), |payment| Ok(payment.peer()))
     }
+
+    fn records(&self, service: Service, here: Option<Arc<dyn RecordsPeer>>) -> anyhow::Result<Arc<dyn RecordsPeer>> {
+        here.map_or_else(|| Ok(self.remote(service)? as _), Ok)
+    }
 }
 
 /// The services that this process opens. What is here is called directly, the rest as a peer.
@@ -165,6 +169,13 @@ impl Services {
         };
         if let Some(booking) = &booking {
             booking.set_payment(peers.payment(payment.as_ref())?);
+        }
+        if let Some(user) = &user {
+            user.set_neighbours(Neighbours {
+                booking: peers.records(Service::Booking, booking.as_ref().map(Bookings::records))?,
+                inventory: peers.records(Service::Inventory, inventory.as_ref().map(Inventory::records))?,
+                payment: peers.records(Service::Payment, payment.as_ref().map(Payments::records))?,
+            });
         }
         Ok(Self { user, inventory, booking, payment, deps, background: roles.background() })
     }

@@ -214,6 +214,16 @@ impl Post {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Takes back every letter to an address that was not sent yet; answers how many there were.
+    pub async fn forget(&self, tx: &Tx, to: &str) -> Result<u64, DbErr> {
+        let address = serde_json::to_string(to).map_err(|error| DbErr::Custom(error.to_string()))?;
+        // A stored letter begins with its address.
+        let begin = format!("{{\"to\":{address},");
+        let length = i32::try_from(begin.chars().count()).unwrap_or(i32::MAX);
+        let text = "DELETE FROM letter WHERE sent = 0 AND substr(body, 1, $2) = $1";
+        tx.execute_raw(sql(tx, text, [begin.into(), length.into()])).await.map(|done| done.rows_affected())
+    }
+
     /// Tells the sender that letters wait. Losing this call only delays them.
     pub fn wake(&self) {
         self.wake.notify();

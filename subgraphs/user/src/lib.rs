@@ -2,7 +2,8 @@
 //!
 //! * nouns with their rules: [`email`], [`password`], [`flow`] (a sign-up that waits for its code), [`account`], [`profile`],
 //!   [`session`], [`passenger`], [`document`], [`person`]
-//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, `profiles`, `passengers`; `jobs` cleans up
+//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, `profiles`, `passengers`, `departures` (deletion),
+//!   `exports`; `jobs` cleans up
 //! * [`hashing`]: argon2id on a bounded number of threads; [`throttle`]: attempts per address; `letters`: texts of `templates/`
 //! * `store`: SQL; `graphql`: the schema; `peer`: for booking
 //!
@@ -19,8 +20,11 @@ pub mod error;
 pub mod flow;
 mod graphql;
 pub mod hashing;
+mod departures;
+mod exports;
 mod jobs;
 mod letters;
+mod neighbours;
 pub mod passenger;
 mod passengers;
 pub mod password;
@@ -41,7 +45,9 @@ use berth_contracts::peer::UserPeer;
 use berth_kernel::{Deps, auth::TokenSigner, graphql::federation_sdl, server::Prepare};
 
 pub use config::{HashCost, UserConfig};
+pub use departures::Actor;
 pub use graphql::{Mutation, Query, UserSchema};
+pub use neighbours::Neighbours;
 
 use accounts::Accounts;
 
@@ -76,6 +82,16 @@ impl User {
     /// The service as booking calls it within the process.
     pub fn peer(&self) -> Arc<dyn UserPeer> {
         Arc::new(peer::Peer(self.accounts.clone()))
+    }
+
+    /// Introduces the other services, which themselves need [`User::peer`]. Only the first call counts.
+    pub fn set_neighbours(&self, neighbours: Neighbours) {
+        self.accounts.set_neighbours(neighbours);
+    }
+
+    /// Deletes somebody's account, as an administrator may. Whoever calls this has made sure of that.
+    pub async fn delete_account(&self, actor: Actor, account_id: uuid::Uuid) -> Result<(), error::Error> {
+        self.accounts.close_account(actor, account_id).await
     }
 
     /// Starts the clean-up of what has ended. Inside a Tokio runtime. The relay and the post are started with [`Deps::start`].

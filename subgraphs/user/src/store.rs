@@ -4,6 +4,7 @@
 pub mod account;
 pub mod flow;
 pub mod passenger;
+pub mod privacy;
 pub mod reset;
 pub mod session;
 

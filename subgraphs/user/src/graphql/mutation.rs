@@ -2,6 +2,7 @@
 
 mod passwords;
 mod people;
+mod privacy;
 mod sessions;
 mod sign_ups;
 
@@ -9,4 +10,4 @@ use async_graphql::MergedObject;
 
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]
-pub struct Mutation(sign_ups::SignUps, sessions::Sessions, passwords::Passwords, people::People);
+pub struct Mutation(sign_ups::SignUps, sessions::Sessions, passwords::Passwords, people::People, privacy::Privacy);

@@ -8,8 +8,9 @@ use berth_kernel::graphql::{InvalidInputError, NotFoundError, RateLimitedError, 
 use super::types::{
     passenger::{AddPassengerSuccess, RemovePassengerSuccess, UpdatePassengerSuccess},
     password::{ChangePasswordSuccess, RequestPasswordResetSuccess, ResetPasswordSuccess},
+    privacy::{DeleteAccountSuccess, ExportPersonalDataSuccess},
     refusal::{
-        InvalidCredentialsError, OtpExpiredError, OtpInvalidError, OtpLockedError, PassengerLimitError, ResetTokenInvalidError,
+        InvalidCredentialsError, OpenBookingsError, OtpExpiredError, OtpInvalidError, OtpLockedError, PassengerLimitError, ResetTokenInvalidError,
         SessionEndedError, UserError,
     },
     session::{ResendOtpSuccess, RevokeSessionSuccess, SessionSuccess, SignOutEverywhereSuccess, SignOutSuccess, SignUpSuccess},
@@ -102,6 +103,15 @@ result!(
 result!(
     /// Outcome of removePassenger.
     RemovePassengerResult = RemovePassengerSuccess | NotFoundError
+);
+
+result!(
+    /// Outcome of deleteAccount.
+    DeleteAccountResult = DeleteAccountSuccess | InvalidCredentialsError | OpenBookingsError | RateLimitedError
+);
+result!(
+    /// Outcome of exportPersonalData.
+    ExportPersonalDataResult = ExportPersonalDataSuccess | InvalidCredentialsError | RateLimitedError
 );
 
 /// The outcome of a use case as a mutation answers it: refusals are data, faults are errors.

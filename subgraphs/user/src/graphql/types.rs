@@ -3,6 +3,7 @@
 pub mod node;
 pub mod passenger;
 pub mod password;
+pub mod privacy;
 pub mod refusal;
 pub mod session;
 pub mod user;

@@ -130,3 +130,8 @@ pub async fn list_keys(connection: &impl ConnectionTrait) -> Result<std::collect
     let rows = connection.query_all_raw(sql(connection, "SELECT id FROM account", [])).await?;
     rows.iter().map(|row| row.try_get("", "id")).collect()
 }
+
+/// Deletes an account with everything that belongs to it: profile, passengers, sessions, links.
+pub async fn delete(tx: &Tx, id: Uuid) -> Result<(), DbErr> {
+    tx.execute_raw(sql(tx, "DELETE FROM account WHERE id = $1", [id.into()])).await.map(|_| ())
+}
