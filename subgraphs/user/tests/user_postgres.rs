@@ -10,6 +10,8 @@ mod journey;
 mod passengers;
 #[path = "user/passwords.rs"]
 mod passwords;
+#[path = "user/privacy.rs"]
+mod privacy;
 #[path = "user/sessions.rs"]
 mod sessions;
 #[path = "user/sign_up.rs"]

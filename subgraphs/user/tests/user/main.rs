@@ -6,6 +6,7 @@ mod attacks;
 mod journey;
 mod passengers;
 mod passwords;
+mod privacy;
 mod sessions;
 mod sign_up;
 mod world;
