@@ -92,10 +92,8 @@ impl Map {
             let Class::Personal(fact) = class else { continue };
             let Fact { what, why, kept, at_rest, exported, deletion } = fact;
             let exported = if *exported { "yes" } else { "no" };
-            let _ = writeln!(
-                page,
-                "| {database} `{table}.{name}` | {what} | {why} | {kept} | {at_rest} | {exported} | {deletion} |"
-            );
+            let _ =
+                writeln!(page, "| {database} `{table}.{name}` | {what} | {why} | {kept} | {at_rest} | {exported} | {deletion} |");
         }
         page += "\nKeys that stand for a person, and name nobody once the account is gone:\n\n";
         let keys = self.0.iter().filter(|(_, class)| **class == Class::Key);

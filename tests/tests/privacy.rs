@@ -21,6 +21,8 @@ const DELETE: &str = "mutation($input: DeleteAccountInput!) { deleteAccount(inpu
   ... on DeleteAccountSuccess { deleted } ... on UserError { code message path } } }";
 const EXPORT: &str = "mutation($input: ExportPersonalDataInput!) { exportPersonalData(input: $input) { __typename
   ... on ExportPersonalDataSuccess { document } ... on UserError { code message path } } }";
+const SET_USERNAME: &str = "mutation($input: SetUsernameInput!) { setUsername(input: $input) { __typename
+  ... on SetUsernameSuccess { user { username } } ... on UserError { code message path } } }";
 const ASK_RESET: &str = "mutation($input: RequestPasswordResetInput!) { requestPasswordReset(input: $input) { __typename
   ... on RequestPasswordResetSuccess { accepted } ... on UserError { code message path } } }";
 
@@ -36,7 +38,10 @@ fn the_page_shows_the_map() {
     if std::env::var_os("BERTH_WRITE_DOCS").is_some() {
         fs::write(&file, format!("{head}{wanted}{tail}")).unwrap();
     } else {
-        assert!(page.contains(&wanted), "docs/PRIVACY.md is not what docs/privacy.toml says: run this test with BERTH_WRITE_DOCS=1");
+        assert!(
+            page.contains(&wanted),
+            "docs/PRIVACY.md is not what docs/privacy.toml says: run this test with BERTH_WRITE_DOCS=1"
+        );
     }
 }
 
@@ -63,11 +68,14 @@ impl Marks {
 async fn live(client: &Client) -> anyhow::Result<(Person, Marks)> {
     let person = Person::sign_up(client, "markwart").await?;
     let profile = json!({ "fullName": "Markwart Unverkennbar", "birthDate": "1977-07-17", "phone": "+628177700177",
-        "idType": "NATIONAL_ID", "idNumber": "7717177117777001", "address": "Jalan Tanda 77, Markendorf" });
+        "idType": "NATIONAL_ID", "idNumber": "7717177117777001", "address": "Jalan Tanda 77, Markendorf",
+        "firstName": "Marki", "lastName": "Unverkennbarson" });
     person.client.mutate(documents::UPDATE_PROFILE, profile).await?.done()?;
     let passenger =
         json!({ "fullName": "Listwin Mitreisend", "idType": "PASSPORT", "idNumber": "M7717177", "birthDate": "1978-08-18" });
     let passenger = person.client.mutate(documents::ADD_PASSENGER, passenger).await?.done()?;
+    let named = person.client.mutate(SET_USERNAME, json!({ "username": "markwart.merkname" })).await?.done()?;
+    ensure!(named["user"]["username"] == "markwart.merkname", "{named}");
     let device = json!({ "email": person.email, "password": PASSWORD, "device": "Markwarts Fernsprecher" });
     client.mutate("mutation($input: SignInInput!) { signIn(input: $input) { __typename ... on SessionSuccess { user { id } } ... on UserError { code message path } } }", device).await?.done()?;
     travel(&person, &id_of(&passenger["passenger"])?).await?;
@@ -77,6 +85,8 @@ async fn live(client: &Client) -> anyhow::Result<(Person, Marks)> {
         "628177700177",
         "7717177117777001",
         "Jalan Tanda 77",
+        "Unverkennbarson",
+        "markwart.merkname",
         "Listwin Mitreisend",
         "M7717177",
         "1978-08-18",
@@ -181,7 +191,8 @@ async fn sign_up_again(client: &Client, gone: &Person) -> anyhow::Result<()> {
     let code = eventually("the new code", WITHIN, || async {
         let letters = client.letters(&gone.email).await?;
         let newest = letters.first().and_then(|letter| letter["subject"].as_str()).unwrap_or_default().to_owned();
-        let digits = newest.split_whitespace().next().filter(|word| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit()));
+        let digits =
+            newest.split_whitespace().next().filter(|word| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit()));
         Ok(digits.map(str::to_owned).filter(|_| letters.len() >= seen))
     })
     .await?;

@@ -157,8 +157,11 @@ impl Post {
         self.queue_at(tx, cause, letter, self.clock.now()).await
     }
 
-    /// Queues a letter that goes out at `due` and not before.
+    /// Queues a letter that goes out at `due` and not before. A letter to nobody is not queued.
     pub async fn queue_at(&self, tx: &Tx, cause: &str, letter: &Letter, due: DateTime<Utc>) -> Result<(), DbErr> {
+        if letter.to.is_empty() {
+            return Ok(());
+        }
         self.put(tx, cause, &Queued::Letter(letter.clone()), due).await
     }
 
@@ -178,14 +181,17 @@ impl Post {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Takes back every letter to an address that was not sent yet; answers how many there were.
+    /// Takes back every letter to an address, or text message to a number, that was not sent yet; answers how many there were.
     pub async fn forget(&self, tx: &Tx, to: &str) -> Result<u64, DbErr> {
         let address = serde_json::to_string(to).map_err(|error| DbErr::Custom(error.to_string()))?;
-        // A stored letter begins with its address.
-        let begin = format!("{{\"to\":{address},");
-        let length = i32::try_from(begin.chars().count()).unwrap_or(i32::MAX);
+        // What is stored begins with its address.
         let text = "DELETE FROM letter WHERE sent = 0 AND substr(body, 1, $2) = $1";
-        tx.execute_raw(sql(tx, text, [begin.into(), length.into()])).await.map(|done| done.rows_affected())
+        let mut forgotten = 0;
+        for begin in [format!("{{\"to\":{address},"), format!("{{\"sms\":{{\"to\":{address},")] {
+            let length = i32::try_from(begin.chars().count()).unwrap_or(i32::MAX);
+            forgotten += tx.execute_raw(sql(tx, text, [begin.into(), length.into()])).await?.rows_affected();
+        }
+        Ok(forgotten)
     }
 
     /// Tells the sender that letters wait. Losing this call only delays them.

@@ -17,11 +17,7 @@ impl MigrationName for Privacy {
 
 /// A key that was an account's: bookings and payments that the law keeps still name it.
 fn deleted_account() -> TableCreateStatement {
-    table("deleted_account")
-        .col(uuid("id").primary_key())
-        .col(big_integer("deleted_at_ms"))
-        .col(string("deleted_by"))
-        .to_owned()
+    table("deleted_account").col(uuid("id").primary_key()).col(big_integer("deleted_at_ms")).col(string("deleted_by")).to_owned()
 }
 
 /// That somebody took a copy of an account's data, and when: they are counted.

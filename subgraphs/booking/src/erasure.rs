@@ -1,5 +1,5 @@
 //! People who deleted their accounts. The law keeps what was sold and paid; whom it was sold to is forgotten as soon as nobody
-//! needs to reach them any more (docs/decisions/0015-leaving.md).
+//! needs to reach them any more (docs/decisions/0015-names-and-leaving.md).
 
 use chrono::TimeDelta;
 use uuid::Uuid;
@@ -15,9 +15,10 @@ impl Bookings {
     /// Notes that a person deleted their account, and makes nobody's what can be so now. Doing it twice is harmless.
     pub(crate) async fn forget_person(&self, user_id: Uuid) -> Result<(), Error> {
         let now = self.deps.clock.now();
-        let noted = self.deps.db.write(move |tx| {
-            Box::pin(async move { store::erasure::insert(tx, user_id, now).await.map_err(Error::from) })
-        });
+        let noted = self
+            .deps
+            .db
+            .write(move |tx| Box::pin(async move { store::erasure::insert(tx, user_id, now).await.map_err(Error::from) }));
         noted.await?;
         self.erase_due().await
     }

@@ -64,7 +64,10 @@ async fn a_booking_is_nobodys_once_its_journey_is_over() {
     assert_eq!(records.records(world.clock.new_key()).await.expect("answers")["bookings"].as_array().map(Vec::len), Some(0));
 
     leave(&world).await;
-    assert!(at_rest(&world, key).await.contains("Ani Sari"), "the journey is to come: its passenger may have to be told something");
+    assert!(
+        at_rest(&world, key).await.contains("Ani Sari"),
+        "the journey is to come: its passenger may have to be told something"
+    );
     let picture = world.tickets(&id).await[0]["qrUrl"].as_str().expect("an address").to_owned();
     world.clock.advance(TimeDelta::days(60));
     leave(&world).await;

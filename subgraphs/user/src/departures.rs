@@ -1,5 +1,5 @@
 //! Deleting an account. Everything here that is about the person goes in one transaction; the event it leaves tells the others,
-//! which keep what the law wants and forget whose it was (docs/decisions/0015-leaving.md).
+//! which keep what the law wants and forget whose it was (docs/decisions/0015-names-and-leaving.md).
 
 use berth_contracts::event::Event;
 use berth_kernel::{auth::SignedIn, db::Tx, metrics};
@@ -9,7 +9,8 @@ use crate::{
     account::Account,
     accounts::Accounts,
     error::{Error, Refusal},
-    letters, store,
+    identifier::Kind,
+    letters, store, texts,
 };
 
 /// Who deletes an account.
@@ -41,7 +42,7 @@ impl Accounts {
     /// The account of the signed-in person, if the password is right. A wrong one counts like a failed sign-in.
     pub(crate) async fn prove(&self, person: &SignedIn, password: &str) -> Result<Account, Error> {
         let account = self.account(person.user_id).await?.ok_or(Error::Stranger)?;
-        self.throttle.sign_in(&account.email)?;
+        self.throttle.sign_in(&account.own_name())?;
         let checked = self.hasher.check(password.to_owned(), Some(account.password_hash.clone())).await?;
         if checked.right { Ok(account) } else { Err(Refusal::Credentials.into()) }
     }
@@ -71,12 +72,19 @@ impl Accounts {
             return Err(Error::Stranger);
         }
         let account = store::account::find(tx, &self.deps.sealer, account_id).await?.ok_or(Error::Stranger)?;
-        self.deps.post.forget(tx, &account.email).await?;
-        store::flow::delete_of(tx, &account.email).await?;
+        let phone = store::identifier::of_account(tx, account_id, Kind::Phone).await?;
+        for address in phone.iter().chain([&account.email]) {
+            self.deps.post.forget(tx, address).await?;
+            store::flow::delete_of(tx, address).await?;
+        }
         store::account::delete(tx, account_id).await?;
         store::privacy::note_deleted(tx, account_id, actor.word(), now).await?;
-        let farewell = letters::account_deleted(&account.email)?;
-        self.deps.post.queue(tx, &format!("account-deleted:{account_id}"), &farewell).await?;
+        let cause = format!("account-deleted:{account_id}");
+        if let Some(phone) = phone.filter(|_| account.email.is_empty()) {
+            self.deps.post.queue_sms(tx, &cause, &texts::account_deleted(&phone)).await?;
+        } else {
+            self.deps.post.queue(tx, &cause, &letters::account_deleted(&account.email)?).await?;
+        }
         self.deps.outbox.append(tx, &Event::AccountDeleted { user_id: account_id }).await?;
         Ok(())
     }

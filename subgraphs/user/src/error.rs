@@ -55,6 +55,8 @@ pub enum Refusal {
         /// How many there may be.
         limit: i32,
     },
+    /// Somebody has the user name.
+    UsernameTaken,
     /// Bookings of the person are unfinished.
     OpenBookings {
         /// How many.

@@ -12,7 +12,7 @@ use crate::{
     account::Account,
     accounts::Accounts,
     error::{Error, Refusal},
-    letters,
+    identifier, letters,
     passenger::Passenger,
     store::{self, privacy::KeptSession},
 };
@@ -85,6 +85,8 @@ impl Accounts {
         let profile = &account.profile;
         Ok(json!({
             "email": account.email,
+            "phone": store::identifier::of_account(read, account.id, identifier::Kind::Phone).await?,
+            "username": store::identifier::of_account(read, account.id, identifier::Kind::Username).await?,
             "createdAt": times.map(|(created_at, _)| created_at),
             "changedAt": times.map(|(_, changed_at)| changed_at),
             "profile": {
@@ -94,6 +96,8 @@ impl Accounts {
                 "idType": profile.id_type.map(|kind| kind.word()),
                 "idNumber": profile.id_number.as_ref().map(|number| number.as_str()),
                 "address": profile.address,
+                "firstName": profile.first_name,
+                "lastName": profile.last_name,
             },
             "passengers": passengers.iter().map(passenger).collect::<Vec<_>>(),
             "sessions": sessions.iter().map(session).collect::<Vec<_>>(),

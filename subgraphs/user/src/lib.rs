@@ -1,10 +1,10 @@
 //! User: who somebody is, and whom they book for.
 //!
-//! * nouns with their rules: [`email`], [`password`], [`flow`] (a sign-up that waits for its code), [`account`], [`profile`],
+//! * nouns with their rules: [`email`], [`identifier`], [`password`], [`flow`] (a sign-up that waits for its code), [`account`], [`profile`],
 //!   [`session`], [`passenger`], [`document`], [`person`]
-//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, `profiles`, `passengers`, `departures` (deletion),
+//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, `profiles`, `passengers`, `names` (phone numbers, user names), `departures` (deletion),
 //!   `exports`; `jobs` cleans up
-//! * [`hashing`]: argon2id on a bounded number of threads; [`throttle`]: attempts per address; `letters`: texts of `templates/`
+//! * [`hashing`]: argon2id on a bounded number of threads; [`throttle`]: attempts per address; `letters`: those of `templates/`; `texts`: text messages
 //! * `store`: SQL; `graphql`: the schema; `peer`: for booking
 //!
 //! A new fact of a person: rule in [`person`], field in [`profile`], column in a new migration, `store/account.rs`, and the
@@ -14,16 +14,18 @@ pub mod account;
 pub mod accounts;
 pub mod audit;
 pub mod config;
+mod departures;
 pub mod document;
 pub mod email;
 pub mod error;
+mod exports;
 pub mod flow;
 mod graphql;
 pub mod hashing;
-mod departures;
-mod exports;
+pub mod identifier;
 mod jobs;
 mod letters;
+mod names;
 mod neighbours;
 pub mod passenger;
 mod passengers;
@@ -37,6 +39,7 @@ pub mod session;
 mod sessions;
 mod sign_ups;
 mod store;
+mod texts;
 pub mod throttle;
 
 use std::sync::Arc;

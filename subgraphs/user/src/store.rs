@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod flow;
+pub mod identifier;
 pub mod passenger;
 pub mod privacy;
 pub mod reset;

@@ -26,8 +26,9 @@ pub async fn list_due(
     given_up_before: DateTime<Utc>,
     limit: u64,
 ) -> Result<Vec<Uuid>, DbErr> {
-    let text =
-        format!("SELECT id FROM booking WHERE user_id IN (SELECT user_id FROM erased_person) AND {OVER} ORDER BY id LIMIT {limit}");
+    let text = format!(
+        "SELECT id FROM booking WHERE user_id IN (SELECT user_id FROM erased_person) AND {OVER} ORDER BY id LIMIT {limit}"
+    );
     let values = [now.timestamp_millis().into(), given_up_before.timestamp_millis().into()];
     let rows = connection.query_all_raw(sql(connection, &text, values)).await?;
     rows.iter().map(|row| row.try_get("", "id")).collect()
@@ -40,12 +41,7 @@ pub async fn erase(tx: &Tx, id: Uuid, now: DateTime<Utc>, given_up_before: DateT
         "UPDATE booking SET email = $4, phone = NULL, address = NULL, erased_at_ms = $1, revision = revision + 1 \
          WHERE id = $3 AND {OVER}"
     );
-    let values = [
-        now.timestamp_millis().into(),
-        given_up_before.timestamp_millis().into(),
-        id.into(),
-        ERASED_EMAIL.into(),
-    ];
+    let values = [now.timestamp_millis().into(), given_up_before.timestamp_millis().into(), id.into(), ERASED_EMAIL.into()];
     if tx.execute_raw(sql(tx, &text, values)).await?.rows_affected() != 1 {
         return Ok(false);
     }

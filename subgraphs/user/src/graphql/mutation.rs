@@ -1,5 +1,6 @@
 //! Mutations, a file per theme: each reads its input, calls one use case and maps the outcome.
 
+mod names;
 mod passwords;
 mod people;
 mod privacy;
@@ -10,4 +11,4 @@ use async_graphql::MergedObject;
 
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]
-pub struct Mutation(sign_ups::SignUps, sessions::Sessions, passwords::Passwords, people::People, privacy::Privacy);
+pub struct Mutation(sign_ups::SignUps, sessions::Sessions, passwords::Passwords, people::People, privacy::Privacy, names::Names);

@@ -10,11 +10,11 @@ use super::types::{
     password::{ChangePasswordSuccess, RequestPasswordResetSuccess, ResetPasswordSuccess},
     privacy::{DeleteAccountSuccess, ExportPersonalDataSuccess},
     refusal::{
-        InvalidCredentialsError, OpenBookingsError, OtpExpiredError, OtpInvalidError, OtpLockedError, PassengerLimitError, ResetTokenInvalidError,
-        SessionEndedError, UserError,
+        InvalidCredentialsError, OpenBookingsError, OtpExpiredError, OtpInvalidError, OtpLockedError, PassengerLimitError,
+        ResetTokenInvalidError, SessionEndedError, UserError, UsernameTakenError,
     },
     session::{ResendOtpSuccess, RevokeSessionSuccess, SessionSuccess, SignOutEverywhereSuccess, SignOutSuccess, SignUpSuccess},
-    user::UpdateProfileSuccess,
+    user::{SetUsernameSuccess, UpdateProfileSuccess},
 };
 use crate::error::Error;
 
@@ -105,6 +105,10 @@ result!(
     RemovePassengerResult = RemovePassengerSuccess | NotFoundError
 );
 
+result!(
+    /// Outcome of setUsername.
+    SetUsernameResult = SetUsernameSuccess | InvalidInputError | UsernameTakenError | RateLimitedError
+);
 result!(
     /// Outcome of deleteAccount.
     DeleteAccountResult = DeleteAccountSuccess | InvalidCredentialsError | OpenBookingsError | RateLimitedError

@@ -54,10 +54,7 @@ pub async fn forget_exports(tx: &Tx, until: DateTime<Utc>) -> Result<u64, DbErr>
 }
 
 /// When the account was made, and when it changed last.
-pub async fn times(
-    connection: &impl ConnectionTrait,
-    account_id: Uuid,
-) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, DbErr> {
+pub async fn times(connection: &impl ConnectionTrait, account_id: Uuid) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, DbErr> {
     let text = "SELECT created_at_ms, changed_at_ms FROM account WHERE id = $1";
     let row = connection.query_one_raw(sql(connection, text, [account_id.into()])).await?;
     let read = |row: QueryResult| Ok((instant(row.try_get("", "created_at_ms")?)?, instant(row.try_get("", "changed_at_ms")?)?));

@@ -4,6 +4,7 @@
 
 mod attacks;
 mod journey;
+mod names;
 mod passengers;
 mod passwords;
 mod privacy;

@@ -60,7 +60,8 @@ async fn known_person(world: &World) -> Person {
     let profile = json!({ "fullName": "Siti Nurhaliza", "birthDate": "1990-01-02", "phone": "+6281234567890",
         "idType": "NATIONAL_ID", "idNumber": "3174012345671234", "address": "Jl. Merdeka 1" });
     assert_eq!(world.result(Some(&siti.access), PROFILE, profile).await["__typename"], "UpdateProfileSuccess");
-    let passenger = json!({ "fullName": "Budi Santoso", "idType": "PASSPORT", "idNumber": "C1234567", "birthDate": "2015-06-01" });
+    let passenger =
+        json!({ "fullName": "Budi Santoso", "idType": "PASSPORT", "idNumber": "C1234567", "birthDate": "2015-06-01" });
     assert_eq!(world.result(Some(&siti.access), ADD_PASSENGER, passenger).await["__typename"], "AddPassengerSuccess");
     siti
 }
@@ -154,7 +155,8 @@ async fn letters_that_wait_are_taken_back() {
     // Her export's letter and another person's code wait in the queue.
     assert_eq!(export(&world, &siti).await["__typename"], "ExportPersonalDataSuccess");
     delete(&world, &siti, PASSWORD).await;
-    let subjects: Vec<String> = world.letters("siti_n@example.com").await.into_iter().map(|caught| caught.letter.subject).collect();
+    let subjects: Vec<String> =
+        world.letters("siti_n@example.com").await.into_iter().map(|caught| caught.letter.subject).collect();
     assert_eq!(subjects[0], "Your Berth account was deleted");
     assert!(!subjects.iter().any(|subject| subject.contains("exported")), "{subjects:?}");
     let code = world.code("sitian@example.com").await;

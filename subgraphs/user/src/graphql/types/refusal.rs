@@ -40,6 +40,8 @@ pub enum UserError {
     SessionEndedError(SessionEndedError),
     /// The list is full.
     PassengerLimitError(PassengerLimitError),
+    /// Somebody has the user name.
+    UsernameTakenError(UsernameTakenError),
     /// Bookings are unfinished.
     OpenBookingsError(OpenBookingsError),
 }
@@ -103,6 +105,10 @@ refusal!(
 );
 
 refusal!(
+    /// Code `USERNAME_TAKEN`: somebody has this user name. Choose another.
+    UsernameTakenError
+);
+refusal!(
     /// Code `ACCOUNT_HAS_OPEN_BOOKINGS`: a booking of yours may still be paid, is worked on, or has a journey to come. Nothing was
     /// changed. Delete the account when they are over, or cancel what can be cancelled.
     OpenBookingsError,
@@ -145,6 +151,10 @@ impl From<Refusal> for UserError {
             Refusal::PassengerLimit { limit } => {
                 let text = RefusalText::new("PASSENGER_LIMIT", format!("a list has at most {limit} passengers"));
                 PassengerLimitError::from_text(text, limit).into()
+            }
+            Refusal::UsernameTaken => {
+                let text = RefusalText::at("USERNAME_TAKEN", "somebody has this user name", &["username"]);
+                UsernameTakenError::from_text(text).into()
             }
             Refusal::OpenBookings { count } => {
                 let text = RefusalText::new("ACCOUNT_HAS_OPEN_BOOKINGS", "bookings of this account are unfinished");
