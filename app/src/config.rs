@@ -117,7 +117,11 @@ pub struct Config {
     pub smtp_url: Option<String>,
     /// Sender of letters.
     pub mail_from: String,
-    /// Where caught letters are kept; `mail.jsonl` in the data directory when absent.
+    /// SMS gateway: where messages are posted. Without it text messages are caught, and in production there are none.
+    pub sms_url: Option<String>,
+    /// The gateway's bearer token. Needed with `sms_url`.
+    pub sms_token: Option<String>,
+    /// Where caught letters are kept; `mail.jsonl` in the data directory when absent. Caught text messages lie beside it in `sms.jsonl`.
     pub mail_file: Option<PathBuf>,
     /// A file through which processes share a clock that was moved. Development only.
     pub clock_file: Option<PathBuf>,
@@ -177,6 +181,8 @@ impl Default for Config {
             hold_sweeper: true,
             smtp_url: None,
             mail_from: "Berth <no-reply@berth.example>".to_owned(),
+            sms_url: None,
+            sms_token: None,
             mail_file: None,
             clock_file: None,
             clock_offset_secs: 0,
@@ -321,6 +327,11 @@ impl Config {
         self.data_dir.join(name)
     }
 
+    /// Where caught text messages are kept: beside the letters, as processes that share those share these.
+    pub fn sms_file(&self) -> PathBuf {
+        self.mail_file.as_ref().map_or_else(|| self.file("sms.jsonl"), |mail| mail.with_file_name("sms.jsonl"))
+    }
+
     /// The SQLite file of the database with this name.
     pub fn sqlite_file(&self, name: &str) -> PathBuf {
         self.file(format!("{name}.sqlite"))
@@ -340,8 +351,10 @@ impl Config {
     pub fn redacted(&self) -> Result<String, toml::ser::Error> {
         let mut shown = self.clone();
         shown.provider_server_key = shown.provider_server_key.map(|_| "(hidden)".to_owned());
+        shown.sms_token = shown.sms_token.map(|_| "(hidden)".to_owned());
         let urls = [
             &mut shown.smtp_url,
+            &mut shown.sms_url,
             &mut shown.redis_url,
             &mut shown.database_url,
             &mut shown.database_url_user,
@@ -383,6 +396,21 @@ mod tests {
     fn production_refuses_the_sandbox() {
         let config = Config { profile: Profile::Production, ..Config::default() };
         assert_eq!(config.check().err().map(|refusal| refusal.key), Some("provider_url".to_owned()));
+    }
+
+    #[test]
+    fn a_gateway_needs_its_token() {
+        let gateway = |url: &str, token: Option<&str>| Config {
+            sms_url: Some(url.to_owned()),
+            sms_token: token.map(str::to_owned),
+            ..Config::default()
+        };
+        let refused = |config: Config| config.check().err().map(|refusal| refusal.key);
+        assert_eq!(refused(gateway("https://sms.example", None)), Some("sms_token".to_owned()));
+        assert_eq!(refused(gateway("https://sms.example", Some(" "))), Some("sms_token".to_owned()));
+        assert_eq!(refused(gateway("sms.example", Some("a-long-token"))), Some("sms_url".to_owned()));
+        assert_eq!(refused(gateway("https://sms.example", Some("a-long-token"))), None);
+        assert!(!gateway("https://sms.example", Some("a-long-token")).redacted().unwrap().contains("a-long-token"));
     }
 
     #[test]

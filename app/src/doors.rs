@@ -98,7 +98,14 @@ impl Guards<'_> {
                 })
             };
         }
-        match service {
+        let records = match service {
+            Service::User => None,
+            Service::Inventory => services.inventory.as_ref().map(berth_inventory::Inventory::records),
+            Service::Booking => services.booking.as_ref().map(berth_booking::Bookings::records),
+            Service::Payment => services.payment.as_ref().map(berth_payment::Payments::records),
+        };
+        let records = records.map_or_else(Router::new, |peer| desk::records(peer, desk.clone()));
+        let routes = match service {
             Service::User => door!(services.user, desk::user, |_| Router::new()),
             Service::Inventory => door!(services.inventory, desk::inventory, |_| Router::new()),
             Service::Booking => door!(services.booking, desk::booking, |part: &berth_booking::Bookings| part.public_routes()),
@@ -110,6 +117,7 @@ impl Guards<'_> {
                 let routes = door!(services.payment, desk::payment, public);
                 sandbox.iter().fold(routes, |all, sandbox| all.nest("/provider", sandbox.provider_routes()))
             }
-        }
+        };
+        routes.merge(records)
     }
 }

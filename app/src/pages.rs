@@ -1,4 +1,6 @@
-//! The pages for people: where to go, and, in development, the caught mail and the clock.
+//! The pages for people: where to go, and, in development, what was caught and the clock.
+
+mod sms;
 
 use std::sync::Arc;
 
@@ -9,7 +11,10 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::{get, post},
 };
-use berth_kernel::mail::{Caught, Mail};
+use berth_kernel::{
+    mail::{Caught, Mail},
+    sms::Sms,
+};
 use chrono::TimeDelta;
 use serde::Deserialize;
 
@@ -20,6 +25,8 @@ use crate::{keys::Keys, shared_clock::SharedClock};
 pub struct Pages {
     /// Caught letters.
     pub mail: Arc<Mail>,
+    /// Caught text messages.
+    pub sms: Arc<Sms>,
     /// The clock that development may move.
     pub clock: SharedClock,
     /// What signs, for the key set.
@@ -38,6 +45,8 @@ pub fn routes(pages: Pages) -> Router {
         public
             .route("/dev/mail", get(mail_page))
             .route("/dev/mail.json", get(mail_json))
+            .route("/dev/sms", get(sms::page))
+            .route("/dev/sms.json", get(sms::json))
             .route("/dev/clock", post(move_clock).get(clock))
     } else {
         public

@@ -188,6 +188,7 @@ impl Process {
     fn pages(&self) -> Router {
         let pages = Pages {
             mail: self.common.mail.clone(),
+            sms: self.common.sms.clone(),
             clock: self.clock.clone(),
             keys: self.keys.clone(),
             development: self.config.profile == Profile::Development,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use berth_booking::{BookingConfig, Bookings};
-use berth_contracts::peer::{BookingPeer, InventoryPeer, PaymentPeer, UserPeer};
+use berth_contracts::peer::{BookingPeer, InventoryPeer, PaymentPeer, RecordsPeer, UserPeer};
 use berth_inventory::{Inventory, InventoryConfig};
 use berth_kernel::{
     Deps,
@@ -16,13 +16,14 @@ use berth_kernel::{
     peer::client::Remote,
     seal::Sealer,
     service::{ServiceKey, ServiceSigner},
+    sms::Sms,
 };
 use berth_payment::{PaymentConfig, Payments};
-use berth_user::{User, UserConfig};
+use berth_user::{Neighbours, User, UserConfig};
 use chrono::TimeDelta;
 
 use crate::{
-    config::{Config, Refusal},
+    config::{Config, Profile, Refusal},
     databases,
     keys::Keys,
     role::{Role, Roles, Service},
@@ -36,6 +37,8 @@ pub struct Common {
     pub bus: Bus,
     /// Where letters go.
     pub mail: Arc<Mail>,
+    /// Where text messages go.
+    pub sms: Arc<Sms>,
     /// Encryption at rest.
     pub sealer: Sealer,
     /// What goes on beside the requests.
@@ -56,12 +59,24 @@ impl Common {
                 .map_err(|error| Refusal::new("redis_url", error, "BERTH_REDIS_URL=redis://127.0.0.1:6379"))?,
             None => Bus::local(),
         };
-        Ok(Self { clock, bus, mail: Arc::new(mail), sealer, background })
+        let sms = Arc::new(text_messages(config)?);
+        Ok(Self { clock, bus, mail: Arc::new(mail), sms, sealer, background })
     }
 
     async fn deps(&self, config: &Config, service: Service) -> anyhow::Result<Deps> {
         let db = databases::open(config, service).await?;
-        Ok(Deps::new(db, self.clock.clone(), self.bus.clone(), self.mail.clone(), self.sealer.clone(), self.background.clone()))
+        let (mail, sms) = (self.mail.clone(), self.sms.clone());
+        Ok(Deps::new(db, self.clock.clone(), self.bus.clone(), mail, sms, self.sealer.clone(), self.background.clone()))
+    }
+}
+
+/// A gateway if there is one; else messages are caught, and in production there are none.
+fn text_messages(config: &Config) -> Result<Sms, Refusal> {
+    match (&config.sms_url, config.profile) {
+        (Some(url), _) => Sms::gateway(url, config.sms_token.as_deref().unwrap_or_default())
+            .map_err(|error| Refusal::new("sms_url", error, "BERTH_SMS_URL=https://sms.example/messages")),
+        (None, Profile::Development) => Ok(Sms::catcher(&config.sms_file())),
+        (None, Profile::Production) => Ok(Sms::Off),
     }
 }
 
@@ -112,6 +127,10 @@ impl Peers<'_> {
 
     fn payment(&self, here: Option<&Payments>) -> anyhow::Result<Arc<dyn PaymentPeer>> {
         here.map_or_else(|| Ok(self.remote(Service::Payment)? as _), |payment| Ok(payment.peer()))
+    }
+
+    fn records(&self, service: Service, here: Option<Arc<dyn RecordsPeer>>) -> anyhow::Result<Arc<dyn RecordsPeer>> {
+        here.map_or_else(|| Ok(self.remote(service)? as _), Ok)
     }
 }
 
@@ -164,6 +183,13 @@ impl Services {
         };
         if let Some(booking) = &booking {
             booking.set_payment(peers.payment(payment.as_ref())?);
+        }
+        if let Some(user) = &user {
+            user.set_neighbours(Neighbours {
+                booking: peers.records(Service::Booking, booking.as_ref().map(Bookings::records))?,
+                inventory: peers.records(Service::Inventory, inventory.as_ref().map(Inventory::records))?,
+                payment: peers.records(Service::Payment, payment.as_ref().map(Payments::records))?,
+            });
         }
         Ok(Self { user, inventory, booking, payment, deps, background: roles.background() })
     }

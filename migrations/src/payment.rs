@@ -7,7 +7,7 @@ use sea_orm_migration::{
 
 /// Its migrations, oldest first.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Payments), Box::new(Turns)]
+    vec![Box::new(Payments), Box::new(Turns), Box::new(OfPeople)]
 }
 
 /// Payments, their history, the webhook inbox, refunds and the ledger.
@@ -158,5 +158,26 @@ impl MigrationTrait for Turns {
             .col(big_integer("until_ms"))
             .to_owned();
         manager.create_table(turn).await
+    }
+}
+
+/// All payments of a person are found without reading everybody's.
+struct OfPeople;
+
+impl MigrationName for OfPeople {
+    fn name(&self) -> &'static str {
+        "m20261121_000060_of_people"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for OfPeople {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let index = "CREATE INDEX payment_of_user ON payment (user_id, id)";
+        manager.get_connection().execute_unprepared(index).await.map(|_| ())
     }
 }

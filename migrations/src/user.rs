@@ -1,5 +1,7 @@
 //! Tables of the user service.
 
+mod identifiers;
+mod privacy;
 mod roles;
 
 use sea_orm_migration::{
@@ -10,7 +12,13 @@ use sea_orm_migration::{
 
 /// Its migrations, oldest first.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Accounts), Box::new(Devices), Box::new(roles::Roles)]
+    vec![
+        Box::new(Accounts),
+        Box::new(Devices),
+        Box::new(roles::Roles),
+        Box::new(privacy::Privacy),
+        Box::new(identifiers::Identifiers),
+    ]
 }
 
 /// Accounts with their profiles, sign-ups that wait for their code, sessions with their refresh tokens, passengers.

@@ -6,6 +6,7 @@
 //! * [`client`], [`live`]: GraphQL over HTTP, and over WebSocket, SSE and multipart
 //! * [`person`]: what a person does, from the sign-up to the ticket; [`timetable`]: finds a train and its seats
 //! * [`history`]: who held what when, and the checkers that judge it; [`fight`]: many clients, few seats
+//! * [`privacy`]: the map of personal data, and a search through all databases
 //! * [`arrears`]: money that arrives late; [`notices`]: webhooks
 //! * [`watch`]: what a subscriber of live seats may rely on
 //! * [`access`]: who may do what, from the matrix in `access/`
@@ -27,6 +28,7 @@ pub mod live;
 pub mod load;
 pub mod notices;
 pub mod person;
+pub mod privacy;
 pub mod process;
 pub mod proxy;
 pub mod servers;

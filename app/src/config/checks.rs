@@ -55,12 +55,28 @@ impl Config {
         if !self.redis_url.as_deref().is_none_or(redis) {
             return Err(Refusal::new("redis_url", "is no URL of Redis", "BERTH_REDIS_URL=redis://127.0.0.1:6379"));
         }
+        self.check_sms()?;
         for service in Service::ALL {
             let bases = self.subgraph(service);
             if bases.is_empty() || !bases.iter().all(|url| url.starts_with("http://") || url.starts_with("https://")) {
                 let key = format!("subgraph_{}", service.name());
                 return Err(Refusal::new(&key, "must be URLs separated by commas", "http://10.0.0.1:4102,http://10.0.0.2:4102"));
             }
+        }
+        Ok(())
+    }
+
+    fn check_sms(&self) -> Result<(), Refusal> {
+        let Some(url) = &self.sms_url else { return Ok(()) };
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Err(Refusal::new("sms_url", "is no URL of HTTP", "BERTH_SMS_URL=https://sms.example/messages"));
+        }
+        if self.sms_token.as_deref().is_none_or(|token| token.trim().is_empty()) {
+            return Err(Refusal::new(
+                "sms_token",
+                "the gateway needs a bearer token",
+                "BERTH_SMS_TOKEN_FILE=/run/secrets/sms_token",
+            ));
         }
         Ok(())
     }

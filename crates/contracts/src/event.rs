@@ -78,6 +78,11 @@ pub enum Event {
         /// The amount of the payment.
         amount: Money,
     },
+    /// user: a person deleted their account. Who keeps something about them makes it nobody's, as soon as the law lets it.
+    AccountDeleted {
+        /// Who it was. The key is never given to anybody else.
+        user_id: Uuid,
+    },
 }
 
 impl Event {
@@ -88,6 +93,7 @@ impl Event {
             Self::TimetableChanged { .. } => "TimetableChanged",
             Self::BookingChanged { .. } => "BookingChanged",
             Self::PaymentChanged { .. } => "PaymentChanged",
+            Self::AccountDeleted { .. } => "AccountDeleted",
         }
     }
 }

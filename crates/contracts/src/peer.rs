@@ -206,3 +206,13 @@ pub trait PaymentPeer: Send + Sync {
     /// The booking was cancelled or expired: unpaid payments are closed at the provider as well.
     async fn close(&self, booking_id: Uuid) -> PeerResult<()>;
 }
+
+/// What each other service does for user when a person wants to see what is kept about them, or to leave.
+#[async_trait]
+pub trait RecordsPeer: Send + Sync {
+    /// Everything that the service keeps about the person, for that person to read: sealed facts are opened.
+    async fn records(&self, user_id: Uuid) -> PeerResult<serde_json::Value>;
+    /// How many of the person's affairs are unfinished, so that the person must stay reachable. Unlike `user_id`, `person_id` may
+    /// be another than who is signed in: an administrator asks it as well.
+    async fn open_affairs(&self, person_id: Uuid) -> PeerResult<u32>;
+}

@@ -6,7 +6,7 @@
 //! * [`auth`]: access tokens and the viewer; [`seal`]: encryption at rest and keyed hashes
 //! * [`graphql`]: shared types, refusals, paging, SDL; [`server`]: the door of a subgraph
 //! * [`service`]: which process asks; [`peer`]: calls from service to service over HTTP
-//! * [`mail`]: letters queued in a transaction, sent by SMTP or caught
+//! * [`mail`]: letters queued in a transaction, sent by SMTP or caught; [`sms`]: text messages in the same queue
 //! * [`telemetry`], [`metrics`]: logs, traces and counters; [`jobs`]; [`failpoint`]
 //! * [`clock`], [`random`]: the only sources of time and randomness; [`agreed_time`]: a fleet goes by one clock
 
@@ -14,6 +14,7 @@ pub mod agreed_time;
 pub mod auth;
 pub mod backup;
 pub mod bus;
+pub mod catcher;
 pub mod clock;
 pub mod db;
 pub mod dead;
@@ -31,6 +32,7 @@ pub mod random;
 pub mod seal;
 pub mod server;
 pub mod service;
+pub mod sms;
 pub mod telemetry;
 
 use std::sync::Arc;
@@ -55,17 +57,18 @@ pub struct Deps {
 }
 
 impl Deps {
-    /// Deps over a database; outbox and letters are made for it.
+    /// Deps over a database; outbox and the queue of letters and text messages are made for it.
     pub fn new(
         db: db::Db,
         clock: clock::Clock,
         bus: bus::Bus,
         mail: Arc<mail::Mail>,
+        sms: Arc<sms::Sms>,
         sealer: seal::Sealer,
         background: jobs::Background,
     ) -> Self {
         let outbox = outbox::Outbox::new(clock.clone());
-        let post = mail::Post::new(mail, clock.clone(), bus.wake("post"));
+        let post = mail::Post::new(mail, sms, clock.clone(), bus.wake("post"));
         Self { db, clock, bus, outbox, post, sealer, background }
     }
 

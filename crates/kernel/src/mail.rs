@@ -1,34 +1,27 @@
 //! Letters: queued as a row in the transaction of their cause, sent afterwards, tried again until accepted.
 
-use std::{
-    collections::VecDeque,
-    fs::{self, File},
-    io::{self, Read, Seek, SeekFrom, Write},
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{Mailbox, MultiPart},
 };
-use parking_lot::Mutex;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
     bus::Wake,
+    catcher::Catcher,
     clock::Clock,
     db::{Db, Tx, now_ms, relax_commit, skip_locked, sql},
     failpoint,
     jobs::Background,
+    sms::{Sms, SmsError, TextMessage},
 };
 
 const IDLE: Duration = Duration::from_secs(2);
-const CAUGHT_AT_MOST: usize = 5000;
 const ATTEMPTS_AT_MOST: i64 = 12;
 /// A letter that its process did not send within this time is sent by any: longer than a mail server takes.
 const LEASE_MS: i64 = 60_000;
@@ -84,21 +77,7 @@ pub enum Mail {
         from: Mailbox,
     },
     /// Nowhere: kept for people who develop, newest first.
-    Catcher(Catcher),
-}
-
-/// Keeps letters in a file of JSON lines, so that they survive a restart. Several processes may share the file.
-pub struct Catcher {
-    file: PathBuf,
-    read: Mutex<Reading>,
-}
-
-/// What was read of the catcher's file.
-#[derive(Default)]
-struct Reading {
-    /// Where the first line begins that was not read yet.
-    offset: u64,
-    caught: VecDeque<Caught>,
+    Catcher(Catcher<Caught>),
 }
 
 impl Mail {
@@ -110,7 +89,7 @@ impl Mail {
 
     /// A catcher that keeps its letters in this file.
     pub fn catcher(file: &Path) -> Self {
-        Self::Catcher(Catcher { file: file.to_owned(), read: Mutex::default() })
+        Self::Catcher(Catcher::new(file))
     }
 
     /// Hands a letter over.
@@ -122,7 +101,7 @@ impl Mail {
                 transport.send(message.multipart(body)?).await?;
                 Ok(())
             }
-            Self::Catcher(catcher) => catcher.catch(&Caught { at, letter: letter.clone() }),
+            Self::Catcher(catcher) => Ok(catcher.catch(&Caught { at, letter: letter.clone() })?),
         }
     }
 
@@ -131,64 +110,45 @@ impl Mail {
         let Self::Catcher(catcher) = self else {
             return Vec::new();
         };
-        let wanted = |caught: &&Caught| to.is_none_or(|to| caught.letter.to.eq_ignore_ascii_case(to));
-        let mut read = catcher.read.lock();
-        if let Err(error) = read.on(&catcher.file) {
-            tracing::warn!(error = %error, "mail.catcher.unreadable");
-        }
-        read.caught.iter().rev().filter(wanted).take(500).cloned().collect()
+        catcher.caught(|caught| to.is_none_or(|to| caught.letter.to.eq_ignore_ascii_case(to)))
     }
 }
 
-impl Catcher {
-    /// Appends in one write, so that lines of several processes do not mix.
-    fn catch(&self, letter: &Caught) -> Result<(), MailError> {
-        let line = serde_json::to_string(letter).map_err(io::Error::other)? + "\n";
-        let mut file = fs::OpenOptions::new().create(true).append(true).open(&self.file)?;
-        Ok(file.write_all(line.as_bytes())?)
-    }
+/// What waits in the queue, as its row keeps it.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Queued {
+    /// A letter, in the form of the time before there were text messages.
+    Letter(Letter),
+    /// A text message.
+    Sms {
+        /// The message.
+        sms: TextMessage,
+    },
 }
 
-impl Reading {
-    /// Reads the lines that came since the last time.
-    fn on(&mut self, path: &Path) -> io::Result<()> {
-        let mut file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                *self = Self::default();
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        };
-        if file.metadata()?.len() < self.offset {
-            *self = Self::default();
-        }
-        file.seek(SeekFrom::Start(self.offset))?;
-        let mut news = Vec::new();
-        file.read_to_end(&mut news)?;
-        // A line that is just being written is read the next time.
-        let whole = news.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-        self.offset += whole as u64;
-        let lines = news[..whole].split(|byte| *byte == b'\n');
-        self.caught.extend(lines.filter_map(|line| serde_json::from_slice(line).ok()));
-        let surplus = self.caught.len().saturating_sub(CAUGHT_AT_MOST);
-        self.caught.drain(..surplus);
-        Ok(())
-    }
+/// Why something queued was not accepted.
+#[derive(Debug, thiserror::Error)]
+enum Undelivered {
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    #[error(transparent)]
+    Sms(#[from] SmsError),
 }
 
-/// A service's queue of letters.
+/// A service's queue of letters and text messages.
 #[derive(Clone)]
 pub struct Post {
     mail: Arc<Mail>,
-    clock: Clock,
+    pub(crate) sms: Arc<Sms>,
+    pub(crate) clock: Clock,
     wake: Wake,
 }
 
 impl Post {
-    /// A queue in front of a mail. The wake reaches whichever process sends.
-    pub fn new(mail: Arc<Mail>, clock: Clock, wake: Wake) -> Self {
-        Self { mail, clock, wake }
+    /// A queue in front of a mail and of text messages. The wake reaches whichever process sends.
+    pub fn new(mail: Arc<Mail>, sms: Arc<Sms>, clock: Clock, wake: Wake) -> Self {
+        Self { mail, sms, clock, wake }
     }
 
     /// Queues a letter in the caller's transaction. `cause` names what it is about: a second letter with the same cause is
@@ -197,9 +157,16 @@ impl Post {
         self.queue_at(tx, cause, letter, self.clock.now()).await
     }
 
-    /// Queues a letter that goes out at `due` and not before.
+    /// Queues a letter that goes out at `due` and not before. A letter to nobody is not queued.
     pub async fn queue_at(&self, tx: &Tx, cause: &str, letter: &Letter, due: DateTime<Utc>) -> Result<(), DbErr> {
-        let body = serde_json::to_string(letter).map_err(|error| DbErr::Custom(error.to_string()))?;
+        if letter.to.is_empty() {
+            return Ok(());
+        }
+        self.put(tx, cause, &Queued::Letter(letter.clone()), due).await
+    }
+
+    pub(crate) async fn put(&self, tx: &Tx, cause: &str, queued: &Queued, due: DateTime<Utc>) -> Result<(), DbErr> {
+        let body = serde_json::to_string(queued).map_err(|error| DbErr::Custom(error.to_string()))?;
         let text = "INSERT INTO letter (id, cause, body, attempts, next_attempt_at_ms, sent) VALUES ($1, $2, $3, 0, $4, 0) \
                     ON CONFLICT (cause) DO NOTHING";
         let values = [self.clock.new_key().into(), cause.into(), body.into(), due.timestamp_millis().into()];
@@ -212,6 +179,19 @@ impl Post {
     pub async fn withdraw(&self, tx: &Tx, cause: &str) -> Result<bool, DbErr> {
         let done = tx.execute_raw(sql(tx, "DELETE FROM letter WHERE cause = $1 AND sent = 0", [cause.into()])).await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// Takes back every letter to an address, or text message to a number, that was not sent yet; answers how many there were.
+    pub async fn forget(&self, tx: &Tx, to: &str) -> Result<u64, DbErr> {
+        let address = serde_json::to_string(to).map_err(|error| DbErr::Custom(error.to_string()))?;
+        // What is stored begins with its address.
+        let text = "DELETE FROM letter WHERE sent = 0 AND substr(body, 1, $2) = $1";
+        let mut forgotten = 0;
+        for begin in [format!("{{\"to\":{address},"), format!("{{\"sms\":{{\"to\":{address},")] {
+            let length = i32::try_from(begin.chars().count()).unwrap_or(i32::MAX);
+            forgotten += tx.execute_raw(sql(tx, text, [begin.into(), length.into()])).await?.rows_affected();
+        }
+        Ok(forgotten)
     }
 
     /// Tells the sender that letters wait. Losing this call only delays them.
@@ -251,7 +231,7 @@ impl Post {
     async fn due(&self, db: &Db) -> Result<Vec<(Uuid, String, i64)>, DbErr> {
         let text = "SELECT id, body, attempts FROM letter WHERE sent = 0 AND next_attempt_at_ms <= $1 ORDER BY next_attempt_at_ms LIMIT $2";
         let values = [self.clock.now().timestamp_millis().into(), (BATCH as u64).into()];
-        db.read().query_all_raw(sql(db.read(), text, values)).await?.iter().map(queued).collect()
+        db.read().query_all_raw(sql(db.read(), text, values)).await?.iter().map(due_row).collect()
     }
 
     /// A letter that is due, leased by the database's own time: no other process sends it meanwhile.
@@ -270,13 +250,20 @@ impl Post {
                 tx.query_all_raw(sql(tx, &text, [due_ms.into(), LEASE_MS.into()])).await
             })
         });
-        leased.await?.iter().map(queued).collect()
+        leased.await?.iter().map(due_row).collect()
+    }
+
+    async fn hand_over(&self, id: Uuid, queued: &Queued, at: DateTime<Utc>) -> Result<(), Undelivered> {
+        match queued {
+            Queued::Letter(letter) => Ok(self.mail.send(letter, at).await?),
+            Queued::Sms { sms } => Ok(self.sms.send(sms, id, at).await?),
+        }
     }
 
     async fn send_one(&self, db: &Db, id: Uuid, body: &str, attempts: i64) -> Result<(), DbErr> {
-        let letter: Letter = serde_json::from_str(body).map_err(|error| DbErr::Custom(error.to_string()))?;
+        let queued: Queued = serde_json::from_str(body).map_err(|error| DbErr::Custom(error.to_string()))?;
         let now = self.clock.now();
-        match self.mail.send(&letter, now).await {
+        match self.hand_over(id, &queued, now).await {
             // The body may hold a one-time password: it is forgotten once sent.
             Ok(()) => {
                 failpoint::at("letter.sent");
@@ -297,7 +284,7 @@ impl Post {
     }
 }
 
-fn queued(row: &QueryResult) -> Result<(Uuid, String, i64), DbErr> {
+fn due_row(row: &QueryResult) -> Result<(Uuid, String, i64), DbErr> {
     Ok((row.try_get("", "id")?, row.try_get("", "body")?, row.try_get("", "attempts")?))
 }
 

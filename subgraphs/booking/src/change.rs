@@ -53,7 +53,7 @@ impl Change {
         if let Some(payment_id) = self.repaid {
             store::repayment::mark_done(tx, payment_id).await?;
         }
-        if let Some((cause, letter)) = &self.letter {
+        if let Some((cause, letter)) = self.letter.as_ref().filter(|_| !self.booking.contact.is_erased()) {
             deps.post.queue(tx, cause, letter).await?;
         }
         if self.seen && !sabotage::publishes_early() {

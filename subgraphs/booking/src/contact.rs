@@ -2,6 +2,11 @@
 
 use serde::Serialize;
 
+/// Stands for the address of somebody who is forgotten: no letter can go there (RFC 2606).
+pub const ERASED_EMAIL: &str = "erased@berth.invalid";
+/// Stands for the name of a passenger who is forgotten.
+pub const ERASED_NAME: &str = "(erased)";
+
 const MAX_EMAIL: usize = 254;
 const MAX_ADDRESS: usize = 300;
 
@@ -20,6 +25,11 @@ pub struct Contact {
 pub type ContactFault = (&'static str, &'static str);
 
 impl Contact {
+    /// Whether nobody can be written to any more.
+    pub fn is_erased(&self) -> bool {
+        self.email == ERASED_EMAIL
+    }
+
     /// The contact with surrounding blanks removed, if its parts are acceptable. An empty telephone or address counts as none.
     pub fn checked(self) -> Result<Self, ContactFault> {
         let email = self.email.trim_matches(' ').to_owned();

@@ -9,6 +9,7 @@ use crate::{Bookings, error::Error, saga::BATCH};
 
 const RECONCILE_EVERY: Duration = Duration::from_secs(1);
 const COUNT_EVERY: Duration = Duration::from_secs(15);
+const ERASE_EVERY: Duration = Duration::from_mins(1);
 const FORGET_EVERY: Duration = Duration::from_hours(1);
 
 impl Bookings {
@@ -22,6 +23,11 @@ impl Bookings {
         background.every("booking.count_states", COUNT_EVERY, Wake::alone(), move || {
             let bookings = bookings.clone();
             async move { bookings.count_states().await }
+        });
+        let bookings = self.clone();
+        background.every("booking.erase", ERASE_EVERY, Wake::alone(), move || {
+            let bookings = bookings.clone();
+            async move { bookings.erase_due().await }
         });
         let deps = self.deps.clone();
         background.every("booking.forget_answers", FORGET_EVERY, Wake::alone(), move || {

@@ -3,6 +3,7 @@
 use askama::Template;
 use berth_kernel::mail::Letter;
 use sea_orm::DbErr;
+use uuid::Uuid;
 
 use crate::{
     booking::Booking,
@@ -81,6 +82,16 @@ struct RefundedHtml<'a> {
 
 fn written(text: askama::Result<String>) -> Result<String, DbErr> {
     text.map_err(|error| DbErr::Custom(format!("a letter can't be written: {error}")))
+}
+
+/// Names the letter with a booking's tickets.
+pub fn confirmed_cause(booking_id: Uuid) -> String {
+    format!("booking-confirmed:{booking_id}")
+}
+
+/// Names the letter about the money of a payment that went back.
+pub fn refunded_cause(payment_id: Uuid) -> String {
+    format!("booking-refunded:{payment_id}")
 }
 
 /// The booking is confirmed: its tickets, each with the address of its QR code.

@@ -2,9 +2,9 @@
 //! nothing left to sell.
 //!
 //! * nouns, pure: `booking`, `course` (what a booking needs next), `place`, `passenger`, `contact`, `ticket`, `repayment`
-//! * use cases: `bookings` (create, cancel, find, list), `tickets`, `saga` (the one `step`)
+//! * use cases: `bookings` (create, cancel, find, list), `tickets`, `saga` (the one `step`), `erasure` (people who left)
 //! * `change` writes one transition; `letter` writes mails; `store` holds the rows
-//! * `graphql` is the door for people, `peer` for payment, `events` for the bus, `routes` for QR pictures, `jobs` the reconciler
+//! * `graphql` is the door for people, `peer` for payment, `records` for user, `events` for the bus, `routes` for QR pictures, `jobs` the reconciler
 //!
 //! To add a state: name it in `booking::State` with its transitions, say in `course` what it needs, carry that out in `saga`.
 
@@ -15,6 +15,7 @@ mod change;
 mod config;
 mod contact;
 mod course;
+mod erasure;
 mod error;
 mod events;
 mod graphql;
@@ -25,6 +26,7 @@ mod model;
 mod passenger;
 mod peer;
 mod place;
+mod records;
 mod repayment;
 mod routes;
 mod sabotage;
@@ -35,7 +37,7 @@ mod tickets;
 
 use std::sync::{Arc, OnceLock};
 
-use berth_contracts::peer::{BookingPeer, InventoryPeer, PaymentPeer, PeerError, UserPeer};
+use berth_contracts::peer::{BookingPeer, InventoryPeer, PaymentPeer, PeerError, RecordsPeer, UserPeer};
 use berth_kernel::{Deps, bus::Wake, server::Prepare};
 
 pub use booking::Status;
@@ -94,10 +96,16 @@ impl Bookings {
         Arc::new(self.clone())
     }
 
-    /// Registers the consumer on the bus and starts the reconciler. Inside a Tokio runtime, after [`Bookings::set_payment`] and
+    /// What user may ask about people.
+    pub fn records(&self) -> Arc<dyn RecordsPeer> {
+        Arc::new(self.clone())
+    }
+
+    /// Registers the consumers on the bus and starts the reconciler. Inside a Tokio runtime, after [`Bookings::set_payment`] and
     /// before the relays start.
     pub fn start(&self) {
         self.deps.bus.register(Arc::new(events::PaymentNews(self.clone())));
+        self.deps.bus.register(Arc::new(events::Departures(self.clone())));
         self.start_jobs();
     }
 

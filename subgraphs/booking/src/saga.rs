@@ -168,7 +168,7 @@ impl Bookings {
         let issue = |part| Ticket::issue(self.deps.clock.new_key(), booking, part, &key);
         let tickets: Vec<Ticket> = parts.iter().map(issue).collect();
         let letter = letter::confirmed(&confirmed, &tickets, |ticket| self.qr_url(ticket.id))?;
-        let letter = Some((format!("booking-confirmed:{}", booking.id), letter));
+        let letter = Some((letter::confirmed_cause(booking.id), letter));
         let moved = self.carry_on(Change { tickets, letter, ..Change::of(booking, confirmed) }).await?;
         failpoint::at("booking.confirm.committed");
         Ok(moved)
@@ -200,7 +200,7 @@ impl Bookings {
             match state {
                 RefundState::Succeeded => {
                     let letter = letter::refunded(booking, &repayment)?;
-                    let letter = Some((format!("booking-refunded:{}", repayment.payment_id), letter));
+                    let letter = Some((letter::refunded_cause(repayment.payment_id), letter));
                     let next = Booking { attention: false, ..booking.again_at(Some(self.deps.clock.now()), 0) };
                     let repaid = Some(repayment.payment_id);
                     let moved = self.carry_on(Change { repaid, letter, ..Change::of(booking, next) }).await?;

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod booking;
+pub mod erasure;
 pub mod part;
 pub mod repayment;
 pub mod ticket;

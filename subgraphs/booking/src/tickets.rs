@@ -44,6 +44,9 @@ impl Bookings {
             return Ok(None);
         }
         let Some(ticket) = store::ticket::find(self.deps.db.read(), id).await? else { return Ok(None) };
+        if ticket.document.is_empty() {
+            return Ok(None);
+        }
         let code = QRBuilder::new(ticket.document).ecl(ECL::M).build().map_err(|_| Error::Corrupt("ticket"))?;
         Ok(Some(SvgBuilder::default().shape(Shape::Square).margin(4).to_str(&code)))
     }

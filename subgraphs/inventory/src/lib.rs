@@ -30,6 +30,7 @@ pub mod jobs;
 pub mod layout;
 pub mod peer;
 mod placing;
+mod records;
 pub mod sales;
 pub mod seat_choice;
 pub mod station;
@@ -40,7 +41,7 @@ pub mod trips;
 
 use std::{sync::Arc, time::Duration};
 
-use berth_contracts::peer::InventoryPeer;
+use berth_contracts::peer::{InventoryPeer, RecordsPeer};
 use berth_kernel::{Deps, bus::Wake, graphql::federation_sdl, server::Prepare};
 use sea_orm::DbErr;
 
@@ -91,6 +92,11 @@ impl Inventory {
 
     /// Holds, for the services beside this one.
     pub fn peer(&self) -> Arc<dyn InventoryPeer> {
+        Arc::new(self.holds.clone())
+    }
+
+    /// What user may ask about people.
+    pub fn records(&self) -> Arc<dyn RecordsPeer> {
         Arc::new(self.holds.clone())
     }
 

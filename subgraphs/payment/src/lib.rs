@@ -3,7 +3,7 @@
 //!
 //! * nouns and their pure rules: [`payment`], [`refund`], [`ledger`], [`qris`]
 //! * use cases: `payments` (create, read, close), `looks` (ask the provider and apply), `notices` (webhook inbox), `refunds`,
-//!   `peer` (what booking asks), `turns` (one at a time per payment); the steps they share inside a transaction are `books`
+//!   `peer` (what booking asks), `records` (what user asks), `turns` (one at a time per payment); the steps they share inside a transaction are `books`
 //! * adapters: [`provider`] (the seam, and Midtrans behind it), `webhook` (public HTTP), `graphql`, `store`, `jobs`
 //! * [`sandbox`]: a payment provider for development that speaks Midtrans's protocol over HTTP, with a database of its own
 //!
@@ -24,6 +24,7 @@ mod payments;
 mod peer;
 pub mod provider;
 pub mod qris;
+mod records;
 pub mod refund;
 mod refunds;
 mod sabotage;
@@ -34,7 +35,7 @@ mod webhook;
 
 use std::{sync::Arc, time::Duration};
 
-use berth_contracts::peer::{BookingPeer, PaymentPeer};
+use berth_contracts::peer::{BookingPeer, PaymentPeer, RecordsPeer};
 use berth_kernel::{Deps, bus::Wake, server::Prepare};
 use moka::sync::Cache;
 use tokio::sync::Mutex;
@@ -112,6 +113,11 @@ impl Payments {
 
     /// What booking calls.
     pub fn peer(&self) -> Arc<dyn PaymentPeer> {
+        Arc::new(self.clone())
+    }
+
+    /// What user may ask about people.
+    pub fn records(&self) -> Arc<dyn RecordsPeer> {
         Arc::new(self.clone())
     }
 

@@ -1,4 +1,4 @@
-//! An account: somebody who proved an e-mail address.
+//! An account: somebody who proved an e-mail address or a phone number.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -31,7 +31,7 @@ impl Standing {
 pub struct Account {
     /// Key.
     pub id: Uuid,
-    /// Normalised address.
+    /// Normalised address; empty when only a phone number was proved.
     pub email: String,
     /// Hash of the password, in PHC format.
     pub password_hash: String,
@@ -41,4 +41,11 @@ pub struct Account {
     pub profile: Profile,
     /// How many passengers it keeps.
     pub passenger_count: i32,
+}
+
+impl Account {
+    /// What the account is counted by where attempts are: its address, or its key.
+    pub fn own_name(&self) -> String {
+        if self.email.is_empty() { self.id.to_string() } else { self.email.clone() }
+    }
 }

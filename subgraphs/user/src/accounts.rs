@@ -1,13 +1,13 @@
 //! What all use cases of this service stand on. They are methods of [`Accounts`], one file per theme: `sign_ups`, `sessions`, `passwords`,
 //! `profiles`, `passengers`; `jobs` cleans up behind them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use berth_kernel::{Deps, auth::TokenSigner};
 
 use tokio::sync::Semaphore;
 
-use crate::{config::UserConfig, hashing::Hasher, throttle::Throttle};
+use crate::{config::UserConfig, hashing::Hasher, neighbours::Neighbours, throttle::Throttle};
 
 /// Links that may be in the making: more are asked for only by who tries addresses out.
 const LINKS_AT_ONCE: usize = 64;
@@ -22,6 +22,8 @@ pub struct Accounts {
     pub(crate) throttle: Arc<Throttle>,
     /// Links for new passwords that are being made beside the requests.
     pub(crate) links: Arc<Semaphore>,
+    /// What else is kept about people.
+    pub(crate) neighbours: Arc<OnceLock<Neighbours>>,
 }
 
 impl Accounts {
@@ -29,6 +31,7 @@ impl Accounts {
     pub fn new(deps: Deps, config: UserConfig, signer: TokenSigner) -> Self {
         let hasher = Arc::new(Hasher::new(&config));
         let throttle = Arc::new(Throttle::new(&deps.clock));
-        Self { deps, config: Arc::new(config), signer, hasher, throttle, links: Arc::new(Semaphore::new(LINKS_AT_ONCE)) }
+        let (links, neighbours) = (Arc::new(Semaphore::new(LINKS_AT_ONCE)), Arc::default());
+        Self { deps, config: Arc::new(config), signer, hasher, throttle, links, neighbours }
     }
 }

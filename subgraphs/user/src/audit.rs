@@ -6,7 +6,9 @@ use berth_kernel::db::Db;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
-/// The keys of all accounts.
+/// The keys of all accounts, deleted ones included: bookings still name them.
 pub async fn accounts(db: &Db) -> Result<HashSet<Uuid>, DbErr> {
-    crate::store::account::list_keys(db.read()).await
+    let mut known = crate::store::account::list_keys(db.read()).await?;
+    known.extend(crate::store::privacy::list_deleted(db.read()).await?);
+    Ok(known)
 }

@@ -36,6 +36,8 @@ pub struct UserConfig {
     pub reset_ttl: TimeDelta,
     /// Where the links of letters lead: how the public reaches the front door.
     pub public_url: String,
+    /// How often in 24 hours a person may take a copy of their data.
+    pub exports_per_day: i32,
     /// How many passengers a person may keep.
     pub passenger_limit: i32,
 }
@@ -53,6 +55,7 @@ impl Default for UserConfig {
             session_ttl: TimeDelta::days(30),
             reset_ttl: TimeDelta::minutes(30),
             public_url: "http://127.0.0.1:4000".to_owned(),
+            exports_per_day: 5,
             passenger_limit: 50,
         }
     }

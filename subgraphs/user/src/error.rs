@@ -1,5 +1,6 @@
 //! What can go wrong: refusals, which are answers, and faults, which are ours.
 
+use berth_contracts::peer::PeerError;
 use berth_kernel::seal::Unsealable;
 use chrono::TimeDelta;
 use sea_orm::DbErr;
@@ -64,6 +65,13 @@ pub enum Refusal {
         /// How many there may be.
         limit: i32,
     },
+    /// Somebody has the user name.
+    UsernameTaken,
+    /// Bookings of the person are unfinished.
+    OpenBookings {
+        /// How many.
+        count: u32,
+    },
     /// Too many attempts.
     RateLimited {
         /// When the next can succeed.
@@ -83,6 +91,9 @@ pub enum Error {
     /// The database failed.
     #[error("the database failed")]
     Db(#[from] DbErr),
+    /// Another service gave no answer.
+    #[error("another service gave no answer")]
+    Peer(#[from] PeerError),
     /// Personal data can't be opened: the data key was changed.
     #[error("personal data can't be opened")]
     Seal(#[from] Unsealable),

@@ -72,6 +72,22 @@ struct PasswordText;
 #[template(path = "password.html")]
 struct PasswordHtml;
 
+#[derive(Template)]
+#[template(path = "deleted.txt")]
+struct DeletedText;
+
+#[derive(Template)]
+#[template(path = "deleted.html")]
+struct DeletedHtml;
+
+#[derive(Template)]
+#[template(path = "exported.txt")]
+struct ExportedText;
+
+#[derive(Template)]
+#[template(path = "exported.html")]
+struct ExportedHtml;
+
 /// The one-time password of a sign-up.
 pub fn code(to: &str, code: &str, ttl: TimeDelta) -> Result<Letter, Error> {
     let minutes = ttl.num_minutes();
@@ -103,6 +119,16 @@ pub fn invited(to: &str, link: &str, ttl: TimeDelta) -> Result<Letter, Error> {
 /// The password was changed.
 pub fn password_changed(to: &str) -> Result<Letter, Error> {
     letter(to, "Your Berth password was changed".to_owned(), &PasswordText, &PasswordHtml)
+}
+
+/// The account was deleted.
+pub fn account_deleted(to: &str) -> Result<Letter, Error> {
+    letter(to, "Your Berth account was deleted".to_owned(), &DeletedText, &DeletedHtml)
+}
+
+/// Somebody took a copy of the account's data.
+pub fn data_exported(to: &str) -> Result<Letter, Error> {
+    letter(to, "Your Berth data was exported".to_owned(), &ExportedText, &ExportedHtml)
 }
 
 fn letter(to: &str, subject: String, text: &impl Template, html: &impl Template) -> Result<Letter, Error> {

@@ -1,11 +1,13 @@
 //! User: who somebody is, and whom they book for.
 //!
-//! * nouns with their rules: [`email`], [`password`], [`flow`] (a sign-up that waits for its code), [`account`], [`profile`],
-//!   [`session`], [`passenger`], [`document`], [`person`], [`role`],
+//! * nouns with their rules: [`email`], [`identifier`], [`password`], [`flow`] (a sign-up that waits for its code), [`account`],
+//!   [`profile`], [`session`], [`passenger`], [`document`], [`person`], [`role`],
 //!   [`account_card`] (an account as admins see it), [`audit_entry`]
-//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, `profiles`, `passengers`, `admins`; `jobs`
-//!   cleans up; [`operator`]: what the command line does about admins
-//! * [`hashing`]: argon2id on a bounded number of threads; [`throttle`]: attempts per address; `letters`: texts of `templates/`
+//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, `profiles`, `passengers`, `names` (phone
+//!   numbers, user names), `departures` (deletion), `exports`, `admins`; `jobs` cleans up; [`operator`]: what the command line does
+//!   about admins
+//! * [`hashing`]: argon2id on a bounded number of threads; [`throttle`]: attempts per address; `letters`: those of `templates/`;
+//!   `texts`: text messages
 //! * `store`: SQL; `graphql`: the schema; `peer`: for booking
 //!
 //! A new fact of a person: rule in [`person`], field in [`profile`], column in a new migration, `store/account.rs`, and the
@@ -19,14 +21,19 @@ pub mod audit;
 pub mod audit_entry;
 mod audit_log;
 pub mod config;
+mod departures;
 pub mod document;
 pub mod email;
 pub mod error;
+mod exports;
 pub mod flow;
 mod graphql;
 pub mod hashing;
+pub mod identifier;
 mod jobs;
 mod letters;
+mod names;
+mod neighbours;
 pub mod operator;
 pub mod passenger;
 mod passengers;
@@ -42,6 +49,7 @@ pub mod session;
 mod sessions;
 mod sign_ups;
 mod store;
+mod texts;
 pub mod throttle;
 
 use std::sync::Arc;
@@ -50,7 +58,9 @@ use berth_contracts::peer::UserPeer;
 use berth_kernel::{Deps, auth::TokenSigner, graphql::federation_sdl, server::Prepare};
 
 pub use config::{HashCost, UserConfig};
+pub use departures::Actor;
 pub use graphql::{Mutation, Query, UserSchema};
+pub use neighbours::Neighbours;
 
 use accounts::Accounts;
 
@@ -85,6 +95,16 @@ impl User {
     /// The service as booking calls it within the process.
     pub fn peer(&self) -> Arc<dyn UserPeer> {
         Arc::new(peer::Peer(self.accounts.clone()))
+    }
+
+    /// Introduces the other services, which themselves need [`User::peer`]. Only the first call counts.
+    pub fn set_neighbours(&self, neighbours: Neighbours) {
+        self.accounts.set_neighbours(neighbours);
+    }
+
+    /// Deletes somebody's account, as an administrator may. Whoever calls this has made sure of that.
+    pub async fn delete_account(&self, actor: Actor, account_id: uuid::Uuid) -> Result<(), error::Error> {
+        self.accounts.close_account(actor, account_id).await
     }
 
     /// Starts the clean-up of what has ended. Inside a Tokio runtime. The relay and the post are started with [`Deps::start`].

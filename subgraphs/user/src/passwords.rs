@@ -25,7 +25,7 @@ impl Accounts {
     pub async fn change_password(&self, person: &SignedIn, old: &str, new: &str) -> Result<Account, Error> {
         let new = parsed(new)?;
         let account = self.account(person.user_id).await?.ok_or(Error::Stranger)?;
-        self.throttle.sign_in(&account.email)?;
+        self.throttle.sign_in(&account.own_name())?;
         let checked = self.hasher.check(old.to_owned(), Some(account.password_hash.clone())).await?;
         if !checked.right {
             return Err(Refusal::Credentials.into());

@@ -1,4 +1,4 @@
-//! The profile of an account: six facts, and the tier they make.
+//! The profile of an account: six facts and the tier they make, and what people are called.
 
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -32,6 +32,10 @@ pub struct Profile {
     pub id_number: Option<IdNumber>,
     /// Postal address.
     pub address: Option<String>,
+    /// First name, as people call them.
+    pub first_name: Option<String>,
+    /// Last name.
+    pub last_name: Option<String>,
 }
 
 /// A wanted change of a profile. What is absent stays.
@@ -49,6 +53,10 @@ pub struct ProfileChange {
     pub id_number: Option<String>,
     /// New address.
     pub address: Option<String>,
+    /// New first name.
+    pub first_name: Option<String>,
+    /// New last name.
+    pub last_name: Option<String>,
 }
 
 impl Profile {
@@ -77,6 +85,8 @@ impl Profile {
         let birth_date = change.birth_date.map(|date| person::birth_date(date, now)).transpose().map_err(at("birthDate"))?;
         let phone = change.phone.map(|text| person::phone(&text)).transpose().map_err(at("phone"))?;
         let address = change.address.map(|text| person::address(&text)).transpose().map_err(at("address"))?;
+        let first_name = change.first_name.map(|text| person::full_name(&text)).transpose().map_err(at("firstName"))?;
+        let last_name = change.last_name.map(|text| person::full_name(&text)).transpose().map_err(at("lastName"))?;
         Ok(Self {
             full_name: full_name.or(self.full_name),
             birth_date: birth_date.or(self.birth_date),
@@ -84,6 +94,8 @@ impl Profile {
             id_type,
             id_number,
             address: address.or(self.address),
+            first_name: first_name.or(self.first_name),
+            last_name: last_name.or(self.last_name),
         })
     }
 }

@@ -13,8 +13,8 @@ use uuid::Uuid;
 use crate::{
     account::Account,
     accounts::Accounts,
-    email::Email,
     error::{Error, Refusal, SessionEnd},
+    identifier::Name,
     letters,
     session::{OpenSession, device_name},
     store::{self, session::Token},
@@ -47,13 +47,13 @@ pub struct Opened {
 }
 
 impl Accounts {
-    /// Opens a session for address and password. `device` is what the owner will see in the list of sessions.
-    pub async fn sign_in(&self, email: &str, password: &str, device: Option<&str>) -> Result<Opened, Error> {
-        let email = Email::parse(email).ok();
-        if let Some(email) = &email {
-            self.throttle.sign_in(email.as_str())?;
+    /// Opens a session for a name (e-mail address, phone number or user name) and its password. `device` is what the owner will see in the list of sessions.
+    pub async fn sign_in(&self, name: &str, password: &str, device: Option<&str>) -> Result<Opened, Error> {
+        let name = Name::parse(name);
+        if let Some(name) = &name {
+            self.throttle.sign_in(name.as_str())?;
         }
-        let account = self.account_of(email).await?;
+        let account = self.account_of(name).await?;
         let hash = account.as_ref().map(|account| account.password_hash.clone());
         let checked = self.hasher.check(password.to_owned(), hash).await?;
         let account = account.filter(|_| checked.right).ok_or(Refusal::Credentials)?;
@@ -72,9 +72,9 @@ impl Accounts {
         self.hand_out(account, grant)
     }
 
-    async fn account_of(&self, email: Option<Email>) -> Result<Option<Account>, Error> {
-        let Some(email) = email else { return Ok(None) };
-        store::account::find_by_email(self.deps.db.read(), &self.deps.sealer, email.as_str()).await
+    async fn account_of(&self, name: Option<Name>) -> Result<Option<Account>, Error> {
+        let Some(name) = name else { return Ok(None) };
+        self.account_named(&name).await
     }
 
     /// A new session of an account: every way in ends here, and none is open to a suspended one. Ask only for who has proved

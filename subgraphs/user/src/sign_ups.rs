@@ -14,12 +14,13 @@ use crate::{
     email::Email,
     error::{Error, Invalid, Refusal},
     flow::{Flow, Pace},
+    identifier::Address,
     letters,
     password::Password,
     profile::Profile,
     session::device_name,
     sessions::{Grant, Opened},
-    store,
+    store, texts,
 };
 
 /// Purpose of the codes' keyed hashes.
@@ -38,16 +39,29 @@ impl Accounts {
     /// Starts a sign-up and sends the code, or to a known address the news that it is known.
     pub async fn sign_up(&self, email: &str, password: &str) -> Result<Started, Error> {
         let email = Email::parse(email).map_err(|why| Invalid { field: "email", why })?;
+        self.start_sign_up(Address::Email(email), password).await
+    }
+
+    /// The same by phone, where text messages are sent.
+    pub async fn sign_up_by_phone(&self, phone: &str, password: &str) -> Result<Started, Error> {
+        let at = |why| Invalid { field: "phone", why };
+        if !self.deps.post.has_sms() {
+            return Err(at("no text messages are sent here: sign up by e-mail").into());
+        }
+        self.start_sign_up(Address::phone(phone).map_err(at)?, password).await
+    }
+
+    async fn start_sign_up(&self, address: Address, password: &str) -> Result<Started, Error> {
         let password = Password::parse(password).map_err(|why| Invalid { field: "password", why })?;
-        self.throttle.sign_up(email.as_str())?;
+        self.throttle.sign_up(address.as_str())?;
         // Before anybody looks whether the address is known: the work is the same.
         let password_hash = self.hasher.hash(password.into_text()).await?;
         let (desk, flow_id) = (self.clone(), self.deps.clock.new_key());
         let started = self.deps.db.write(move |tx| {
             Box::pin(async move {
-                store::flow::take_email(tx, email.as_str()).await?;
-                let before = store::flow::find_by_email(tx, email.as_str()).await?;
-                desk.dispatch(tx, before, flow_id, email.as_str(), password_hash).await
+                store::flow::take_email(tx, address.as_str()).await?;
+                let before = store::flow::find_by_email(tx, address.as_str()).await?;
+                desk.dispatch(tx, before, flow_id, &address, password_hash).await
             })
         });
         let started = started.await?;
@@ -66,8 +80,8 @@ impl Accounts {
                 let flow = if store::flow::take(tx, id).await? { store::flow::find(tx, id).await? } else { None };
                 let flow = flow.ok_or(missing)?;
                 desk.throttle_resend(&flow)?;
-                let (email, password_hash) = (flow.email.clone(), flow.password_hash.clone());
-                desk.dispatch(tx, Some(flow), id, &email, password_hash).await
+                let (address, password_hash) = (address_of(&flow)?, flow.password_hash.clone());
+                desk.dispatch(tx, Some(flow), id, &address, password_hash).await
             })
         });
         let started = started.await?;
@@ -86,7 +100,7 @@ impl Accounts {
         tx: &Tx,
         before: Option<Flow>,
         flow_id: Uuid,
-        email: &str,
+        address: &Address,
         password_hash: String,
     ) -> Result<Started, Error> {
         let now = self.deps.clock.now();
@@ -97,9 +111,9 @@ impl Accounts {
         let pace = Pace::next(before.as_ref().map(Flow::pace), replaces, now, &self.config)?;
         let code = random::six_digits();
         let flow = Flow {
-            email: email.to_owned(),
+            email: address.as_str().to_owned(),
             id: flow_id,
-            decoy: store::account::exists(tx, email).await?,
+            decoy: self.is_known(tx, address).await?,
             password_hash,
             code_hash: self.deps.sealer.hash(PURPOSE, &Flow::secret(flow_id, &code)),
             tries: 0,
@@ -109,9 +123,25 @@ impl Accounts {
             mails_since: pace.mails_since,
         };
         store::flow::put(tx, &flow).await?;
-        let letter = if flow.decoy { letters::known(email)? } else { letters::code(email, &code, self.config.otp_ttl)? };
-        self.deps.post.queue_at(tx, &flow.letter_cause(), &letter, flow.mailed_at).await?;
+        self.send_code(tx, &flow, address, &code).await?;
         Ok(Started { flow_id, expires_at: flow.expires_at })
+    }
+
+    /// The code, or the news that there is an account, to the address itself.
+    async fn send_code(&self, tx: &Tx, flow: &Flow, address: &Address, code: &str) -> Result<(), Error> {
+        let (post, ttl) = (&self.deps.post, self.config.otp_ttl);
+        match address {
+            Address::Email(email) => {
+                let to = email.as_str();
+                let letter = if flow.decoy { letters::known(to)? } else { letters::code(to, code, ttl)? };
+                post.queue_at(tx, &flow.letter_cause(), &letter, flow.mailed_at).await?;
+            }
+            Address::Phone(to) => {
+                let message = if flow.decoy { texts::known(to) } else { texts::code(to, code, ttl) };
+                post.queue_sms_at(tx, &flow.letter_cause(), &message, flow.mailed_at).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes the account of a flow whose code is right, and its first session.
@@ -145,12 +175,14 @@ impl Accounts {
             return Ok(Err(self.wrong(flow.tries)));
         }
         let account_id = self.deps.clock.new_key();
-        if !store::account::insert(tx, account_id, &flow.email, &flow.password_hash, now).await? {
+        let address = address_of(&flow)?;
+        if !self.open_account(tx, account_id, &address, &flow.password_hash).await? {
             // The address got its account by another flow while this one was started.
             return Ok(Err(self.wrong(flow.tries)));
         }
         let grant = self.open_session(tx, account_id, device).await?;
-        let Flow { email, password_hash, .. } = flow;
+        let email = if matches!(address, Address::Email(_)) { flow.email } else { String::new() };
+        let password_hash = flow.password_hash;
         let (standing, profile) = (Standing::default(), Profile::default());
         Ok(Ok((Account { id: account_id, email, password_hash, standing, profile, passenger_count: 0 }, grant)))
     }
@@ -158,4 +190,9 @@ impl Accounts {
     fn wrong(&self, tries: i32) -> Refusal {
         Refusal::OtpInvalid { attempts_left: (self.config.otp_tries - tries).max(0) }
     }
+}
+
+/// A stored address was checked before.
+fn address_of(flow: &Flow) -> Result<Address, Error> {
+    Address::stored(&flow.email).map_err(|why| Error::library("reading the address of a sign-up", &why))
 }

@@ -5,7 +5,9 @@ pub mod account;
 pub mod admin;
 pub mod audit;
 pub mod flow;
+pub mod identifier;
 pub mod passenger;
+pub mod privacy;
 pub mod reset;
 pub mod session;
 

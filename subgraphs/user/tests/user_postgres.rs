@@ -10,10 +10,14 @@ mod attacks;
 mod audit_log;
 #[path = "user/journey.rs"]
 mod journey;
+#[path = "user/names.rs"]
+mod names;
 #[path = "user/passengers.rs"]
 mod passengers;
 #[path = "user/passwords.rs"]
 mod passwords;
+#[path = "user/privacy.rs"]
+mod privacy;
 #[path = "user/sessions.rs"]
 mod sessions;
 #[path = "user/sign_up.rs"]

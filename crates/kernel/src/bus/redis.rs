@@ -29,7 +29,7 @@ const PULSE: Duration = Duration::from_millis(500);
 /// How long one process has the right to fill an empty Redis with a service's events.
 const FILLING: Duration = Duration::from_secs(30);
 /// Kinds that have a stream.
-const STREAMS: [&str; 3] = ["TimetableChanged", "BookingChanged", "PaymentChanged"];
+const STREAMS: [&str; 4] = ["TimetableChanged", "BookingChanged", "PaymentChanged", "AccountDeleted"];
 
 /// How the bus uses its Redis.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use axum::{Router, routing::post};
 use berth_contracts::peer::{
     BookingPeer, CommitOutcome, HoldCopy, InventoryPeer, PassengerCopy, Payable, PaymentCopy, PaymentPeer, PeerResult,
-    RefundState, UserPeer,
+    RecordsPeer, RefundState, UserPeer,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -64,5 +64,9 @@ calls! {
         payments(booking_id: Uuid) -> Vec<PaymentCopy>;
         refund(payment_id: Uuid, reason: String) -> RefundState;
         close(booking_id: Uuid) -> ();
+    }
+    RecordsPeer as records {
+        records(user_id: Uuid) -> serde_json::Value;
+        open_affairs(person_id: Uuid) -> u32;
     }
 }

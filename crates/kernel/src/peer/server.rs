@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use super::Passed;
-pub use super::calls::{booking, inventory, payment, user};
+pub use super::calls::{booking, inventory, payment, records, user};
 use crate::{
     auth::{TokenError, TokenVerifier, Viewer},
     server::{authorization, credential, refusal},

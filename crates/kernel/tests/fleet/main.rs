@@ -30,6 +30,7 @@ use berth_kernel::{
     jobs::Background,
     mail::{Letter, Mail, Post},
     outbox::{self, Outbox},
+    sms::Sms,
 };
 use sea_orm::{ConnectionTrait, DbErr};
 use tokio::time::timeout;
@@ -312,7 +313,7 @@ async fn two_posts_send_each_letter_once() {
     const LETTERS: usize = 60;
     let (base, folder) = (Base::new().await, tempfile::tempdir().unwrap());
     let file = folder.path().join("mail.jsonl");
-    let post = || Post::new(Arc::new(Mail::catcher(&file)), Clock::system(), Wake::alone());
+    let post = || Post::new(Arc::new(Mail::catcher(&file)), Arc::new(Sms::Off), Clock::system(), Wake::alone());
     let (one, other) = (post(), post());
     for number in 0..LETTERS {
         let letter = Letter {

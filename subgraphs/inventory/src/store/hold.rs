@@ -90,6 +90,14 @@ pub async fn list(connection: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec
     Ok(holds)
 }
 
+/// The active holds of a person. They are few.
+pub async fn list_active_of(connection: &impl ConnectionTrait, user_id: Uuid) -> Result<Vec<Hold>, DbErr> {
+    let text = "SELECT id FROM hold WHERE user_id = $1 AND status = 0";
+    let rows = connection.query_all_raw(sql(connection, text, [user_id.into()])).await?;
+    let ids = rows.iter().map(|row| row.try_get("", "id")).collect::<Result<Vec<Uuid>, DbErr>>()?;
+    list(connection, &ids).await
+}
+
 /// The hold with this key, locked until the transaction ends: changes of one hold come one after the other.
 pub async fn lock(tx: &Tx, id: Uuid) -> Result<Option<Hold>, DbErr> {
     tx.execute_raw(sql(tx, "UPDATE hold SET extended = extended WHERE id = $1", [id.into()])).await?;

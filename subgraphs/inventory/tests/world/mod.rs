@@ -25,6 +25,7 @@ use berth_kernel::{
     jobs::Background,
     mail::Mail,
     seal::Sealer,
+    sms::Sms,
 };
 use berth_migrations::InventoryMigrator;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -98,7 +99,8 @@ impl World {
         let db = place.open().await;
         db.migrate::<InventoryMigrator>().await.unwrap();
         let mail = Arc::new(Mail::catcher(&folder.path().join("mail")));
-        let deps = Deps::new(db, clock.clone(), Bus::local(), mail, Sealer::new([7; 32]), Background::default());
+        let deps =
+            Deps::new(db, clock.clone(), Bus::local(), mail, Arc::new(Sms::Off), Sealer::new([7; 32]), Background::default());
         let inventory = Inventory::new(deps.clone(), config).await.unwrap();
         Self { folder, place, clock, deps, inventory }
     }

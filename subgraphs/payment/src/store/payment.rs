@@ -71,6 +71,17 @@ fn owned(user_id: Uuid, ids: &[Uuid]) -> Vec<Value> {
     std::iter::once(user_id).chain(ids.iter().copied()).map(Value::from).collect()
 }
 
+/// Payments of a person after `after`, at most `limit`. Keys are UUID v7: their order is that of their making.
+pub async fn list_of_user(
+    connection: &impl ConnectionTrait,
+    user_id: Uuid,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<Payment>, DbErr> {
+    let rest = "WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+    list(connection, rest, vec![user_id.into(), after.into(), limit.into()]).await
+}
+
 /// Every payment of a booking, oldest first.
 pub async fn list_of_booking(connection: &impl ConnectionTrait, booking_id: Uuid) -> Result<Vec<Payment>, DbErr> {
     list(connection, "WHERE booking_id = $1 ORDER BY created_at_ms, id", vec![booking_id.into()]).await

@@ -1,8 +1,10 @@
 //! Mutations, a file per theme: each reads its input, calls one use case and maps the outcome.
 
 mod admins;
+mod names;
 mod passwords;
 mod people;
+mod privacy;
 mod sessions;
 mod sign_ups;
 
@@ -10,4 +12,12 @@ use async_graphql::MergedObject;
 
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]
-pub struct Mutation(sign_ups::SignUps, sessions::Sessions, passwords::Passwords, people::People, admins::Admins);
+pub struct Mutation(
+    sign_ups::SignUps,
+    sessions::Sessions,
+    passwords::Passwords,
+    people::People,
+    admins::Admins,
+    privacy::Privacy,
+    names::Names,
+);

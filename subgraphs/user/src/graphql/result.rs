@@ -11,13 +11,14 @@ use super::types::{
     },
     passenger::{AddPassengerSuccess, RemovePassengerSuccess, UpdatePassengerSuccess},
     password::{ChangePasswordSuccess, RequestPasswordResetSuccess, ResetPasswordSuccess},
+    privacy::{DeleteAccountSuccess, ExportPersonalDataSuccess},
     refusal::{
-        AccountExistsError, AccountSuspendedError, ForbiddenError, InvalidCredentialsError, LastAdminError, OtpExpiredError,
-        OtpInvalidError, OtpLockedError, OwnAccountError, PassengerLimitError, ResetTokenInvalidError, SessionEndedError,
-        UserError,
+        AccountExistsError, AccountSuspendedError, ForbiddenError, InvalidCredentialsError, LastAdminError, OpenBookingsError,
+        OtpExpiredError, OtpInvalidError, OtpLockedError, OwnAccountError, PassengerLimitError, ResetTokenInvalidError,
+        SessionEndedError, UserError, UsernameTakenError,
     },
     session::{ResendOtpSuccess, RevokeSessionSuccess, SessionSuccess, SignOutEverywhereSuccess, SignOutSuccess, SignUpSuccess},
-    user::UpdateProfileSuccess,
+    user::{SetUsernameSuccess, UpdateProfileSuccess},
 };
 use crate::error::{Error, Refusal};
 
@@ -126,6 +127,19 @@ result!(
 result!(
     /// Outcome of removePassenger.
     RemovePassengerResult = RemovePassengerSuccess | NotFoundError
+);
+
+result!(
+    /// Outcome of setUsername.
+    SetUsernameResult = SetUsernameSuccess | InvalidInputError | UsernameTakenError | RateLimitedError
+);
+result!(
+    /// Outcome of deleteAccount.
+    DeleteAccountResult = DeleteAccountSuccess | InvalidCredentialsError | OpenBookingsError | RateLimitedError
+);
+result!(
+    /// Outcome of exportPersonalData.
+    ExportPersonalDataResult = ExportPersonalDataSuccess | InvalidCredentialsError | RateLimitedError
 );
 
 /// The outcome of a use case as a mutation answers it: refusals are data, faults are errors.

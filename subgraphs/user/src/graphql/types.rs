@@ -5,6 +5,7 @@ pub mod audit;
 pub mod node;
 pub mod passenger;
 pub mod password;
+pub mod privacy;
 pub mod refusal;
 pub mod session;
 pub mod user;

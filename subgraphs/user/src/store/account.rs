@@ -16,7 +16,7 @@ use crate::{
 };
 
 const SELECT: &str = "SELECT id, email, password_hash, full_name, birth_date, phone, id_type, id_number_sealed, address, \
-                      passenger_count, role, suspended_at_ms FROM account WHERE ";
+                      passenger_count, role, suspended_at_ms, first_name, last_name FROM account WHERE ";
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -32,6 +32,8 @@ struct Row {
     passenger_count: i32,
     role: String,
     suspended_at_ms: Option<i64>,
+    first_name: Option<String>,
+    last_name: Option<String>,
 }
 
 impl Row {
@@ -44,10 +46,12 @@ impl Row {
             id_type: self.id_type.as_deref().map(super::id_type).transpose()?,
             id_number: id_number.map(IdNumber::stored),
             address: self.address,
+            first_name: self.first_name,
+            last_name: self.last_name,
         };
         Ok(Account {
             id: self.id,
-            email: self.email,
+            email: if self.email.contains('@') { self.email } else { String::new() },
             password_hash: self.password_hash,
             standing: super::standing(&self.role, self.suspended_at_ms)?,
             profile,
@@ -77,6 +81,11 @@ pub async fn exists(connection: &impl ConnectionTrait, email: &str) -> Result<bo
     connection.query_one_raw(statement).await.map(|row| row.is_some())
 }
 
+/// What stands in place of an address that an account does not have: no address, and nobody else's.
+pub fn no_email(id: Uuid) -> String {
+    format!("-{}", id.simple())
+}
+
 /// A new account with an empty profile; `false` when the address has one already.
 pub async fn insert(tx: &Tx, id: Uuid, email: &str, password_hash: &str, now: DateTime<Utc>) -> Result<bool, DbErr> {
     let text = "INSERT INTO account (id, email, password_hash, passenger_count, created_at_ms, changed_at_ms) \
@@ -94,9 +103,9 @@ pub async fn take(tx: &Tx, id: Uuid, now: DateTime<Utc>) -> Result<bool, DbErr> 
 
 /// Writes the profile of an account.
 pub async fn set_profile(tx: &Tx, sealer: &Sealer, id: Uuid, profile: &Profile) -> Result<(), DbErr> {
-    let text = "UPDATE account SET full_name = $2, birth_date = $3, phone = $4, id_type = $5, id_number_sealed = $6, address = $7 \
-                WHERE id = $1";
-    let values: [Value; 7] = [
+    let text = "UPDATE account SET full_name = $2, birth_date = $3, phone = $4, id_type = $5, id_number_sealed = $6, address = $7, \
+                first_name = $8, last_name = $9 WHERE id = $1";
+    let values: [Value; 9] = [
         id.into(),
         profile.full_name.clone().into(),
         profile.birth_date.map(|date| date.to_string()).into(),
@@ -104,6 +113,8 @@ pub async fn set_profile(tx: &Tx, sealer: &Sealer, id: Uuid, profile: &Profile) 
         profile.id_type.map(IdType::word).into(),
         profile.id_number.as_ref().map(|number| sealer.seal(number.as_str())).into(),
         profile.address.clone().into(),
+        profile.first_name.clone().into(),
+        profile.last_name.clone().into(),
     ];
     tx.execute_raw(sql(tx, text, values)).await.map(|_| ())
 }
@@ -132,4 +143,9 @@ pub async fn uncount_passenger(tx: &Tx, id: Uuid) -> Result<(), DbErr> {
 pub async fn list_keys(connection: &impl ConnectionTrait) -> Result<std::collections::HashSet<Uuid>, DbErr> {
     let rows = connection.query_all_raw(sql(connection, "SELECT id FROM account", [])).await?;
     rows.iter().map(|row| row.try_get("", "id")).collect()
+}
+
+/// Deletes an account with everything that belongs to it: profile, passengers, sessions, links.
+pub async fn delete(tx: &Tx, id: Uuid) -> Result<(), DbErr> {
+    tx.execute_raw(sql(tx, "DELETE FROM account WHERE id = $1", [id.into()])).await.map(|_| ())
 }

@@ -108,3 +108,8 @@ pub async fn forget(tx: &Tx, until: DateTime<Utc>) -> Result<u64, DbErr> {
     let text = "DELETE FROM sign_up WHERE expires_at_ms <= $1 AND mails_since_ms <= $1";
     tx.execute_raw(sql(tx, text, [until.timestamp_millis().into()])).await.map(|done| done.rows_affected())
 }
+
+/// Forgets the flow of an address.
+pub async fn delete_of(tx: &Tx, email: &str) -> Result<(), DbErr> {
+    tx.execute_raw(sql(tx, "DELETE FROM sign_up WHERE email = $1", [email.into()])).await.map(|_| ())
+}

@@ -13,6 +13,7 @@ use berth_kernel::{
     mail::{Caught, Mail},
     seal::Sealer,
     server::Door,
+    sms::{CaughtText, Sms},
 };
 use berth_migrations::UserMigrator;
 use berth_user::{HashCost, Mutation, Query, User, UserConfig};
@@ -46,6 +47,7 @@ pub struct World {
     deps: Deps,
     door: Door<Schema<Query, Mutation, EmptySubscription>>,
     mail: Arc<Mail>,
+    sms: Arc<Sms>,
     folder: TempDir,
 }
 
@@ -85,13 +87,22 @@ impl World {
         let db = db.expect("a database");
         db.migrate::<UserMigrator>().await.expect("tables");
         let mail = Arc::new(Mail::catcher(&folder.path().join("mail.jsonl")));
+        let sms = Arc::new(Sms::catcher(&folder.path().join("sms.jsonl")));
         let sealer = Sealer::new([7; 32]);
-        let deps = Deps::new(db.clone(), clock.clone(), Bus::local(), Arc::clone(&mail), sealer, Background::default());
+        let deps = Deps::new(
+            db.clone(),
+            clock.clone(),
+            Bus::local(),
+            Arc::clone(&mail),
+            Arc::clone(&sms),
+            sealer,
+            Background::default(),
+        );
         let key = SignKey::generate();
         let user = User::new(deps.clone(), config, TokenSigner::new(key.clone(), clock.clone()));
         let verifier = TokenVerifier::new(&[key], clock.clone());
         let door = Door::new(user.schema(), user.prepare(), verifier, "between services");
-        Self { user, clock, db, deps, door, mail, folder }
+        Self { user, clock, db, deps, door, mail, sms, folder }
     }
 
     /// The whole response.
@@ -118,6 +129,13 @@ impl World {
     pub async fn letters(&self, to: &str) -> Vec<Caught> {
         self.deps.post.send_due(&self.db).await.expect("sends");
         self.mail.caught(Some(to))
+    }
+
+    /// Text messages that were sent by now, newest first.
+    #[allow(dead_code, reason = "not every theme texts")]
+    pub async fn texts(&self, to: &str) -> Vec<CaughtText> {
+        self.deps.post.send_due(&self.db).await.expect("sends");
+        self.sms.caught(Some(to))
     }
 
     /// The code of the newest letter, found as a program finds it.

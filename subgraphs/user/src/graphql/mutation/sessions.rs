@@ -17,7 +17,8 @@ pub struct Sessions;
 
 #[Object]
 impl Sessions {
-    /// Opens a session with e-mail address and password. An unknown address and a wrong password get the same answer.
+    /// Opens a session with e-mail address, phone number or user name, and password. An unknown name and a wrong password get the same
+    /// answer.
     async fn sign_in(
         &self,
         ctx: &Context<'_>,

@@ -50,6 +50,10 @@ pub enum UserError {
     SessionEndedError(SessionEndedError),
     /// The list is full.
     PassengerLimitError(PassengerLimitError),
+    /// Somebody has the user name.
+    UsernameTakenError(UsernameTakenError),
+    /// Bookings are unfinished.
+    OpenBookingsError(OpenBookingsError),
 }
 
 macro_rules! refusal {
@@ -131,6 +135,18 @@ refusal!(
     limit: i32
 );
 
+refusal!(
+    /// Code `USERNAME_TAKEN`: somebody has this user name. Choose another.
+    UsernameTakenError
+);
+refusal!(
+    /// Code `ACCOUNT_HAS_OPEN_BOOKINGS`: a booking of yours may still be paid, is worked on, or has a journey to come. Nothing was
+    /// changed. Delete the account when they are over, or cancel what can be cancelled.
+    OpenBookingsError,
+    /// How many such bookings there are.
+    count: i32
+);
+
 impl From<Refusal> for UserError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
@@ -183,6 +199,14 @@ impl From<Refusal> for UserError {
             Refusal::PassengerLimit { limit } => {
                 let text = RefusalText::new("PASSENGER_LIMIT", format!("a list has at most {limit} passengers"));
                 PassengerLimitError::from_text(text, limit).into()
+            }
+            Refusal::UsernameTaken => {
+                let text = RefusalText::at("USERNAME_TAKEN", "somebody has this user name", &["username"]);
+                UsernameTakenError::from_text(text).into()
+            }
+            Refusal::OpenBookings { count } => {
+                let text = RefusalText::new("ACCOUNT_HAS_OPEN_BOOKINGS", "bookings of this account are unfinished");
+                OpenBookingsError::from_text(text, i32::try_from(count).unwrap_or(i32::MAX)).into()
             }
             Refusal::RateLimited { retry_after } => {
                 let text = RefusalText::new("RATE_LIMITED", "too many attempts: wait before the next");

@@ -20,6 +20,16 @@ pub struct SignUpInput {
     pub password: String,
 }
 
+/// What signUpByPhone needs.
+#[derive(InputObject)]
+pub struct SignUpByPhoneInput {
+    /// Phone number with its country: + and 8 to 15 digits. Spaces, dots, hyphens and brackets are dropped.
+    pub phone: String,
+    /// Wanted password, 8 to 128 characters of any kind.
+    #[graphql(secret)]
+    pub password: String,
+}
+
 /// What verifyOtp needs.
 #[derive(InputObject)]
 pub struct VerifyOtpInput {
@@ -42,7 +52,7 @@ pub struct ResendOtpInput {
 /// What signIn needs.
 #[derive(InputObject)]
 pub struct SignInInput {
-    /// E-mail address of the account.
+    /// E-mail address of the account; its proved phone number (with + and country) or its user name work as well.
     pub email: String,
     /// Its password.
     #[graphql(secret)]

@@ -12,6 +12,7 @@ use crate::{
     account::Account,
     document,
     graphql::{accounts, result::told},
+    identifier,
     profile::{self, ProfileChange},
 };
 
@@ -46,9 +47,19 @@ impl User {
         Kind::User.encode(self.0.id).into()
     }
 
-    /// The proved e-mail address, in lower case.
+    /// The proved e-mail address, in lower case. Empty when the person signed up by phone.
     async fn email(&self) -> &str {
         &self.0.email
+    }
+
+    /// The proved phone number: + and 8 to 15 digits. Null when the person signed up by e-mail.
+    async fn phone(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        accounts(ctx)?.name_of(self.0.id, identifier::Kind::Phone).await.map_err(|fault| internal(&told(&fault)))
+    }
+
+    /// The user name, in lower case. Null while none is chosen.
+    async fn username(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        accounts(ctx)?.name_of(self.0.id, identifier::Kind::Username).await.map_err(|fault| internal(&told(&fault)))
     }
 
     /// PREMIUM once all six facts of the profile are set.
@@ -120,6 +131,10 @@ pub struct Profile {
     pub id_number_masked: Option<String>,
     /// Postal address.
     pub address: Option<String>,
+    /// First name, as people call them.
+    pub first_name: Option<String>,
+    /// Last name.
+    pub last_name: Option<String>,
 }
 
 impl From<profile::Profile> for Profile {
@@ -131,6 +146,8 @@ impl From<profile::Profile> for Profile {
             id_type: profile.id_type.map(IdType::from),
             id_number_masked: profile.id_number.map(|number| number.masked()),
             address: profile.address,
+            first_name: profile.first_name,
+            last_name: profile.last_name,
         }
     }
 }
@@ -151,6 +168,10 @@ pub struct UpdateProfileInput {
     pub id_number: Option<String>,
     /// Postal address, 1 to 500 characters.
     pub address: Option<String>,
+    /// First name, as people call them, 1 to 100 characters.
+    pub first_name: Option<String>,
+    /// Last name, 1 to 100 characters.
+    pub last_name: Option<String>,
 }
 
 impl From<UpdateProfileInput> for ProfileChange {
@@ -162,6 +183,8 @@ impl From<UpdateProfileInput> for ProfileChange {
             id_type: input.id_type.map(Into::into),
             id_number: input.id_number,
             address: input.address,
+            first_name: input.first_name,
+            last_name: input.last_name,
         }
     }
 }
@@ -174,6 +197,27 @@ pub struct UpdateProfileSuccess {
 }
 
 impl From<Account> for UpdateProfileSuccess {
+    fn from(account: Account) -> Self {
+        Self { user: User(Arc::new(account)) }
+    }
+}
+
+/// What setUsername needs.
+#[derive(InputObject)]
+pub struct SetUsernameInput {
+    /// 3 to 30 letters a to z, digits, dots and underscores; a letter first, no dot at the end or beside another one. Capitals don't
+    /// matter. Null takes the name away.
+    pub username: Option<String>,
+}
+
+/// The user name was set.
+#[derive(SimpleObject)]
+pub struct SetUsernameSuccess {
+    /// The user with the new name.
+    pub user: User,
+}
+
+impl From<Account> for SetUsernameSuccess {
     fn from(account: Account) -> Self {
         Self { user: User(Arc::new(account)) }
     }

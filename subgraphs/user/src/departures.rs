@@ -1,0 +1,91 @@
+//! Deleting an account. Everything here that is about the person goes in one transaction; the event it leaves tells the others,
+//! which keep what the law wants and forget whose it was (docs/decisions/0015-names-and-leaving.md).
+
+use berth_contracts::event::Event;
+use berth_kernel::{auth::SignedIn, db::Tx, metrics};
+use uuid::Uuid;
+
+use crate::{
+    account::Account,
+    accounts::Accounts,
+    error::{Error, Refusal},
+    identifier::Kind,
+    letters, store, texts,
+};
+
+/// Who deletes an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// Its owner, who proved it.
+    Owner,
+    /// An administrator.
+    Admin,
+}
+
+impl Actor {
+    /// The word in the database.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Owner => "OWNER",
+            Self::Admin => "ADMIN",
+        }
+    }
+}
+
+impl Accounts {
+    /// Deletes the account of the signed-in person, who knows its password. A wrong one counts like a failed sign-in.
+    pub async fn delete_account(&self, person: &SignedIn, password: &str) -> Result<(), Error> {
+        self.prove(person, password).await?;
+        self.close_account(Actor::Owner, person.user_id).await
+    }
+
+    /// The account of the signed-in person, if the password is right. A wrong one counts like a failed sign-in.
+    pub(crate) async fn prove(&self, person: &SignedIn, password: &str) -> Result<Account, Error> {
+        let account = self.account(person.user_id).await?.ok_or(Error::Stranger)?;
+        self.throttle.sign_in(&account.own_name())?;
+        let checked = self.hasher.check(password.to_owned(), Some(account.password_hash.clone())).await?;
+        if checked.right { Ok(account) } else { Err(Refusal::Credentials.into()) }
+    }
+
+    /// Deletes an account unless its owner must still be reached. Whoever calls this has made sure that the actor may.
+    pub async fn close_account(&self, actor: Actor, account_id: Uuid) -> Result<(), Error> {
+        let mut count = 0;
+        for (_, neighbour) in self.neighbours()?.all() {
+            count += neighbour.open_affairs(account_id).await?;
+        }
+        if count > 0 {
+            return Err(Refusal::OpenBookings { count }.into());
+        }
+        let desk = self.clone();
+        self.deps.db.write(move |tx| Box::pin(async move { desk.erase(tx, actor, account_id).await })).await?;
+        self.deps.outbox.wake();
+        self.deps.post.wake();
+        metrics::reached("user", "DELETED");
+        tracing::info!(user.id = %account_id, actor = actor.word(), "user.deleted");
+        Ok(())
+    }
+
+    /// Rows of other tables that belong to the account go with it; what is found by its address goes here.
+    async fn erase(&self, tx: &Tx, actor: Actor, account_id: Uuid) -> Result<(), Error> {
+        let now = self.deps.clock.now();
+        if !store::account::take(tx, account_id, now).await? {
+            return Err(Error::Stranger);
+        }
+        let account = store::account::find(tx, &self.deps.sealer, account_id).await?.ok_or(Error::Stranger)?;
+        let phone = store::identifier::of_account(tx, account_id, Kind::Phone).await?;
+        for address in phone.iter().chain([&account.email]) {
+            self.deps.post.forget(tx, address).await?;
+            store::flow::delete_of(tx, address).await?;
+        }
+        store::account::delete(tx, account_id).await?;
+        store::privacy::note_deleted(tx, account_id, actor.word(), now).await?;
+        let cause = format!("account-deleted:{account_id}");
+        if let Some(phone) = phone.filter(|_| account.email.is_empty()) {
+            self.deps.post.queue_sms(tx, &cause, &texts::account_deleted(&phone)).await?;
+        } else {
+            self.deps.post.queue(tx, &cause, &letters::account_deleted(&account.email)?).await?;
+        }
+        self.deps.outbox.append(tx, &Event::AccountDeleted { user_id: account_id }).await?;
+        Ok(())
+    }
+}
