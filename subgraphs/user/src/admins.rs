@@ -13,7 +13,7 @@ use crate::{
     account_card::{AccountCard, CardFilter, Stretch},
     accounts::Accounts,
     audit_entry::{Actor, Entry, EntryFilter},
-    audit_log,
+    audit_log, departures,
     email::Email,
     error::{Error, Invalid, Refusal},
     letters,
@@ -75,6 +75,23 @@ impl Accounts {
     /// Ends all sessions of an account; answers how many.
     pub async fn revoke_account_sessions(&self, person: &SignedIn, account_id: &str) -> Result<(AccountCard, u64), Error> {
         self.act(person, subject(account_id)?, |change| Box::pin(change.end_sessions())).await
+    }
+
+    /// Deletes an account, with what its owner's own deletion deletes; answers its key.
+    pub async fn remove_account(&self, person: &SignedIn, account_id: &str) -> Result<Uuid, Error> {
+        let account_id = subject(account_id)?;
+        self.admit_reader(person).await?;
+        self.no_open_affairs(account_id).await?;
+        let desk = self.clone();
+        let removed = self.act(person, account_id, move |change| {
+            Box::pin(async move {
+                change.removed().await?;
+                desk.erase(change.tx, departures::Actor::Admin, account_id).await
+            })
+        });
+        removed.await?;
+        self.tell_of_departure(departures::Actor::Admin, account_id);
+        Ok(account_id)
     }
 
     /// Makes an account for the owner of an address, who gets a link that sets the password.

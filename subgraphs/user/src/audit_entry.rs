@@ -28,12 +28,20 @@ pub enum Action {
     AccountReinstated,
     /// All sessions of an account were ended.
     SessionsRevoked,
+    /// An account was deleted.
+    AccountRemoved,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::AccountCreated, Self::RoleChanged, Self::AccountSuspended, Self::AccountReinstated, Self::SessionsRevoked];
+    pub const ALL: [Self; 6] = [
+        Self::AccountCreated,
+        Self::RoleChanged,
+        Self::AccountSuspended,
+        Self::AccountReinstated,
+        Self::SessionsRevoked,
+        Self::AccountRemoved,
+    ];
 
     /// The word in the database and in exports.
     pub const fn word(self) -> &'static str {
@@ -43,6 +51,7 @@ impl Action {
             Self::AccountSuspended => "ACCOUNT_SUSPENDED",
             Self::AccountReinstated => "ACCOUNT_REINSTATED",
             Self::SessionsRevoked => "SESSIONS_REVOKED",
+            Self::AccountRemoved => "ACCOUNT_REMOVED",
         }
     }
 

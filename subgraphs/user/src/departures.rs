@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     account::Account,
     accounts::Accounts,
+    audit_log,
     error::{Error, Refusal},
     identifier::Kind,
     letters, store, texts,
@@ -36,7 +37,22 @@ impl Accounts {
     /// Deletes the account of the signed-in person, who knows its password. A wrong one counts like a failed sign-in.
     pub async fn delete_account(&self, person: &SignedIn, password: &str) -> Result<(), Error> {
         self.prove(person, password).await?;
-        self.close_account(Actor::Owner, person.user_id).await
+        self.no_open_affairs(person.user_id).await?;
+        let (desk, account_id) = (self.clone(), person.user_id);
+        let left = self.deps.db.write(move |tx| {
+            Box::pin(async move {
+                // Acts of admins take turns: two last ones can't leave at the same time.
+                audit_log::take_turn(tx).await?;
+                let others = store::admin::admins(tx).await?;
+                if others.iter().any(|admin| admin.id == account_id) && others.len() == 1 {
+                    return Err(Refusal::LastAdmin.into());
+                }
+                desk.erase(tx, Actor::Owner, account_id).await
+            })
+        });
+        left.await?;
+        self.tell_of_departure(Actor::Owner, account_id);
+        Ok(())
     }
 
     /// The account of the signed-in person, if the password is right. A wrong one counts like a failed sign-in.
@@ -47,26 +63,25 @@ impl Accounts {
         if checked.right { Ok(account) } else { Err(Refusal::Credentials.into()) }
     }
 
-    /// Deletes an account unless its owner must still be reached. Whoever calls this has made sure that the actor may.
-    pub async fn close_account(&self, actor: Actor, account_id: Uuid) -> Result<(), Error> {
+    /// Refuses while the owner must still be reached.
+    pub(crate) async fn no_open_affairs(&self, account_id: Uuid) -> Result<(), Error> {
         let mut count = 0;
         for (_, neighbour) in self.neighbours()?.all() {
             count += neighbour.open_affairs(account_id).await?;
         }
-        if count > 0 {
-            return Err(Refusal::OpenBookings { count }.into());
-        }
-        let desk = self.clone();
-        self.deps.db.write(move |tx| Box::pin(async move { desk.erase(tx, actor, account_id).await })).await?;
+        if count > 0 { Err(Refusal::OpenBookings { count }.into()) } else { Ok(()) }
+    }
+
+    /// After the commit that erased an account.
+    pub(crate) fn tell_of_departure(&self, actor: Actor, account_id: Uuid) {
         self.deps.outbox.wake();
         self.deps.post.wake();
         metrics::reached("user", "DELETED");
         tracing::info!(user.id = %account_id, actor = actor.word(), "user.deleted");
-        Ok(())
     }
 
     /// Rows of other tables that belong to the account go with it; what is found by its address goes here.
-    async fn erase(&self, tx: &Tx, actor: Actor, account_id: Uuid) -> Result<(), Error> {
+    pub(crate) async fn erase(&self, tx: &Tx, actor: Actor, account_id: Uuid) -> Result<(), Error> {
         let now = self.deps.clock.now();
         if !store::account::take(tx, account_id, now).await? {
             return Err(Error::Stranger);

@@ -102,11 +102,6 @@ impl User {
         self.accounts.set_neighbours(neighbours);
     }
 
-    /// Deletes somebody's account, as an administrator may. Whoever calls this has made sure of that.
-    pub async fn delete_account(&self, actor: Actor, account_id: uuid::Uuid) -> Result<(), error::Error> {
-        self.accounts.close_account(actor, account_id).await
-    }
-
     /// Starts the clean-up of what has ended. Inside a Tokio runtime. The relay and the post are started with [`Deps::start`].
     pub fn start(&self) {
         self.accounts.start();

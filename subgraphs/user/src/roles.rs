@@ -71,6 +71,14 @@ impl Change<'_> {
         Ok((self.outcome().await?, ended))
     }
 
+    /// Writes down that the account is deleted.
+    pub async fn removed(&self) -> Result<(), Error> {
+        let standing = self.standing().await?;
+        self.keep_own_rights()?;
+        self.keep_an_admin(standing).await?;
+        self.note(self.act(Action::AccountRemoved)).await
+    }
+
     /// Writes down that the account was made.
     pub async fn created(&self, role: Role) -> Result<AccountCard, Error> {
         self.note(self.act(Action::AccountCreated).with("role", role.word())).await?;

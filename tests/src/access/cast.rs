@@ -112,6 +112,7 @@ impl Cast {
         match name {
             "email" => nobodys(),
             "key" => fresh_key(),
+            "phone" => format!("+628{:010}", next_number()),
             "my_email" => person.map_or_else(nobodys, |person| person.email.clone()),
             "my_refresh" => person.map_or_else(|| "none".to_owned(), |person| person.refresh_token.clone()),
             "own_hold" => hold.map_or_else(|| "none".to_owned(), |hold| hold.id.clone()),

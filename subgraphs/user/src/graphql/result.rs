@@ -7,7 +7,8 @@ use berth_kernel::graphql::{InvalidInputError, NotFoundError, RateLimitedError, 
 
 use super::types::{
     admin::{
-        ChangeRoleSuccess, CreateAccountSuccess, ReinstateAccountSuccess, RevokeAccountSessionsSuccess, SuspendAccountSuccess,
+        ChangeRoleSuccess, CreateAccountSuccess, ReinstateAccountSuccess, RemoveAccountSuccess, RevokeAccountSessionsSuccess,
+        SuspendAccountSuccess,
     },
     passenger::{AddPassengerSuccess, RemovePassengerSuccess, UpdatePassengerSuccess},
     password::{ChangePasswordSuccess, RequestPasswordResetSuccess, ResetPasswordSuccess},
@@ -135,7 +136,11 @@ result!(
 );
 result!(
     /// Outcome of deleteAccount.
-    DeleteAccountResult = DeleteAccountSuccess | InvalidCredentialsError | OpenBookingsError | RateLimitedError
+    DeleteAccountResult = DeleteAccountSuccess | InvalidCredentialsError | OpenBookingsError | RateLimitedError | LastAdminError
+);
+result!(
+    /// Outcome of removeAccount.
+    RemoveAccountResult = RemoveAccountSuccess | ForbiddenError | NotFoundError | OwnAccountError | LastAdminError | OpenBookingsError
 );
 result!(
     /// Outcome of exportPersonalData.

@@ -6,12 +6,13 @@ use berth_kernel::graphql::{authenticated, signed_in};
 use crate::graphql::{
     accounts,
     result::{
-        ChangeRoleResult, CreateAccountResult, ReinstateAccountResult, RevokeAccountSessionsResult, SuspendAccountResult, answer,
+        ChangeRoleResult, CreateAccountResult, ReinstateAccountResult, RemoveAccountResult, RevokeAccountSessionsResult,
+        SuspendAccountResult, answer,
     },
     types::admin::{
         ChangeRoleInput, ChangeRoleSuccess, CreateAccountInput, CreateAccountSuccess, ReinstateAccountInput,
-        ReinstateAccountSuccess, RevokeAccountSessionsInput, RevokeAccountSessionsSuccess, SuspendAccountInput,
-        SuspendAccountSuccess,
+        ReinstateAccountSuccess, RemoveAccountInput, RemoveAccountSuccess, RevokeAccountSessionsInput,
+        RevokeAccountSessionsSuccess, SuspendAccountInput, SuspendAccountSuccess,
     },
 };
 
@@ -69,6 +70,18 @@ impl Admins {
         let person = signed_in(ctx)?;
         let reinstated = accounts(ctx)?.reinstate_account(person, &input.account_id).await;
         answer(reinstated.map(ReinstateAccountSuccess::from))
+    }
+
+    /// For admins: deletes somebody else's account for good, as deleteAccount does for its owner. Refused while it has bookings that
+    /// are unfinished or whose journey is to come.
+    #[graphql(directive = authenticated::apply())]
+    async fn remove_account(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The account.")] input: RemoveAccountInput,
+    ) -> Result<RemoveAccountResult> {
+        let person = signed_in(ctx)?;
+        answer(accounts(ctx)?.remove_account(person, &input.account_id).await.map(RemoveAccountSuccess::from))
     }
 
     /// For admins: ends every session of an account, on every device. Access tokens that were given out live to their end, at most

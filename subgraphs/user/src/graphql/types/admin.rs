@@ -1,7 +1,9 @@
 //! Accounts as admins see them.
 
 use async_graphql::{Enum, ID, InputObject, Object, SimpleObject};
+use berth_contracts::Kind;
 use berth_kernel::graphql::{DateTime, in_utc};
+use uuid::Uuid;
 
 use crate::{account_card::AccountCard, role};
 
@@ -30,7 +32,7 @@ impl Account {
         self.0.public_id().into()
     }
 
-    /// The e-mail address, in lower case.
+    /// The e-mail address, in lower case. Empty when the person signed up by phone.
     async fn email(&self) -> &str {
         &self.0.email
     }
@@ -101,6 +103,26 @@ pub struct ReinstateAccountInput {
 pub struct RevokeAccountSessionsInput {
     /// Which account.
     pub account_id: ID,
+}
+
+/// What removeAccount needs.
+#[derive(InputObject)]
+pub struct RemoveAccountInput {
+    /// Which account.
+    pub account_id: ID,
+}
+
+/// The account is gone.
+#[derive(SimpleObject)]
+pub struct RemoveAccountSuccess {
+    /// Id of the account that was deleted.
+    pub removed_id: ID,
+}
+
+impl From<Uuid> for RemoveAccountSuccess {
+    fn from(id: Uuid) -> Self {
+        Self { removed_id: Kind::User.encode(id).into() }
+    }
 }
 
 macro_rules! success {

@@ -20,6 +20,8 @@ pub enum AuditAction {
     AccountReinstated,
     /// All sessions of an account were ended.
     SessionsRevoked,
+    /// An account was deleted.
+    AccountRemoved,
 }
 
 /// An entry of the audit log. Entries are never changed or removed; each holds the hash of the one before.
