@@ -1,5 +1,6 @@
 //! Tables of the user service.
 
+mod contacts;
 mod identifiers;
 mod privacy;
 
@@ -11,7 +12,13 @@ use sea_orm_migration::{
 
 /// Its migrations, oldest first.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Accounts), Box::new(Devices), Box::new(privacy::Privacy), Box::new(identifiers::Identifiers)]
+    vec![
+        Box::new(Accounts),
+        Box::new(Devices),
+        Box::new(privacy::Privacy),
+        Box::new(identifiers::Identifiers),
+        Box::new(contacts::Contacts),
+    ]
 }
 
 /// Accounts with their profiles, sign-ups that wait for their code, sessions with their refresh tokens, passengers.

@@ -2,7 +2,7 @@
 //!
 //! * nouns with their rules: [`email`], [`identifier`], [`password`], [`flow`] (a sign-up that waits for its code), [`account`], [`profile`],
 //!   [`session`], [`passenger`], [`document`], [`person`]
-//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, `profiles`, `passengers`, `names` (phone numbers, user names), `departures` (deletion),
+//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, `profiles`, `passengers`, `names` (phone numbers, user names), `contact_changes`, `bank_accounts`, `departures` (deletion),
 //!   `exports`; `jobs` cleans up
 //! * [`hashing`]: argon2id on a bounded number of threads; [`throttle`]: attempts per address; `letters`: those of `templates/`; `texts`: text messages
 //! * `store`: SQL; `graphql`: the schema; `peer`: for booking
@@ -13,7 +13,11 @@
 pub mod account;
 pub mod accounts;
 pub mod audit;
+pub mod bank_account;
+mod bank_accounts;
 pub mod config;
+mod contact_change;
+mod contact_changes;
 mod departures;
 pub mod document;
 pub mod email;

@@ -2,6 +2,8 @@
 //! belongs into one transaction.
 
 pub mod account;
+pub mod bank_account;
+pub mod contact_change;
 pub mod flow;
 pub mod identifier;
 pub mod passenger;

@@ -4,6 +4,10 @@
 
 #[path = "user/attacks.rs"]
 mod attacks;
+#[path = "user/banks.rs"]
+mod banks;
+#[path = "user/contacts.rs"]
+mod contacts;
 #[path = "user/journey.rs"]
 mod journey;
 #[path = "user/names.rs"]

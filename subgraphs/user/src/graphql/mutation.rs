@@ -1,5 +1,7 @@
 //! Mutations, a file per theme: each reads its input, calls one use case and maps the outcome.
 
+mod banks;
+mod contacts;
 mod names;
 mod passwords;
 mod people;
@@ -11,4 +13,13 @@ use async_graphql::MergedObject;
 
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]
-pub struct Mutation(sign_ups::SignUps, sessions::Sessions, passwords::Passwords, people::People, privacy::Privacy, names::Names);
+pub struct Mutation(
+    sign_ups::SignUps,
+    sessions::Sessions,
+    passwords::Passwords,
+    people::People,
+    privacy::Privacy,
+    names::Names,
+    contacts::Contacts,
+    banks::Banks,
+);

@@ -6,12 +6,14 @@ use async_graphql::{Result, Union};
 use berth_kernel::graphql::{InvalidInputError, NotFoundError, RateLimitedError, internal, unauthenticated};
 
 use super::types::{
+    bank::{AddBankAccountSuccess, RemoveBankAccountSuccess},
+    contact::{ConfirmContactChangeSuccess, RequestContactChangeSuccess, StopContactChangeSuccess},
     passenger::{AddPassengerSuccess, RemovePassengerSuccess, UpdatePassengerSuccess},
     password::{ChangePasswordSuccess, RequestPasswordResetSuccess, ResetPasswordSuccess},
     privacy::{DeleteAccountSuccess, ExportPersonalDataSuccess},
     refusal::{
-        InvalidCredentialsError, OpenBookingsError, OtpExpiredError, OtpInvalidError, OtpLockedError, PassengerLimitError,
-        ResetTokenInvalidError, SessionEndedError, UserError, UsernameTakenError,
+        BankAccountLimitError, InvalidCredentialsError, OpenBookingsError, OtpExpiredError, OtpInvalidError, OtpLockedError,
+        PassengerLimitError, ResetTokenInvalidError, SessionEndedError, UserError, UsernameTakenError,
     },
     session::{ResendOtpSuccess, RevokeSessionSuccess, SessionSuccess, SignOutEverywhereSuccess, SignOutSuccess, SignUpSuccess},
     user::{SetUsernameSuccess, UpdateProfileSuccess},
@@ -108,6 +110,26 @@ result!(
 result!(
     /// Outcome of setUsername.
     SetUsernameResult = SetUsernameSuccess | InvalidInputError | UsernameTakenError | RateLimitedError
+);
+result!(
+    /// Outcome of requestEmailChange and requestPhoneChange.
+    RequestContactChangeResult = RequestContactChangeSuccess | InvalidCredentialsError | InvalidInputError | RateLimitedError
+);
+result!(
+    /// Outcome of confirmContactChange.
+    ConfirmContactChangeResult = ConfirmContactChangeSuccess | OtpInvalidError | OtpExpiredError | OtpLockedError | NotFoundError
+);
+result!(
+    /// Outcome of stopContactChange.
+    StopContactChangeResult = StopContactChangeSuccess | ResetTokenInvalidError
+);
+result!(
+    /// Outcome of addBankAccount.
+    AddBankAccountResult = AddBankAccountSuccess | InvalidInputError | BankAccountLimitError
+);
+result!(
+    /// Outcome of removeBankAccount.
+    RemoveBankAccountResult = RemoveBankAccountSuccess | NotFoundError
 );
 result!(
     /// Outcome of deleteAccount.

@@ -1,5 +1,7 @@
 //! Types of the schema, by noun.
 
+pub mod bank;
+pub mod contact;
 pub mod node;
 pub mod passenger;
 pub mod password;

@@ -3,6 +3,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod attacks;
+mod banks;
+mod contacts;
 mod journey;
 mod names;
 mod passengers;
