@@ -35,11 +35,12 @@ pub struct Pages {
     pub development: bool,
 }
 
-/// `/`, `/reset-password` (where the link of a letter leads), `/.well-known/jwks.json`, and the `/dev` pages.
+/// `/`, `/reset-password` and `/stop-change` (where links of letters lead), `/.well-known/jwks.json`, and the `/dev` pages.
 pub fn routes(pages: Pages) -> Router {
     let public = Router::new()
         .route("/", get(landing))
         .route("/reset-password", get(reset_password))
+        .route("/stop-change", get(stop_change))
         .route("/.well-known/jwks.json", get(jwks));
     let all = if pages.development {
         public
@@ -61,8 +62,16 @@ async fn landing(State(pages): State<Pages>) -> Html<String> {
 }
 
 async fn reset_password() -> Response {
+    page_of_a_link(include_str!("../assets/reset-password.html"))
+}
+
+async fn stop_change() -> Response {
+    page_of_a_link(include_str!("../assets/stop-change.html"))
+}
+
+fn page_of_a_link(page: &'static str) -> Response {
     let headers = [("cache-control", "no-store"), ("referrer-policy", "no-referrer"), ("x-frame-options", "DENY")];
-    (headers, Html(include_str!("../assets/reset-password.html"))).into_response()
+    (headers, Html(page)).into_response()
 }
 
 async fn jwks(State(pages): State<Pages>) -> Response {

@@ -1,5 +1,6 @@
 //! Tables of the user service.
 
+mod contacts;
 mod identifiers;
 mod privacy;
 mod roles;
@@ -18,6 +19,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(roles::Roles),
         Box::new(privacy::Privacy),
         Box::new(identifiers::Identifiers),
+        Box::new(contacts::Contacts),
     ]
 }
 

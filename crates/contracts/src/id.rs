@@ -28,6 +28,10 @@ pub enum Kind {
     Flow,
     /// `session_`: a signed-in device
     Session,
+    /// `change_`: another address of an account, waiting for its one-time passwords
+    ContactChange,
+    /// `bankaccount_`
+    BankAccount,
     /// `station_`
     Station,
     /// `operator_`
@@ -56,6 +60,8 @@ impl Kind {
             Self::Passenger => "passenger",
             Self::Flow => "flow",
             Self::Session => "session",
+            Self::ContactChange => "change",
+            Self::BankAccount => "bankaccount",
             Self::Station => "station",
             Self::Operator => "operator",
             Self::Hold => "hold",

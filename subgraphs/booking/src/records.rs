@@ -60,14 +60,14 @@ impl Bookings {
         for booking in bookings {
             let own = parts.iter().filter(|part| part.booking_id == booking.id);
             let own = own.map(|part| self.part_told(part, sealed.get(&part.id))).collect::<Result<Vec<_>, _>>()?;
-            let of_it = tickets.iter().filter(|ticket| ticket.booking_id == booking.id).map(ticket_told).collect();
-            let repayments = store::repayment::list(read, booking.id).await?.iter().map(repayment_told).collect();
-            told.push(self.booking_told(booking, own, of_it, repayments));
+            let of_it = tickets.iter().filter(|ticket| ticket.booking_id == booking.id).map(ticket_told).collect::<Vec<_>>();
+            let repayments = store::repayment::list(read, booking.id).await?.iter().map(repayment_told).collect::<Vec<_>>();
+            told.push(self.booking_told(booking, &own, &of_it, &repayments));
         }
         Ok(told)
     }
 
-    fn booking_told(&self, booking: &Booking, parts: Vec<Value>, tickets: Vec<Value>, repayments: Vec<Value>) -> Value {
+    fn booking_told(&self, booking: &Booking, parts: &[Value], tickets: &[Value], repayments: &[Value]) -> Value {
         let contact = &booking.contact;
         json!({
             "id": Kind::Booking.encode(booking.id),

@@ -38,6 +38,8 @@ pub struct UserConfig {
     pub public_url: String,
     /// How often in 24 hours a person may take a copy of their data.
     pub exports_per_day: i32,
+    /// How many bank accounts a person may keep.
+    pub bank_account_limit: i32,
     /// How many passengers a person may keep.
     pub passenger_limit: i32,
 }
@@ -56,6 +58,7 @@ impl Default for UserConfig {
             reset_ttl: TimeDelta::minutes(30),
             public_url: "http://127.0.0.1:4000".to_owned(),
             exports_per_day: 5,
+            bank_account_limit: 5,
             passenger_limit: 50,
         }
     }

@@ -9,6 +9,7 @@ use crate::{
     account::Account,
     accounts::Accounts,
     audit_log,
+    contact_change::ContactChange,
     error::{Error, Refusal},
     identifier::Kind,
     letters, store, texts,
@@ -88,6 +89,10 @@ impl Accounts {
         }
         let account = store::account::find(tx, &self.deps.sealer, account_id).await?.ok_or(Error::Stranger)?;
         let phone = store::identifier::of_account(tx, account_id, Kind::Phone).await?;
+        // A wanted address is not theirs yet: only our own letter to it goes.
+        for id in store::contact_change::ids(tx, account_id).await? {
+            self.deps.post.withdraw(tx, &ContactChange::cause_to_new(id)).await?;
+        }
         for address in phone.iter().chain([&account.email]) {
             self.deps.post.forget(tx, address).await?;
             store::flow::delete_of(tx, address).await?;

@@ -65,6 +65,11 @@ pub enum Refusal {
         /// How many there may be.
         limit: i32,
     },
+    /// The list of bank accounts is full.
+    BankAccountLimit {
+        /// How many there may be.
+        limit: i32,
+    },
     /// Somebody has the user name.
     UsernameTaken,
     /// Bookings of the person are unfinished.

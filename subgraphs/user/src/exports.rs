@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::{
     account::Account,
     accounts::Accounts,
+    bank_account::BankAccount,
     error::{Error, Refusal},
     identifier, letters,
     passenger::Passenger,
@@ -101,10 +102,21 @@ impl Accounts {
             },
             "passengers": passengers.iter().map(passenger).collect::<Vec<_>>(),
             "sessions": sessions.iter().map(session).collect::<Vec<_>>(),
+            "wantedAddresses": store::contact_change::wanted(read, account.id).await?,
+            "bankAccounts": self.bank_accounts(account.id).await?.iter().map(bank_account).collect::<Vec<_>>(),
             "passwordResetAskedAt": store::privacy::reset_asked_at(read, account.id).await?,
             "exports": exports,
         }))
     }
+}
+
+fn bank_account(bank: &BankAccount) -> Value {
+    json!({
+        "id": Kind::BankAccount.encode(bank.id),
+        "bankCode": bank.bank_code,
+        "holderName": bank.holder_name,
+        "number": bank.number.as_str(),
+    })
 }
 
 fn passenger(passenger: &Passenger) -> Value {

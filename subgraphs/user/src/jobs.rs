@@ -11,6 +11,8 @@ use crate::{accounts::Accounts, store};
 const INTERVAL: Duration = Duration::from_mins(10);
 /// Ended sign-ups stay for the day in which their letters count.
 const KEEP_FLOWS: TimeDelta = TimeDelta::hours(24);
+/// Changes of addresses that came to nothing can be stopped for so long.
+const KEEP_CHANGES: TimeDelta = TimeDelta::hours(24);
 /// Exports stay for the day in which they are counted.
 const KEEP_EXPORTS: TimeDelta = TimeDelta::hours(24);
 /// Ended sessions stay, so that their tokens are told from unknown ones.
@@ -36,6 +38,7 @@ impl Accounts {
                 let now = clock.now();
                 let flows = store::flow::forget(tx, now - KEEP_FLOWS).await?;
                 store::reset::forget(tx, now).await?;
+                store::contact_change::forget(tx, now - KEEP_CHANGES).await?;
                 store::privacy::forget_exports(tx, now - KEEP_EXPORTS).await?;
                 let sessions = store::session::forget(tx, now - KEEP_SESSIONS).await?;
                 idempotency::forget_expired(tx, &clock).await?;

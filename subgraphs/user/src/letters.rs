@@ -88,6 +88,64 @@ struct ExportedText;
 #[template(path = "exported.html")]
 struct ExportedHtml;
 
+#[derive(Template)]
+#[template(path = "change_new.txt")]
+struct ChangeNewText<'a> {
+    code: &'a str,
+    minutes: i64,
+}
+
+#[derive(Template)]
+#[template(path = "change_new.html")]
+struct ChangeNewHtml<'a> {
+    code: &'a str,
+    minutes: i64,
+}
+
+#[derive(Template)]
+#[template(path = "change_old.txt")]
+struct ChangeOldText<'a> {
+    code: &'a str,
+    link: &'a str,
+    minutes: i64,
+}
+
+#[derive(Template)]
+#[template(path = "change_old.html")]
+struct ChangeOldHtml<'a> {
+    code: &'a str,
+    link: &'a str,
+    minutes: i64,
+}
+
+#[derive(Template)]
+#[template(path = "change_taken.txt")]
+struct ChangeTakenText;
+
+#[derive(Template)]
+#[template(path = "change_taken.html")]
+struct ChangeTakenHtml;
+
+#[derive(Template)]
+#[template(path = "changed.txt")]
+struct ChangedText;
+
+#[derive(Template)]
+#[template(path = "changed.html")]
+struct ChangedHtml;
+
+#[derive(Template)]
+#[template(path = "bank.txt")]
+struct BankText<'a> {
+    number: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "bank.html")]
+struct BankHtml<'a> {
+    number: &'a str,
+}
+
 /// The one-time password of a sign-up.
 pub fn code(to: &str, code: &str, ttl: TimeDelta) -> Result<Letter, Error> {
     let minutes = ttl.num_minutes();
@@ -129,6 +187,34 @@ pub fn account_deleted(to: &str) -> Result<Letter, Error> {
 /// Somebody took a copy of the account's data.
 pub fn data_exported(to: &str) -> Result<Letter, Error> {
     letter(to, "Your Berth data was exported".to_owned(), &ExportedText, &ExportedHtml)
+}
+
+/// The code that proves a wanted address.
+pub fn change_new(to: &str, code: &str, ttl: TimeDelta) -> Result<Letter, Error> {
+    let minutes = ttl.num_minutes();
+    letter(to, format!("{code} is your Berth code"), &ChangeNewText { code, minutes }, &ChangeNewHtml { code, minutes })
+}
+
+/// The code that allows a change of the present address, and the link that stops it.
+pub fn change_old(to: &str, code: &str, link: &str, ttl: TimeDelta) -> Result<Letter, Error> {
+    let minutes = ttl.num_minutes();
+    let subject = format!("{code} is your Berth code to change your address");
+    letter(to, subject, &ChangeOldText { code, link, minutes }, &ChangeOldHtml { code, link, minutes })
+}
+
+/// Somebody wants an address that has an account.
+pub fn change_taken(to: &str) -> Result<Letter, Error> {
+    letter(to, "You already have a Berth account".to_owned(), &ChangeTakenText, &ChangeTakenHtml)
+}
+
+/// The account has another address now.
+pub fn changed(to: &str) -> Result<Letter, Error> {
+    letter(to, "The address of your Berth account was changed".to_owned(), &ChangedText, &ChangedHtml)
+}
+
+/// A bank account was added.
+pub fn bank_account_added(to: &str, number: &str) -> Result<Letter, Error> {
+    letter(to, "A bank account was added to Berth".to_owned(), &BankText { number }, &BankHtml { number })
 }
 
 fn letter(to: &str, subject: String, text: &impl Template, html: &impl Template) -> Result<Letter, Error> {

@@ -1,11 +1,11 @@
 //! User: who somebody is, and whom they book for.
 //!
 //! * nouns with their rules: [`email`], [`identifier`], [`password`], [`flow`] (a sign-up that waits for its code), [`account`],
-//!   [`profile`], [`session`], [`passenger`], [`document`], [`person`], [`role`],
+//!   [`profile`], [`session`], [`passenger`], [`document`], [`person`], [`role`], [`bank_account`],
 //!   [`account_card`] (an account as admins see it), [`audit_entry`]
 //! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, `profiles`, `passengers`, `names` (phone
-//!   numbers, user names), `departures` (deletion), `exports`, `admins`; `jobs` cleans up; [`operator`]: what the command line does
-//!   about admins
+//!   numbers, user names), `contact_changes`, `bank_accounts`, `departures` (deletion), `exports`, `admins`; `jobs` cleans up;
+//!   [`operator`]: what the command line does about admins
 //! * [`hashing`]: argon2id on a bounded number of threads; [`throttle`]: attempts per address; `letters`: those of `templates/`;
 //!   `texts`: text messages
 //! * `store`: SQL; `graphql`: the schema; `peer`: for booking
@@ -20,7 +20,11 @@ mod admins;
 pub mod audit;
 pub mod audit_entry;
 mod audit_log;
+pub mod bank_account;
+mod bank_accounts;
 pub mod config;
+mod contact_change;
+mod contact_changes;
 mod departures;
 pub mod document;
 pub mod email;
@@ -58,7 +62,6 @@ use berth_contracts::peer::UserPeer;
 use berth_kernel::{Deps, auth::TokenSigner, graphql::federation_sdl, server::Prepare};
 
 pub use config::{HashCost, UserConfig};
-pub use departures::Actor;
 pub use graphql::{Mutation, Query, UserSchema};
 pub use neighbours::Neighbours;
 

@@ -4,6 +4,8 @@
 pub mod account;
 pub mod admin;
 pub mod audit;
+pub mod bank_account;
+pub mod contact_change;
 pub mod flow;
 pub mod identifier;
 pub mod passenger;

@@ -19,3 +19,14 @@ pub fn known(to: &str) -> TextMessage {
 pub fn account_deleted(to: &str) -> TextMessage {
     TextMessage { to: to.to_owned(), text: "Your Berth account was deleted. This is our last message to this number.".to_owned() }
 }
+
+/// The code that allows a change of the present address, and the link that stops it.
+pub fn change_old(to: &str, code: &str, link: &str) -> TextMessage {
+    let text = format!("{code} allows another address for your Berth account. Was it not you? Stop it: {link}");
+    TextMessage { to: to.to_owned(), text }
+}
+
+/// The account has another address now.
+pub fn changed(to: &str) -> TextMessage {
+    TextMessage { to: to.to_owned(), text: "The address of your Berth account was changed.".to_owned() }
+}

@@ -8,6 +8,10 @@ mod admins;
 mod attacks;
 #[path = "user/audit_log.rs"]
 mod audit_log;
+#[path = "user/banks.rs"]
+mod banks;
+#[path = "user/contacts.rs"]
+mod contacts;
 #[path = "user/journey.rs"]
 mod journey;
 #[path = "user/names.rs"]

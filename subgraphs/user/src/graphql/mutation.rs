@@ -1,6 +1,8 @@
 //! Mutations, a file per theme: each reads its input, calls one use case and maps the outcome.
 
 mod admins;
+mod banks;
+mod contacts;
 mod names;
 mod passwords;
 mod people;
@@ -20,4 +22,6 @@ pub struct Mutation(
     admins::Admins,
     privacy::Privacy,
     names::Names,
+    contacts::Contacts,
+    banks::Banks,
 );

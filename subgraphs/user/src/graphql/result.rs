@@ -10,13 +10,15 @@ use super::types::{
         ChangeRoleSuccess, CreateAccountSuccess, ReinstateAccountSuccess, RemoveAccountSuccess, RevokeAccountSessionsSuccess,
         SuspendAccountSuccess,
     },
+    bank::{AddBankAccountSuccess, RemoveBankAccountSuccess},
+    contact::{ConfirmContactChangeSuccess, RequestContactChangeSuccess, StopContactChangeSuccess},
     passenger::{AddPassengerSuccess, RemovePassengerSuccess, UpdatePassengerSuccess},
     password::{ChangePasswordSuccess, RequestPasswordResetSuccess, ResetPasswordSuccess},
     privacy::{DeleteAccountSuccess, ExportPersonalDataSuccess},
     refusal::{
-        AccountExistsError, AccountSuspendedError, ForbiddenError, InvalidCredentialsError, LastAdminError, OpenBookingsError,
-        OtpExpiredError, OtpInvalidError, OtpLockedError, OwnAccountError, PassengerLimitError, ResetTokenInvalidError,
-        SessionEndedError, UserError, UsernameTakenError,
+        AccountExistsError, AccountSuspendedError, BankAccountLimitError, ForbiddenError, InvalidCredentialsError,
+        LastAdminError, OpenBookingsError, OtpExpiredError, OtpInvalidError, OtpLockedError, OwnAccountError,
+        PassengerLimitError, ResetTokenInvalidError, SessionEndedError, UserError, UsernameTakenError,
     },
     session::{ResendOtpSuccess, RevokeSessionSuccess, SessionSuccess, SignOutEverywhereSuccess, SignOutSuccess, SignUpSuccess},
     user::{SetUsernameSuccess, UpdateProfileSuccess},
@@ -133,6 +135,26 @@ result!(
 result!(
     /// Outcome of setUsername.
     SetUsernameResult = SetUsernameSuccess | InvalidInputError | UsernameTakenError | RateLimitedError
+);
+result!(
+    /// Outcome of requestEmailChange and requestPhoneChange.
+    RequestContactChangeResult = RequestContactChangeSuccess | InvalidCredentialsError | InvalidInputError | RateLimitedError
+);
+result!(
+    /// Outcome of confirmContactChange.
+    ConfirmContactChangeResult = ConfirmContactChangeSuccess | OtpInvalidError | OtpExpiredError | OtpLockedError | NotFoundError
+);
+result!(
+    /// Outcome of stopContactChange.
+    StopContactChangeResult = StopContactChangeSuccess | ResetTokenInvalidError
+);
+result!(
+    /// Outcome of addBankAccount.
+    AddBankAccountResult = AddBankAccountSuccess | InvalidInputError | BankAccountLimitError
+);
+result!(
+    /// Outcome of removeBankAccount.
+    RemoveBankAccountResult = RemoveBankAccountSuccess | NotFoundError
 );
 result!(
     /// Outcome of deleteAccount.

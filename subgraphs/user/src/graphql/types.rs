@@ -2,6 +2,8 @@
 
 pub mod admin;
 pub mod audit;
+pub mod bank;
+pub mod contact;
 pub mod node;
 pub mod passenger;
 pub mod password;

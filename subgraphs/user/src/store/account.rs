@@ -145,6 +145,12 @@ pub async fn list_keys(connection: &impl ConnectionTrait) -> Result<std::collect
     rows.iter().map(|row| row.try_get("", "id")).collect()
 }
 
+/// Gives an account another address; `false` when somebody has it.
+pub async fn set_email(tx: &Tx, id: Uuid, email: &str) -> Result<bool, DbErr> {
+    let text = "UPDATE account SET email = $2 WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM account other WHERE other.email = $2)";
+    tx.execute_raw(sql(tx, text, [id.into(), email.into()])).await.map(|done| done.rows_affected() == 1)
+}
+
 /// Deletes an account with everything that belongs to it: profile, passengers, sessions, links.
 pub async fn delete(tx: &Tx, id: Uuid) -> Result<(), DbErr> {
     tx.execute_raw(sql(tx, "DELETE FROM account WHERE id = $1", [id.into()])).await.map(|_| ())

@@ -5,6 +5,8 @@
 mod admins;
 mod attacks;
 mod audit_log;
+mod banks;
+mod contacts;
 mod journey;
 mod names;
 mod passengers;

@@ -12,7 +12,7 @@ use berth_contracts::{
     peer::{PeerError, PeerResult, RecordsPeer},
 };
 use berth_kernel::db::sql;
-use berth_user::{Actor, Neighbours};
+use berth_user::Neighbours;
 use chrono::TimeDelta;
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
@@ -24,6 +24,8 @@ const DELETE: &str = "mutation($input: DeleteAccountInput!) { r: deleteAccount(i
      ... on DeleteAccountSuccess { deleted } ... on UserError { code path } ... on OpenBookingsError { count } } }";
 const EXPORT: &str = "mutation($input: ExportPersonalDataInput!) { r: exportPersonalData(input: $input) { __typename \
      ... on ExportPersonalDataSuccess { document createdAt } ... on UserError { code path } ... on RateLimitedError { retryAfterMs } } }";
+const REMOVE: &str = "mutation($input: RemoveAccountInput!) { r: removeAccount(input: $input) { __typename \
+     ... on RemoveAccountSuccess { removedId } ... on UserError { code path } } }";
 const PROFILE: &str = "mutation($input: UpdateProfileInput!) { r: updateProfile(input: $input) { __typename } }";
 
 /// Another service: keeps one fact of anybody, and so many open affairs. `u32::MAX`: it does not answer.
@@ -137,13 +139,19 @@ async fn an_administrator_needs_no_password_but_the_same_conditions() {
     let world = World::new().await;
     let booking = neighbours(&world);
     let siti = known_person(&world).await;
-    let id = Kind::User.decode(&siti.id).expect("an id");
+    let admin = crate::admins::admin(&world, "tia@example.com").await;
+    let remove = || world.result(Some(&admin.access), REMOVE, json!({ "accountId": siti.id }));
     booking.1.store(1, Ordering::SeqCst);
-    world.user.delete_account(Actor::Admin, id).await.expect_err("refused");
+    assert_eq!(remove().await["code"], "ACCOUNT_HAS_OPEN_BOOKINGS");
     booking.1.store(0, Ordering::SeqCst);
-    world.user.delete_account(Actor::Admin, id).await.expect("deletes");
-    assert_eq!(count(&world, "account").await, 0);
-    world.user.delete_account(Actor::Admin, id).await.expect_err("there is no such account");
+    assert_eq!(remove().await["removedId"], json!(siti.id));
+    assert_eq!(count(&world, "account").await, 1);
+    assert_eq!(remove().await["code"], "NOT_FOUND", "there is no such account");
+    let own = world.result(Some(&admin.access), REMOVE, json!({ "accountId": admin.id })).await;
+    assert_eq!(own["code"], "OWN_ACCOUNT");
+    assert_eq!(delete(&world, &admin, PASSWORD).await["code"], "LAST_ADMIN");
+    let log = world.data(Some(&admin.access), "{ auditEntries { nodes { action subjectId } } }", json!({})).await;
+    assert_eq!(log["auditEntries"]["nodes"][0], json!({ "action": "ACCOUNT_REMOVED", "subjectId": siti.id }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

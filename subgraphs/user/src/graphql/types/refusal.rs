@@ -50,6 +50,8 @@ pub enum UserError {
     SessionEndedError(SessionEndedError),
     /// The list is full.
     PassengerLimitError(PassengerLimitError),
+    /// The list of bank accounts is full.
+    BankAccountLimitError(BankAccountLimitError),
     /// Somebody has the user name.
     UsernameTakenError(UsernameTakenError),
     /// Bookings are unfinished.
@@ -120,7 +122,7 @@ refusal!(
 );
 refusal!(
     /// Code `RESET_TOKEN_INVALID`: the link for a new password is unknown, older than 30 minutes, was used, or was replaced by a newer
-    /// one. Ask for another with requestPasswordReset.
+    /// one. Ask for another with requestPasswordReset. The same for a link that stops a change of address.
     ResetTokenInvalidError
 );
 refusal!(
@@ -135,6 +137,12 @@ refusal!(
     limit: i32
 );
 
+refusal!(
+    /// Code `BANK_ACCOUNT_LIMIT`: the list of bank accounts is full. Remove one first.
+    BankAccountLimitError,
+    /// How many bank accounts a list may have.
+    limit: i32
+);
 refusal!(
     /// Code `USERNAME_TAKEN`: somebody has this user name. Choose another.
     UsernameTakenError
@@ -199,6 +207,10 @@ impl From<Refusal> for UserError {
             Refusal::PassengerLimit { limit } => {
                 let text = RefusalText::new("PASSENGER_LIMIT", format!("a list has at most {limit} passengers"));
                 PassengerLimitError::from_text(text, limit).into()
+            }
+            Refusal::BankAccountLimit { limit } => {
+                let text = RefusalText::new("BANK_ACCOUNT_LIMIT", format!("a list has at most {limit} bank accounts"));
+                BankAccountLimitError::from_text(text, limit).into()
             }
             Refusal::UsernameTaken => {
                 let text = RefusalText::at("USERNAME_TAKEN", "somebody has this user name", &["username"]);

@@ -7,7 +7,7 @@ use berth_contracts::Kind;
 use berth_kernel::graphql::{Date, Page, PageOf, connection, internal, page, refuse};
 use uuid::Uuid;
 
-use super::{admin::Role, passenger::Passenger, session::UserSession};
+use super::{admin::Role, bank::BankAccount, passenger::Passenger, session::UserSession};
 use crate::{
     account::Account,
     document,
@@ -92,6 +92,12 @@ impl User {
         let found = accounts(ctx)?.passengers(self.0.id, after, wanted).await.map_err(|fault| internal(&told(&fault)))?;
         let rows = found.into_iter().map(|passenger| (passenger.id.to_string(), Passenger(passenger))).collect();
         Ok(connection(&page, rows, Some(self.0.passenger_count)))
+    }
+
+    /// Bank accounts to which the person is paid out, oldest first: at most 5.
+    async fn bank_accounts(&self, ctx: &Context<'_>) -> Result<Vec<BankAccount>> {
+        let found = accounts(ctx)?.bank_accounts(self.0.id).await.map_err(|fault| internal(&told(&fault)))?;
+        Ok(found.into_iter().map(BankAccount).collect())
     }
 
     /// Devices that are signed in, newest first.
