@@ -136,6 +136,8 @@ pub struct Config {
     pub demo: bool,
     /// Browser origins that may call `/graphql`, separated by commas. Never `*`.
     pub allowed_origins: String,
+    /// Proxies and balancers before the router that add to `X-Forwarded-For`. 0: the header is not looked at.
+    pub trusted_proxies: usize,
     /// Router threads; as many as cores when absent.
     pub workers: Option<usize>,
     /// Log filter, as of tracing's `EnvFilter`.
@@ -185,6 +187,7 @@ impl Default for Config {
             subgraph_transport: Transport::InProcess,
             demo: true,
             allowed_origins: String::new(),
+            trusted_proxies: 0,
             workers: None,
             log: "warn,berth=info".to_owned(),
         }

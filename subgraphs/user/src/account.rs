@@ -21,3 +21,10 @@ pub struct Account {
     /// How many passengers it keeps.
     pub passenger_count: i32,
 }
+
+impl Account {
+    /// What a guesser of its password tries first, because it is known of its owner.
+    pub fn known_words(&self) -> Vec<String> {
+        std::iter::once(self.email.clone()).chain(self.profile.full_name.clone()).collect()
+    }
+}

@@ -27,7 +27,6 @@ impl Accounts {
 
     /// Forgets sign-ups, links for new passwords, sessions and idempotency rows that are over.
     pub async fn forget_ended(&self) -> Result<(), DbErr> {
-        self.throttle.forget_idle();
         let clock = self.deps.clock.clone();
         let forget = self.deps.db.write(move |tx| {
             Box::pin(async move {

@@ -3,7 +3,7 @@
 //! * nouns with their rules: [`email`], [`password`], [`flow`] (a sign-up that waits for its code), [`account`], [`profile`],
 //!   [`session`], [`passenger`], [`document`], [`person`]
 //! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, `profiles`, `passengers`; `jobs` cleans up
-//! * [`hashing`]: argon2id on a bounded number of threads; [`throttle`]: attempts per address; `letters`: texts of `templates/`
+//! * [`hashing`]: argon2id on a bounded number of threads; `strength`: passwords that are guessed first; `throttle`: attempts per address, account, flow and client; `letters`: texts of `templates/`
 //! * `store`: SQL; `graphql`: the schema; `peer`: for booking
 //!
 //! A new fact of a person: rule in [`person`], field in [`profile`], column in a new migration, `store/account.rs`, and the
@@ -33,6 +33,7 @@ pub mod session;
 mod sessions;
 mod sign_ups;
 mod store;
+mod strength;
 pub mod throttle;
 
 use std::sync::Arc;

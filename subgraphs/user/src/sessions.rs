@@ -51,7 +51,7 @@ impl Accounts {
     pub async fn sign_in(&self, email: &str, password: &str, device: Option<&str>) -> Result<Opened, Error> {
         let email = Email::parse(email).ok();
         if let Some(email) = &email {
-            self.throttle.sign_in(email.as_str())?;
+            self.throttle.sign_in(email.as_str()).await?;
         }
         let account = self.account_of(email).await?;
         let hash = account.as_ref().map(|account| account.password_hash.clone());

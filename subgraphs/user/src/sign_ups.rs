@@ -39,9 +39,12 @@ impl Accounts {
     pub async fn sign_up(&self, email: &str, password: &str) -> Result<Started, Error> {
         let email = Email::parse(email).map_err(|why| Invalid { field: "email", why })?;
         let password = Password::parse(password).map_err(|why| Invalid { field: "password", why })?;
-        self.throttle.sign_up(email.as_str())?;
+        // A password that is refused is no sign-up yet.
+        self.throttle.guess().await?;
+        self.hasher.judge("password", &password, vec![email.as_str().to_owned()]).await?;
+        self.throttle.sign_up(email.as_str()).await?;
         // Before anybody looks whether the address is known: the work is the same.
-        let password_hash = self.hasher.hash(password.into_text()).await?;
+        let password_hash = self.hasher.hash(password).await?;
         let (desk, flow_id) = (self.clone(), self.deps.clock.new_key());
         let started = self.deps.db.write(move |tx| {
             Box::pin(async move {
@@ -59,6 +62,7 @@ impl Accounts {
     pub async fn resend(&self, flow_id: &str) -> Result<Started, Error> {
         let missing = Refusal::NotFound { field: "flowId" };
         let id = Kind::Flow.decode(flow_id).map_err(|_| missing)?;
+        self.throttle.code(id).await?;
         let desk = self.clone();
         let started = self.deps.db.write(move |tx| {
             Box::pin(async move {
@@ -118,6 +122,7 @@ impl Accounts {
     pub async fn verify(&self, flow_id: &str, code: &str, device: Option<&str>) -> Result<Opened, Error> {
         // An unknown flow behaves like a wrong code at the first try.
         let id = Kind::Flow.decode(flow_id).map_err(|_| self.wrong(1))?;
+        self.throttle.code(id).await?;
         let code: String = code.chars().filter(|sign| !sign.is_whitespace()).collect();
         let (desk, device) = (self.clone(), device.and_then(device_name));
         // A wrong try is counted, so its refusal must commit.

@@ -6,6 +6,8 @@
 mod attacks;
 #[path = "user/journey.rs"]
 mod journey;
+#[path = "user/limits.rs"]
+mod limits;
 #[path = "user/passengers.rs"]
 mod passengers;
 #[path = "user/passwords.rs"]

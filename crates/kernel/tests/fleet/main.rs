@@ -12,6 +12,7 @@
 mod shared;
 #[path = "../../../../migrations/src/shared_fleet.rs"]
 mod shared_fleet;
+mod limits;
 mod world;
 
 use std::{

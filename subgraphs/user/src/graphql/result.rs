@@ -49,7 +49,7 @@ result!(
 );
 result!(
     /// Outcome of verifyOtp.
-    VerifyOtpResult = SessionSuccess | OtpInvalidError | OtpExpiredError | OtpLockedError
+    VerifyOtpResult = SessionSuccess | OtpInvalidError | OtpExpiredError | OtpLockedError | RateLimitedError
 );
 result!(
     /// Outcome of resendOtp.

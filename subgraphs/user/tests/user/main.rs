@@ -4,6 +4,7 @@
 
 mod attacks;
 mod journey;
+mod limits;
 mod passengers;
 mod passwords;
 mod sessions;

@@ -15,7 +15,8 @@ use crate::{session::OpenSession, sessions::Opened, sign_ups::Started};
 pub struct SignUpInput {
     /// E-mail address, at most 254 characters. Spaces around it are dropped, capitals don't matter.
     pub email: String,
-    /// Wanted password, 8 to 128 characters of any kind.
+    /// Wanted password, 8 to 128 characters of any kind. Refused as INVALID_INPUT when it would be guessed among the first 100 million
+    /// tries: lists of known passwords, single words, names, dates, rows of keys, and your own address.
     #[graphql(secret)]
     pub password: String,
 }
