@@ -6,7 +6,8 @@ use ntex::web::{DefaultError, WebRequest};
 
 /// The client's address: the peer's, or, behind trusted proxies, the one that the outermost of them saw.
 pub(crate) fn address(request: &WebRequest<DefaultError>, trusted_proxies: usize) -> String {
-    let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(",");
+    let forwarded =
+        request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(",");
     let told = told_by_proxies(&forwarded, trusted_proxies);
     let peer = || request.peer_addr().map(|address| address.ip());
     told.or_else(peer).map(|address| address.to_string()).unwrap_or_default()

@@ -103,7 +103,6 @@ fn prepare(door: &Door, request: &mut WebRequest<DefaultError>, request_id: &str
     Ok(Caller { viewer, request_id: request_id.to_owned(), client, trace_parent })
 }
 
-
 fn set(headers: &mut ntex::http::HeaderMap, name: HeaderName, value: &str) {
     headers.remove(&name);
     if let Ok(value) = HeaderValue::try_from(value) {

@@ -28,6 +28,10 @@ pub enum Kind {
     Flow,
     /// `session_`: a signed-in device
     Session,
+    /// `challenge_`: a sign-in waiting for its second factor
+    Challenge,
+    /// `passkey_`
+    Passkey,
     /// `station_`
     Station,
     /// `operator_`
@@ -56,6 +60,8 @@ impl Kind {
             Self::Passenger => "passenger",
             Self::Flow => "flow",
             Self::Session => "session",
+            Self::Challenge => "challenge",
+            Self::Passkey => "passkey",
             Self::Station => "station",
             Self::Operator => "operator",
             Self::Hold => "hold",

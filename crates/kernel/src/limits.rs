@@ -139,14 +139,18 @@ mod tests {
     async fn a_key_waits_and_others_do_not() {
         let clock = Clock::system();
         let limits = Limits::new(&Bus::local(), clock.clone(), Sealer::new([7; 32]));
-        let (narrow, wide) = (limits.limit("narrow", 2, Duration::from_secs(60)), limits.limit("wide", 4, Duration::from_secs(1)));
+        let (narrow, wide) =
+            (limits.limit("narrow", 2, Duration::from_secs(60)), limits.limit("wide", 4, Duration::from_secs(1)));
         for _ in 0..2 {
             assert_eq!(limits.count(&[(&wide, "1.2.3.4"), (&narrow, "siti")]).await, Ok(()));
         }
         let wait = limits.count(&[(&wide, "1.2.3.4"), (&narrow, "siti")]).await.expect_err("used up");
         assert!((TimeDelta::seconds(59)..=TimeDelta::seconds(60)).contains(&wait), "{wait}");
         assert_eq!(limits.count(&[(&wide, "1.2.3.4"), (&narrow, "budi")]).await, Ok(()));
-        assert!(limits.count(&[(&wide, "1.2.3.4"), (&narrow, "budi")]).await.is_err(), "the attempt that was refused counted too");
+        assert!(
+            limits.count(&[(&wide, "1.2.3.4"), (&narrow, "budi")]).await.is_err(),
+            "the attempt that was refused counted too"
+        );
         clock.advance(wait);
         assert_eq!(limits.count(&[(&wide, "1.2.3.4"), (&narrow, "siti")]).await, Ok(()));
     }

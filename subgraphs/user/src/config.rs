@@ -38,6 +38,8 @@ pub struct UserConfig {
     pub public_url: String,
     /// How many passengers a person may keep.
     pub passenger_limit: i32,
+    /// Work that a sign-up costs its client: leading zero bits of a SHA-256. 0: none.
+    pub sign_up_work_bits: u32,
 }
 
 impl Default for UserConfig {
@@ -54,6 +56,7 @@ impl Default for UserConfig {
             reset_ttl: TimeDelta::minutes(30),
             public_url: "http://127.0.0.1:4000".to_owned(),
             passenger_limit: 50,
+            sign_up_work_bits: 0,
         }
     }
 }

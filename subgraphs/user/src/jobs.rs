@@ -33,6 +33,9 @@ impl Accounts {
                 let now = clock.now();
                 let flows = store::flow::forget(tx, now - KEEP_FLOWS).await?;
                 store::reset::forget(tx, now).await?;
+                store::second_factor::forget(tx, now).await?;
+                store::passkey::forget(tx, now).await?;
+                store::work::forget(tx, now).await?;
                 let sessions = store::session::forget(tx, now - KEEP_SESSIONS).await?;
                 idempotency::forget_expired(tx, &clock).await?;
                 Ok::<_, DbErr>((flows, sessions))

@@ -1,8 +1,9 @@
 //! User: who somebody is, and whom they book for.
 //!
 //! * nouns with their rules: [`email`], [`password`], [`flow`] (a sign-up that waits for its code), [`account`], [`profile`],
-//!   [`session`], [`passenger`], [`document`], [`person`]
-//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, `profiles`, `passengers`; `jobs` cleans up
+//!   [`session`], [`passenger`], [`document`], [`person`], [`totp`], [`webauthn`]
+//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, `profiles`, `passengers`,
+//!   [`second_factors`], [`passkeys`], [`work`]; `jobs` cleans up
 //! * [`hashing`]: argon2id on a bounded number of threads; `strength`: passwords that are guessed first; `throttle`: attempts per address, account, flow and client; `letters`: texts of `templates/`
 //! * `store`: SQL; `graphql`: the schema; `peer`: for booking
 //!
@@ -23,18 +24,23 @@ mod jobs;
 mod letters;
 pub mod passenger;
 mod passengers;
+pub mod passkeys;
 pub mod password;
 mod passwords;
 mod peer;
 pub mod person;
 pub mod profile;
 mod profiles;
+pub mod second_factors;
 pub mod session;
 mod sessions;
 mod sign_ups;
 mod store;
 mod strength;
 pub mod throttle;
+pub mod totp;
+pub mod webauthn;
+pub mod work;
 
 use std::sync::Arc;
 

@@ -16,6 +16,7 @@ use crate::{
     email::Email,
     error::{Error, Refusal, SessionEnd},
     letters,
+    second_factors::Entered,
     session::{OpenSession, device_name},
     store::{self, session::Token},
 };
@@ -47,8 +48,8 @@ pub struct Opened {
 }
 
 impl Accounts {
-    /// Opens a session for address and password. `device` is what the owner will see in the list of sessions.
-    pub async fn sign_in(&self, email: &str, password: &str, device: Option<&str>) -> Result<Opened, Error> {
+    /// Opens a session for address and password, or asks for the second factor. `device` is what the owner will see in the list of sessions.
+    pub async fn sign_in(&self, email: &str, password: &str, device: Option<&str>) -> Result<Entered, Error> {
         let email = Email::parse(email).ok();
         if let Some(email) = &email {
             self.throttle.sign_in(email.as_str()).await?;
@@ -64,12 +65,16 @@ impl Accounts {
                 if let Some(renewed) = checked.renewed {
                     let _replaced_meanwhile = store::account::change_hash(tx, id, &old, &renewed, desk.deps.clock.now()).await?;
                 }
-                desk.open_session(tx, id, device).await
+                desk.enter(tx, id, device).await
             })
         });
-        let grant = opened.await?;
-        metrics::reached("session", "OPENED");
-        self.hand_out(account, grant)
+        match opened.await? {
+            Ok(grant) => {
+                metrics::reached("session", "OPENED");
+                Ok(Entered::Opened(Box::new(self.hand_out(account, grant)?)))
+            }
+            Err(waiting) => Ok(Entered::Waiting(waiting)),
+        }
     }
 
     async fn account_of(&self, email: Option<Email>) -> Result<Option<Account>, Error> {

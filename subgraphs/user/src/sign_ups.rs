@@ -20,6 +20,7 @@ use crate::{
     session::device_name,
     sessions::{Grant, Opened},
     store,
+    work::Work,
 };
 
 /// Purpose of the codes' keyed hashes.
@@ -36,11 +37,12 @@ pub struct Started {
 
 impl Accounts {
     /// Starts a sign-up and sends the code, or to a known address the news that it is known.
-    pub async fn sign_up(&self, email: &str, password: &str) -> Result<Started, Error> {
+    pub async fn sign_up(&self, email: &str, password: &str, work: Option<Work<'_>>) -> Result<Started, Error> {
         let email = Email::parse(email).map_err(|why| Invalid { field: "email", why })?;
         let password = Password::parse(password).map_err(|why| Invalid { field: "password", why })?;
         // A password that is refused is no sign-up yet.
         self.throttle.guess().await?;
+        self.check_work(work).await?;
         self.hasher.judge("password", &password, vec![email.as_str().to_owned()]).await?;
         self.throttle.sign_up(email.as_str()).await?;
         // Before anybody looks whether the address is known: the work is the same.

@@ -4,8 +4,11 @@
 pub mod account;
 pub mod flow;
 pub mod passenger;
+pub mod passkey;
 pub mod reset;
+pub mod second_factor;
 pub mod session;
+pub mod work;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::DbErr;

@@ -5,10 +5,51 @@ use zxcvbn::{Entropy, Score, feedback::Warning, matching::patterns::MatchPattern
 
 /// Words that are tried first here: ours, and Indonesian ones, as the library's lists are of English.
 const OURS: [&str; 45] = [
-    "berth", "ticket", "tiket", "train", "kereta", "sayang", "cinta", "rahasia", "bismillah", "alhamdulillah", "semangat", "indonesia",
-    "jakarta", "bandung", "surabaya", "merdeka", "garuda", "persija", "persib", "ganteng", "cantik", "bunda", "keluarga", "bahagia",
-    "selamat", "sukses", "rejeki", "bismilah", "kucing", "harimau", "matahari", "bintang", "pelangi", "kangen", "rindu", "sahabat",
-    "sandi", "katasandi", "masuk", "admin", "akusayangkamu", "akucintakamu", "sayangku", "cintaku", "mahasiswa",
+    "berth",
+    "ticket",
+    "tiket",
+    "train",
+    "kereta",
+    "sayang",
+    "cinta",
+    "rahasia",
+    "bismillah",
+    "alhamdulillah",
+    "semangat",
+    "indonesia",
+    "jakarta",
+    "bandung",
+    "surabaya",
+    "merdeka",
+    "garuda",
+    "persija",
+    "persib",
+    "ganteng",
+    "cantik",
+    "bunda",
+    "keluarga",
+    "bahagia",
+    "selamat",
+    "sukses",
+    "rejeki",
+    "bismilah",
+    "kucing",
+    "harimau",
+    "matahari",
+    "bintang",
+    "pelangi",
+    "kangen",
+    "rindu",
+    "sahabat",
+    "sandi",
+    "katasandi",
+    "masuk",
+    "admin",
+    "akusayangkamu",
+    "akucintakamu",
+    "sayangku",
+    "cintaku",
+    "mahasiswa",
 ];
 /// Parts of an address or a name that are shorter say nothing.
 const SHORTEST_PART: usize = 3;
@@ -63,7 +104,19 @@ mod tests {
 
     #[test]
     fn what_is_tried_first_is_refused() {
-        for weak in ["password", "password1", "P@ssw0rd123", "12345678", "qwertyuiop", "iloveyou1", "aaaaaaaaaaaa", "sunshine1998", "Berth1234", "semangat45", "Jakarta2024!"] {
+        for weak in [
+            "password",
+            "password1",
+            "P@ssw0rd123",
+            "12345678",
+            "qwertyuiop",
+            "iloveyou1",
+            "aaaaaaaaaaaa",
+            "sunshine1998",
+            "Berth1234",
+            "semangat45",
+            "Jakarta2024!",
+        ] {
             assert!(check(weak, &known()).is_err(), "{weak}");
         }
     }
@@ -79,7 +132,14 @@ mod tests {
 
     #[test]
     fn sensible_ones_pass() {
-        for fine in ["correct horse battery", "attacker's password", "a much newer password", "kX9$wq2!vLm", "kereta malam ke surabaya", "pässwörd über alles"] {
+        for fine in [
+            "correct horse battery",
+            "attacker's password",
+            "a much newer password",
+            "kX9$wq2!vLm",
+            "kereta malam ke surabaya",
+            "pässwörd über alles",
+        ] {
             assert_eq!(check(fine, &known()), Ok(()), "{fine}");
         }
         assert!(check(&"ü".repeat(9), &[]).is_err());

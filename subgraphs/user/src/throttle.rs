@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn who_is_inside_is_not_one_client() {
-        for inside in ["127.0.0.1", "10.1.2.3", "192.168.0.7", "172.18.0.1", "169.254.1.1", "::1", "fd00::1", "fe80::1", "", "x"] {
+        for inside in ["127.0.0.1", "10.1.2.3", "192.168.0.7", "172.18.0.1", "169.254.1.1", "::1", "fd00::1", "fe80::1", "", "x"]
+        {
             assert_eq!(network(inside), None, "{inside}");
         }
     }

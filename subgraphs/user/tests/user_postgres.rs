@@ -4,18 +4,26 @@
 
 #[path = "user/attacks.rs"]
 mod attacks;
+#[path = "user/authenticator.rs"]
+mod authenticator;
 #[path = "user/journey.rs"]
 mod journey;
 #[path = "user/limits.rs"]
 mod limits;
 #[path = "user/passengers.rs"]
 mod passengers;
+#[path = "user/passkeys.rs"]
+mod passkeys;
 #[path = "user/passwords.rs"]
 mod passwords;
+#[path = "user/second_factor.rs"]
+mod second_factor;
 #[path = "user/sessions.rs"]
 mod sessions;
 #[path = "user/sign_up.rs"]
 mod sign_up;
+#[path = "user/work.rs"]
+mod work;
 #[path = "user/world.rs"]
 mod world;
 

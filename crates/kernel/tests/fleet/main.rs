@@ -8,11 +8,11 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod limits;
 #[path = "../../../../migrations/src/shared.rs"]
 mod shared;
 #[path = "../../../../migrations/src/shared_fleet.rs"]
 mod shared_fleet;
-mod limits;
 mod world;
 
 use std::{

@@ -1,7 +1,9 @@
 //! Mutations, a file per theme: each reads its input, calls one use case and maps the outcome.
 
+mod passkeys;
 mod passwords;
 mod people;
+mod second_factors;
 mod sessions;
 mod sign_ups;
 
@@ -9,4 +11,11 @@ use async_graphql::MergedObject;
 
 /// Everything that can be changed.
 #[derive(MergedObject, Default)]
-pub struct Mutation(sign_ups::SignUps, sessions::Sessions, passwords::Passwords, people::People);
+pub struct Mutation(
+    sign_ups::SignUps,
+    sessions::Sessions,
+    passwords::Passwords,
+    people::People,
+    second_factors::SecondFactors,
+    passkeys::Passkeys,
+);

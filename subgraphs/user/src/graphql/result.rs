@@ -3,27 +3,42 @@
 use std::error::Error as _;
 
 use async_graphql::{Result, Union};
-use berth_kernel::graphql::{InvalidInputError, NotFoundError, RateLimitedError, internal, unauthenticated};
+use berth_kernel::graphql::{
+    InvalidInputError, InvalidTransitionError, NotFoundError, RateLimitedError, internal, unauthenticated,
+};
 
 use super::types::{
     passenger::{AddPassengerSuccess, RemovePassengerSuccess, UpdatePassengerSuccess},
+    passkey::{
+        BeginPasskeyRegistrationSuccess, BeginPasskeySignInSuccess, FinishPasskeyRegistrationSuccess, RemovePasskeySuccess,
+        RenamePasskeySuccess,
+    },
     password::{ChangePasswordSuccess, RequestPasswordResetSuccess, ResetPasswordSuccess},
     refusal::{
-        InvalidCredentialsError, OtpExpiredError, OtpInvalidError, OtpLockedError, PassengerLimitError, ResetTokenInvalidError,
-        SessionEndedError, UserError,
+        ChallengeEndedError, InvalidCredentialsError, OtpExpiredError, OtpInvalidError, OtpLockedError, PassengerLimitError,
+        PasskeyInvalidError, PasskeyLimitError, ResetTokenInvalidError, SecondFactorInvalidError, SessionEndedError, UserError,
+        WorkRequiredError,
+    },
+    second_factor::{
+        ConfirmTotpSuccess, DisableTotpSuccess, EnrolTotpSuccess, RegenerateRecoveryCodesSuccess, SecondFactorRequired,
     },
     session::{ResendOtpSuccess, RevokeSessionSuccess, SessionSuccess, SignOutEverywhereSuccess, SignOutSuccess, SignUpSuccess},
     user::UpdateProfileSuccess,
+    work::RequestSignUpChallengeSuccess,
 };
 use crate::error::Error;
 
 macro_rules! result {
-    ($(#[$meta:meta])* $name:ident = $success:ident $(| $refusal:ident)*) => {
+    ($(#[$meta:meta])* $name:ident = $success:ident $(, $other:ident)* $(| $refusal:ident)*) => {
         $(#[$meta])*
         #[derive(Union)]
         pub enum $name {
             /// The success.
             $success($success),
+            $(
+                /// Another success.
+                $other($other),
+            )*
             $(
                 /// A refusal.
                 $refusal($refusal),
@@ -45,7 +60,7 @@ macro_rules! result {
 
 result!(
     /// Outcome of signUp.
-    SignUpResult = SignUpSuccess | InvalidInputError | RateLimitedError
+    SignUpResult = SignUpSuccess | InvalidInputError | RateLimitedError | WorkRequiredError
 );
 result!(
     /// Outcome of verifyOtp.
@@ -57,7 +72,7 @@ result!(
 );
 result!(
     /// Outcome of signIn.
-    SignInResult = SessionSuccess | InvalidCredentialsError | RateLimitedError
+    SignInResult = SessionSuccess, SecondFactorRequired | InvalidCredentialsError | RateLimitedError
 );
 result!(
     /// Outcome of refreshSession.
@@ -86,6 +101,55 @@ result!(
 result!(
     /// Outcome of resetPassword.
     ResetPasswordResult = ResetPasswordSuccess | ResetTokenInvalidError | InvalidInputError | InvalidCredentialsError | RateLimitedError
+);
+result!(
+    /// Outcome of requestSignUpChallenge.
+    RequestSignUpChallengeResult = RequestSignUpChallengeSuccess | RateLimitedError
+);
+result!(
+    /// Outcome of completeSignIn.
+    CompleteSignInResult = SessionSuccess | SecondFactorInvalidError | ChallengeEndedError | RateLimitedError
+);
+result!(
+    /// Outcome of enrolTotp.
+    EnrolTotpResult = EnrolTotpSuccess | InvalidTransitionError
+);
+result!(
+    /// Outcome of confirmTotp.
+    ConfirmTotpResult = ConfirmTotpSuccess | SecondFactorInvalidError | InvalidTransitionError | RateLimitedError
+);
+result!(
+    /// Outcome of disableTotp.
+    DisableTotpResult =
+        DisableTotpSuccess | SecondFactorInvalidError | InvalidCredentialsError | InvalidInputError | InvalidTransitionError | RateLimitedError
+);
+result!(
+    /// Outcome of regenerateRecoveryCodes.
+    RegenerateRecoveryCodesResult = RegenerateRecoveryCodesSuccess | SecondFactorInvalidError | RateLimitedError
+);
+result!(
+    /// Outcome of beginPasskeyRegistration.
+    BeginPasskeyRegistrationResult = BeginPasskeyRegistrationSuccess | PasskeyLimitError | RateLimitedError
+);
+result!(
+    /// Outcome of finishPasskeyRegistration.
+    FinishPasskeyRegistrationResult = FinishPasskeyRegistrationSuccess | PasskeyInvalidError | PasskeyLimitError | RateLimitedError
+);
+result!(
+    /// Outcome of beginPasskeySignIn.
+    BeginPasskeySignInResult = BeginPasskeySignInSuccess | RateLimitedError
+);
+result!(
+    /// Outcome of finishPasskeySignIn.
+    FinishPasskeySignInResult = SessionSuccess | PasskeyInvalidError | RateLimitedError
+);
+result!(
+    /// Outcome of renamePasskey.
+    RenamePasskeyResult = RenamePasskeySuccess | InvalidInputError | NotFoundError
+);
+result!(
+    /// Outcome of removePasskey.
+    RemovePasskeyResult = RemovePasskeySuccess | NotFoundError
 );
 result!(
     /// Outcome of updateProfile.

@@ -2,7 +2,10 @@
 
 pub mod node;
 pub mod passenger;
+pub mod passkey;
 pub mod password;
 pub mod refusal;
+pub mod second_factor;
 pub mod session;
 pub mod user;
+pub mod work;

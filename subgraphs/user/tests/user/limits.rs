@@ -39,11 +39,19 @@ async fn replicas_count_together() {
         assert!(!refused(&one, "siti@example.com").await && !refused(&other, "siti@example.com").await, "{round}");
     }
     // 20 were at once; while they were made one more may have come.
-    let more = [refused(&one, "siti@example.com").await, refused(&other, "siti@example.com").await, refused(&one, "siti@example.com").await];
+    let more = [
+        refused(&one, "siti@example.com").await,
+        refused(&other, "siti@example.com").await,
+        refused(&one, "siti@example.com").await,
+    ];
     assert!(more.iter().filter(|refused| **refused).count() >= 2, "{more:?}");
     assert!(!refused(&other, "budi@example.com").await, "another address");
 
-    let mut redis = redis::Client::open(env::var("BERTH_TEST_REDIS_URL").expect("set")).expect("a client").get_multiplexed_async_connection().await.expect("Redis");
+    let mut redis = redis::Client::open(env::var("BERTH_TEST_REDIS_URL").expect("set"))
+        .expect("a client")
+        .get_multiplexed_async_connection()
+        .await
+        .expect("Redis");
     let keys: Vec<String> = redis::cmd("KEYS").arg(format!("{prefix}:limit:*")).query_async(&mut redis).await.expect("keys");
     assert_eq!(keys.len(), 2, "{keys:?}");
     assert!(!keys.iter().any(|key| key.contains("siti") || key.contains("example")), "no address stands in Redis");
@@ -74,7 +82,9 @@ async fn a_client_is_limited_whatever_address_it_names() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_executed_field_counts_for_the_client() {
     let world = World::new().await;
-    let field = |number: usize| format!("a{number}: signIn(input: {{ email: \"u{number}@example.com\", password: \"wrong password\" }}) {{ __typename }}");
+    let field = |number: usize| {
+        format!("a{number}: signIn(input: {{ email: \"u{number}@example.com\", password: \"wrong password\" }}) {{ __typename }}")
+    };
     let mut limited = 0;
     for request in 0..4 {
         let fields: Vec<String> = (0..30).map(|alias| field(request * 30 + alias)).collect();

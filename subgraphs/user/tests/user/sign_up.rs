@@ -236,7 +236,9 @@ async fn count(world: &World, table: &str) -> i64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn passwords_that_are_tried_first_are_refused() {
     let world = World::new().await;
-    for weak in ["password123", "qwertyuiop", "sunshine1998", "siti.rahayu@example.com", "Rahayu2024", "aaaaaaaaaaaaaaaa", "bismillah99"] {
+    for weak in
+        ["password123", "qwertyuiop", "sunshine1998", "siti.rahayu@example.com", "Rahayu2024", "aaaaaaaaaaaaaaaa", "bismillah99"]
+    {
         let refused = world.result(None, SIGN_UP, json!({ "email": "siti.rahayu@example.com", "password": weak })).await;
         assert_eq!(refused["code"], "INVALID_INPUT", "{weak}: {refused}");
         assert_eq!(refused["path"], json!(["input", "password"]));

@@ -174,7 +174,18 @@ impl World {
             return of_database.flat_map(|path| fs::read(path).expect("bytes")).collect();
         }
         let mut bytes = Vec::new();
-        for table in ["account", "sign_up", "session", "refresh_token", "passenger", "letter"] {
+        for table in [
+            "account",
+            "sign_up",
+            "session",
+            "refresh_token",
+            "passenger",
+            "letter",
+            "second_factor",
+            "recovery_code",
+            "passkey",
+            "passkey_challenge",
+        ] {
             let statement = sql(self.db.read(), &format!("SELECT t::text AS line FROM {table} t"), []);
             for row in self.db.read().query_all_raw(statement).await.expect("rows") {
                 bytes.extend(row.try_get::<String>("", "line").expect("a text").into_bytes());

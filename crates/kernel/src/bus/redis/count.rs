@@ -1,9 +1,6 @@
 //! Counting attempts together with the other processes: see [`crate::limits`].
 
-use std::{
-    sync::LazyLock,
-    time::Duration,
-};
+use std::{sync::LazyLock, time::Duration};
 
 use chrono::{DateTime, Utc};
 use redis::Script;

@@ -4,8 +4,11 @@ use async_graphql::{Context, Object, Result};
 
 use crate::graphql::{
     accounts,
-    result::{ResendOtpResult, SignUpResult, VerifyOtpResult, answer},
-    types::session::{ResendOtpInput, ResendOtpSuccess, SessionSuccess, SignUpInput, SignUpSuccess, VerifyOtpInput},
+    result::{RequestSignUpChallengeResult, ResendOtpResult, SignUpResult, VerifyOtpResult, answer},
+    types::{
+        session::{ResendOtpInput, ResendOtpSuccess, SessionSuccess, SignUpInput, SignUpSuccess, VerifyOtpInput},
+        work::RequestSignUpChallengeSuccess,
+    },
 };
 
 #[derive(Default)]
@@ -22,7 +25,13 @@ impl SignUps {
         ctx: &Context<'_>,
         #[graphql(desc = "Address and wanted password.")] input: SignUpInput,
     ) -> Result<SignUpResult> {
-        answer(accounts(ctx)?.sign_up(&input.email, &input.password).await.map(SignUpSuccess::from))
+        let work = input.work.as_ref().map(Into::into);
+        answer(accounts(ctx)?.sign_up(&input.email, &input.password, work).await.map(SignUpSuccess::from))
+    }
+
+    /// Gives the task that signUp wants to see done, where the operator asks for work. A task is done once and within 10 minutes.
+    async fn request_sign_up_challenge(&self, ctx: &Context<'_>) -> Result<RequestSignUpChallengeResult> {
+        answer(accounts(ctx)?.sign_up_task().await.map(RequestSignUpChallengeSuccess::from))
     }
 
     /// Proves the address of a sign-up: makes the account and signs in. The code has six digits, lives 10 minutes, works once
