@@ -142,6 +142,10 @@ pub struct Config {
     pub demo: bool,
     /// Browser origins that may call `/graphql`, separated by commas. Never `*`.
     pub allowed_origins: String,
+    /// Proxies and balancers before the router that add to `X-Forwarded-For`. 0: the header is not looked at.
+    pub trusted_proxies: usize,
+    /// Work that a sign-up costs its client: leading zero bits of a SHA-256, 0 to 30. 0: none.
+    pub sign_up_work: u32,
     /// Router threads; as many as cores when absent.
     pub workers: Option<usize>,
     /// Log filter, as of tracing's `EnvFilter`.
@@ -193,6 +197,8 @@ impl Default for Config {
             subgraph_transport: Transport::InProcess,
             demo: true,
             allowed_origins: String::new(),
+            trusted_proxies: 0,
+            sign_up_work: 0,
             workers: None,
             log: "warn,berth=info".to_owned(),
         }

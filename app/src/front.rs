@@ -49,6 +49,7 @@ pub fn router_config(
         limits: berth_router::Limits::default(),
         workers: config.workers,
         allowed_origins: config.origins(),
+        trusted_proxies: config.trusted_proxies,
         observer: Arc::new(Observer),
     }
 }

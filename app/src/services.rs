@@ -165,7 +165,7 @@ impl Services {
         }
         let of = |wanted: Service| deps.iter().find(|(service, _)| *service == wanted).map(|(_, deps)| deps.clone());
         let signer = TokenSigner::new(keys.access.clone(), common.clock.clone());
-        let user = of(Service::User).map(|deps| User::new(deps, user_config(addresses), signer));
+        let user = of(Service::User).map(|deps| User::new(deps, user_config(config, addresses), signer));
         let inventory = match of(Service::Inventory) {
             Some(deps) => Some(Inventory::new(deps, inventory_config(config)).await?),
             None => None,
@@ -221,8 +221,9 @@ impl Services {
     }
 }
 
-fn user_config(addresses: &Addresses) -> UserConfig {
-    UserConfig { public_url: addresses.public_url.clone(), ..UserConfig::default() }
+fn user_config(config: &Config, addresses: &Addresses) -> UserConfig {
+    let public_url = addresses.public_url.clone();
+    UserConfig { public_url, sign_up_work_bits: config.sign_up_work, ..UserConfig::default() }
 }
 
 fn inventory_config(config: &Config) -> InventoryConfig {

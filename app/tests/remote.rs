@@ -223,6 +223,7 @@ impl World {
             introspection: true,
             limits: Limits { execution: Duration::from_secs(4), ..Limits::default() },
             workers: Some(1),
+            trusted_proxies: 0,
             observer: Arc::new(berth_router::Unobserved),
             allowed_origins: vec![],
         };

@@ -1,6 +1,7 @@
 //! Tables of the user service.
 
 mod contacts;
+mod factors;
 mod identifiers;
 mod privacy;
 mod roles;
@@ -17,6 +18,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(Accounts),
         Box::new(Devices),
         Box::new(roles::Roles),
+        Box::new(factors::Factors),
         Box::new(privacy::Privacy),
         Box::new(identifiers::Identifiers),
         Box::new(contacts::Contacts),

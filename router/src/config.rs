@@ -43,6 +43,9 @@ pub struct RouterConfig {
     /// Origins that browsers may call from, such as `https://shop.example`. Empty: same origin only.
     /// Credentials (cookies) are never allowed: the graph reads only the Authorization header.
     pub allowed_origins: Vec<String>,
+    /// How many proxies stand before the front door, each of which adds the address that it sees to `X-Forwarded-For`. 0: none,
+    /// and the header is not looked at.
+    pub trusted_proxies: usize,
     /// Watches every request.
     pub observer: Arc<dyn Observe>,
 }

@@ -23,6 +23,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     auth::TokenVerifier,
+    client,
     config::{Asked, Limits, Observe, PublicRoutes},
     engine::Engine,
     graphiql, http_graphql,
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub limits: Arc<Limits>,
     pub graphiql: bool,
     pub allowed_origins: Arc<[String]>,
+    pub trusted_proxies: usize,
     pub observer: Arc<dyn Observe>,
     /// Cancelled when the service stops: sockets close, and an answer is the last one on its connection.
     pub stopping: CancellationToken,
@@ -105,7 +107,7 @@ impl Door {
     }
 
     async fn socket(self: Rc<Self>, request: WebRequest<DefaultError>, request_id: String) -> Result<WebResponse, web::Error> {
-        let client = http_graphql::client(&request);
+        let client = client::address(&request, self.trusted_proxies);
         let (request, _) = request.into_parts();
         let response = websocket::accept(self, request.clone(), client, request_id).await?;
         Ok(WebResponse::new(response, request))

@@ -15,6 +15,7 @@ use ntex::{
 use hive_router::executor::plugins::hooks::on_graphql_params::GraphQLParams;
 
 use crate::{
+    client,
     config::Limits,
     document,
     door::Door,
@@ -87,7 +88,7 @@ async fn run(door: &Rc<Door>, request: &mut HttpRequest, params: GraphQLParams, 
 fn prepare(door: &Door, request: &mut WebRequest<DefaultError>, request_id: &str) -> Result<Caller, Refusal> {
     check_head(request, &door.limits)?;
     let viewer = door.tokens.viewer(request.headers())?;
-    let client = client(request);
+    let client = client::address(request, door.trusted_proxies);
     let trace_parent = door.observer.trace_parent();
     let headers = request.headers_mut();
     if let Some(viewer) = &viewer {
@@ -100,11 +101,6 @@ fn prepare(door: &Door, request: &mut WebRequest<DefaultError>, request_id: &str
         set(headers, TRACE_PARENT, parent);
     }
     Ok(Caller { viewer, request_id: request_id.to_owned(), client, trace_parent })
-}
-
-/// The peer's address, as throttles of the subgraphs see it.
-pub(crate) fn client(request: &WebRequest<DefaultError>) -> String {
-    request.peer_addr().map(|address| address.ip().to_string()).unwrap_or_default()
 }
 
 fn set(headers: &mut ntex::http::HeaderMap, name: HeaderName, value: &str) {

@@ -10,6 +10,7 @@
 //! | `http_graphql` | GraphQL over HTTP: negotiation, body, status codes |
 //! | `websocket`, `protocol` | GraphQL over WebSocket (`graphql-transport-ws`) |
 //! | `live`, `framing` | one upstream per live feed, however many people watch it; events as HTTP streams |
+//! | `client` | the network address that a request comes from |
 //! | `auth` | access tokens: `EdDSA` only, refused before anything runs |
 //! | `document`, `rules` | limits on the operation itself |
 //! | `engine`, `plugin`, `executor` | the embedded router, its hooks, and the way into a subgraph of this process |
@@ -38,6 +39,7 @@
 #![recursion_limit = "256"]
 
 mod auth;
+mod client;
 mod config;
 mod document;
 mod door;

@@ -8,6 +8,7 @@ use ntex::{
 };
 
 use crate::{
+    client,
     door::Door,
     http_graphql,
     refusal::{Json, Refusal},
@@ -15,6 +16,7 @@ use crate::{
 
 /// Answers a request that is not GraphQL.
 pub(crate) async fn answer(door: &Door, request: WebRequest<DefaultError>, request_id: &str) -> (HttpRequest, Response) {
+    let client = client::address(&request, door.trusted_proxies);
     let (request, payload) = request.into_parts();
     let body = match http_graphql::body(payload, door.limits.body_bytes).await {
         Ok(body) => Bytes::copy_from_slice(&body),
@@ -22,7 +24,7 @@ pub(crate) async fn answer(door: &Door, request: WebRequest<DefaultError>, reque
     };
     let routes = door.routes.clone();
     let trace_parent = door.observer.trace_parent();
-    let response = match inside(&request, body, request_id, trace_parent) {
+    let response = match inside(&request, body, request_id, &client, trace_parent) {
         Ok(inside) => match door.runtime.spawn(async move { routes.call(inside).await }).await {
             Ok(response) => outside(response),
             Err(_) => unavailable(request_id),
@@ -41,17 +43,19 @@ fn inside(
     request: &HttpRequest,
     body: Bytes,
     request_id: &str,
+    client: &str,
     trace_parent: Option<String>,
 ) -> Result<http::Request<Bytes>, http::Error> {
     let mut builder = http::Request::builder().method(request.method().clone()).uri(request.uri().clone());
     for (name, value) in request.headers() {
-        if !matches!(name.as_str(), "x-request-id" | "traceparent") {
+        if !matches!(name.as_str(), "x-request-id" | "traceparent" | "x-berth-client") {
             builder = builder.header(name.as_str(), value.as_bytes());
         }
     }
     if let Some(peer) = request.peer_addr() {
         builder = builder.extension(peer);
     }
+    builder = builder.header("x-berth-client", client);
     if let Some(parent) = trace_parent {
         builder = builder.header("traceparent", parent);
     }

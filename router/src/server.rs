@@ -103,6 +103,7 @@ pub async fn serve(
         limits: Arc::new(config.limits),
         graphiql: config.graphiql,
         allowed_origins: config.allowed_origins.into(),
+        trusted_proxies: config.trusted_proxies,
         observer: config.observer,
         stopping: stopping.clone(),
     };

@@ -11,6 +11,9 @@ impl Config {
         if self.allowed_origins.split(',').any(|origin| origin.trim() == "*") {
             return Err(Refusal::new("allowed_origins", "a wildcard is refused", "BERTH_ALLOWED_ORIGINS=https://shop.example"));
         }
+        if self.sign_up_work > 30 {
+            return Err(Refusal::new("sign_up_work", "must be between 0 and 30", "BERTH_SIGN_UP_WORK=20"));
+        }
         if self.provider_url.is_some() {
             self.check_provider_key()?;
         }

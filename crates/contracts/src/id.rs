@@ -32,6 +32,10 @@ pub enum Kind {
     ContactChange,
     /// `bankaccount_`
     BankAccount,
+    /// `challenge_`: a sign-in waiting for its second factor
+    Challenge,
+    /// `passkey_`
+    Passkey,
     /// `station_`
     Station,
     /// `operator_`
@@ -62,6 +66,8 @@ impl Kind {
             Self::Session => "session",
             Self::ContactChange => "change",
             Self::BankAccount => "bankaccount",
+            Self::Challenge => "challenge",
+            Self::Passkey => "passkey",
             Self::Station => "station",
             Self::Operator => "operator",
             Self::Hold => "hold",

@@ -107,6 +107,7 @@ fn config() -> RouterConfig {
         limits: Limits { execution: Duration::from_secs(2), ..Limits::default() },
         workers: Some(2),
         allowed_origins: vec!["https://shop.example".to_owned()],
+        trusted_proxies: 1,
         observer: Arc::new(berth_router::Unobserved),
     }
 }

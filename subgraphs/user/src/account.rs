@@ -48,4 +48,9 @@ impl Account {
     pub fn own_name(&self) -> String {
         if self.email.is_empty() { self.id.to_string() } else { self.email.clone() }
     }
+
+    /// What a guesser of its password tries first, because it is known of its owner.
+    pub fn known_words(&self) -> Vec<String> {
+        std::iter::once(self.email.clone()).chain(self.profile.full_name.clone()).collect()
+    }
 }

@@ -30,7 +30,7 @@ impl Accounts {
     /// The use cases over these parts.
     pub fn new(deps: Deps, config: UserConfig, signer: TokenSigner) -> Self {
         let hasher = Arc::new(Hasher::new(&config));
-        let throttle = Arc::new(Throttle::new(&deps.clock));
+        let throttle = Arc::new(Throttle::new(&deps));
         let (links, neighbours) = (Arc::new(Semaphore::new(LINKS_AT_ONCE)), Arc::default());
         Self { deps, config: Arc::new(config), signer, hasher, throttle, links, neighbours }
     }

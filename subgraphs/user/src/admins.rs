@@ -5,6 +5,7 @@ use berth_contracts::Kind;
 use berth_kernel::{
     auth::SignedIn,
     db::{Tx, Work},
+    random,
 };
 use uuid::Uuid;
 
@@ -17,6 +18,7 @@ use crate::{
     email::Email,
     error::{Error, Invalid, Refusal},
     letters,
+    password::Password,
     role::Role,
     roles::Change,
     store,
@@ -99,7 +101,8 @@ impl Accounts {
         let email = Email::parse(email).map_err(|why| Invalid { field: "email", why })?;
         Self::admit_token(person)?;
         // Nobody knows this password; the link replaces it.
-        let hash = self.hasher.hash(berth_kernel::random::token()).await?;
+        let unknown = Password::parse(&random::token()).map_err(|why| Error::library("making a password", &why))?;
+        let hash = self.hasher.hash(unknown).await?;
         let (desk, subject) = (self.clone(), self.deps.clock.new_key());
         let created =
             self.act(person, subject, move |change| Box::pin(async move { desk.invite(change, email, hash, role).await }));

@@ -42,6 +42,8 @@ pub struct UserConfig {
     pub bank_account_limit: i32,
     /// How many passengers a person may keep.
     pub passenger_limit: i32,
+    /// Work that a sign-up costs its client: leading zero bits of a SHA-256. 0: none.
+    pub sign_up_work_bits: u32,
 }
 
 impl Default for UserConfig {
@@ -60,6 +62,7 @@ impl Default for UserConfig {
             exports_per_day: 5,
             bank_account_limit: 5,
             passenger_limit: 50,
+            sign_up_work_bits: 0,
         }
     }
 }

@@ -37,7 +37,7 @@ impl Accounts {
             return Err(Invalid { field: "newPhone", why: "no text messages are sent here" }.into());
         }
         let account = self.prove(person, password).await?;
-        self.throttle.sign_up(wanted.as_str())?;
+        self.throttle.sign_up(wanted.as_str()).await?;
         let desk = self.clone();
         let asked = self.deps.db.write(move |tx| Box::pin(async move { desk.begin_change(tx, &account, wanted).await })).await?;
         self.deps.post.wake();

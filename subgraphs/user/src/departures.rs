@@ -59,7 +59,7 @@ impl Accounts {
     /// The account of the signed-in person, if the password is right. A wrong one counts like a failed sign-in.
     pub(crate) async fn prove(&self, person: &SignedIn, password: &str) -> Result<Account, Error> {
         let account = self.account(person.user_id).await?.ok_or(Error::Stranger)?;
-        self.throttle.sign_in(&account.own_name())?;
+        self.throttle.sign_in(&account.own_name()).await?;
         let checked = self.hasher.check(password.to_owned(), Some(account.password_hash.clone())).await?;
         if checked.right { Ok(account) } else { Err(Refusal::Credentials.into()) }
     }

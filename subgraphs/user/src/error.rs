@@ -77,6 +77,30 @@ pub enum Refusal {
         /// How many.
         count: u32,
     },
+    /// The code of the second factor is wrong or was used.
+    SecondFactor {
+        /// Tries that remain of a sign-in that waits.
+        attempts_left: Option<i32>,
+    },
+    /// The sign-in waits no more: too late, too many tries, or completed.
+    ChallengeEnded,
+    /// Not in this state.
+    Transition(&'static str),
+    /// The answer of an authenticator is not good.
+    Passkey {
+        /// Why, for a developer.
+        why: &'static str,
+    },
+    /// The account has as many passkeys as it may.
+    PasskeyLimit {
+        /// How many there may be.
+        limit: i32,
+    },
+    /// A sign-up costs work that was not shown.
+    WorkRequired {
+        /// Leading zero bits of the hash.
+        bits: i32,
+    },
     /// Too many attempts.
     RateLimited {
         /// When the next can succeed.

@@ -9,7 +9,9 @@ use tokio::sync::Semaphore;
 
 use crate::{
     config::UserConfig,
-    error::{Error, Refusal},
+    error::{Error, Invalid, Refusal},
+    password::Password,
+    strength,
 };
 
 /// Makes and checks argon2id hashes.
@@ -42,8 +44,15 @@ impl Hasher {
         Self { argon, permits, queue: Semaphore::new(config.hash_permits.max(1) + config.hash_queue), decoy }
     }
 
+    /// Refuses a new password, as `field`, when it would be guessed first. `known` is what is known of its owner.
+    pub async fn judge(&self, field: &'static str, password: &Password, known: Vec<String>) -> Result<(), Error> {
+        let password = password.clone().into_text();
+        self.run(move |_| Ok(strength::check(&password, &known).map_err(|why| Invalid { field, why })?)).await
+    }
+
     /// The hash of a password.
-    pub async fn hash(&self, password: String) -> Result<String, Error> {
+    pub async fn hash(&self, password: Password) -> Result<String, Error> {
+        let password = password.into_text();
         self.run(move |argon| make(argon, &password)).await
     }
 
@@ -117,6 +126,12 @@ mod tests {
     use super::*;
     use crate::config::HashCost;
 
+    const CHOSEN: &str = "correct horse battery";
+
+    fn chosen() -> Password {
+        Password::parse(CHOSEN).expect("a password")
+    }
+
     fn cheap(memory_kib: u32) -> Hasher {
         let hash_cost = HashCost { memory_kib, passes: 1, lanes: 1 };
         Hasher::new(&UserConfig { hash_cost, ..UserConfig::default() })
@@ -125,18 +140,18 @@ mod tests {
     #[tokio::test]
     async fn a_hash_is_renewed_when_its_cost_rises() {
         let (old, new) = (cheap(16), cheap(32));
-        let hash = old.hash("correct horse".to_owned()).await.expect("hashes");
-        let same = old.check("correct horse".to_owned(), Some(hash.clone())).await.expect("checks");
+        let hash = old.hash(chosen()).await.expect("hashes");
+        let same = old.check(CHOSEN.to_owned(), Some(hash.clone())).await.expect("checks");
         assert_eq!(same, Checked { right: true, renewed: None });
-        let risen = new.check("correct horse".to_owned(), Some(hash.clone())).await.expect("checks");
+        let risen = new.check(CHOSEN.to_owned(), Some(hash.clone())).await.expect("checks");
         assert!(risen.right && risen.renewed.is_some_and(|renewed| renewed.contains("m=32")));
         assert!(!new.check("wrong horse".to_owned(), Some(hash)).await.expect("checks").right);
-        assert!(!new.check("correct horse".to_owned(), None).await.expect("checks").right);
+        assert!(!new.check(CHOSEN.to_owned(), None).await.expect("checks").right);
     }
 
     #[tokio::test]
     async fn the_default_cost_is_that_of_the_rules() {
-        let hash = Hasher::new(&UserConfig::default()).hash("correct horse".to_owned()).await.expect("hashes");
+        let hash = Hasher::new(&UserConfig::default()).hash(chosen()).await.expect("hashes");
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
     }
 }

@@ -31,7 +31,6 @@ impl Accounts {
 
     /// Forgets sign-ups, links for new passwords, sessions and idempotency rows that are over.
     pub async fn forget_ended(&self) -> Result<(), DbErr> {
-        self.throttle.forget_idle();
         let clock = self.deps.clock.clone();
         let forget = self.deps.db.write(move |tx| {
             Box::pin(async move {
@@ -40,6 +39,9 @@ impl Accounts {
                 store::reset::forget(tx, now).await?;
                 store::contact_change::forget(tx, now - KEEP_CHANGES).await?;
                 store::privacy::forget_exports(tx, now - KEEP_EXPORTS).await?;
+                store::second_factor::forget(tx, now).await?;
+                store::passkey::forget(tx, now).await?;
+                store::work::forget(tx, now).await?;
                 let sessions = store::session::forget(tx, now - KEEP_SESSIONS).await?;
                 idempotency::forget_expired(tx, &clock).await?;
                 Ok::<_, DbErr>((flows, sessions))

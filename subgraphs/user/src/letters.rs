@@ -221,3 +221,51 @@ fn letter(to: &str, subject: String, text: &impl Template, html: &impl Template)
     let unwritable = |why| Error::library("writing a letter", &why);
     Ok(Letter { to: to.to_owned(), subject, text: text.render().map_err(unwritable)?, html: html.render().map_err(unwritable)? })
 }
+
+#[derive(Template)]
+#[template(path = "security.txt")]
+struct SecurityText<'a> {
+    news: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "security.html")]
+struct SecurityHtml<'a> {
+    news: &'a str,
+}
+
+/// A change in how an account is protected.
+#[derive(Debug, Clone, Copy)]
+pub enum SecurityNews {
+    /// The second factor was switched on.
+    TotpOn,
+    /// The second factor was switched off.
+    TotpOff,
+    /// Recovery codes were made anew.
+    RecoveryCodesRenewed,
+    /// A recovery code opened a session.
+    RecoveryCodeUsed,
+    /// A passkey was added.
+    PasskeyAdded,
+    /// A passkey was removed.
+    PasskeyRemoved,
+}
+
+impl SecurityNews {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::TotpOn => "From now on, signing in to your Berth account asks for a code of your authenticator app.",
+            Self::TotpOff => "Signing in to your Berth account no longer asks for a code of your authenticator app.",
+            Self::RecoveryCodesRenewed => "New recovery codes were made for your Berth account. The ones before work no more.",
+            Self::RecoveryCodeUsed => "Somebody signed in to your Berth account with one of its recovery codes.",
+            Self::PasskeyAdded => "A passkey was added to your Berth account: it signs in without the password.",
+            Self::PasskeyRemoved => "A passkey was removed from your Berth account: it signs in no more.",
+        }
+    }
+}
+
+/// How an account is protected was changed.
+pub fn security(to: &str, news: SecurityNews) -> Result<Letter, Error> {
+    let news = news.text();
+    letter(to, "A change in the security of your Berth account".to_owned(), &SecurityText { news }, &SecurityHtml { news })
+}

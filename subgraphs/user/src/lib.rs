@@ -1,13 +1,13 @@
 //! User: who somebody is, and whom they book for.
 //!
 //! * nouns with their rules: [`email`], [`identifier`], [`password`], [`flow`] (a sign-up that waits for its code), [`account`],
-//!   [`profile`], [`session`], [`passenger`], [`document`], [`person`], [`role`], [`bank_account`],
+//!   [`profile`], [`session`], [`passenger`], [`document`], [`person`], [`role`], [`bank_account`], [`totp`], [`webauthn`],
 //!   [`account_card`] (an account as admins see it), [`audit_entry`]
-//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, `profiles`, `passengers`, `names` (phone
-//!   numbers, user names), `contact_changes`, `bank_accounts`, `departures` (deletion), `exports`, `admins`; `jobs` cleans up;
-//!   [`operator`]: what the command line does about admins
-//! * [`hashing`]: argon2id on a bounded number of threads; [`throttle`]: attempts per address; `letters`: those of `templates/`;
-//!   `texts`: text messages
+//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, [`second_factors`], [`passkeys`], [`work`],
+//!   `profiles`, `passengers`, `names` (phone numbers, user names), `contact_changes`, `bank_accounts`, `departures` (deletion),
+//!   `exports`, `admins`; `jobs` cleans up; [`operator`]: what the command line does about admins
+//! * [`hashing`]: argon2id on a bounded number of threads; `strength`: passwords that are guessed first; `throttle`: attempts per
+//!   name, account, flow and client; `letters`: those of `templates/`; `texts`: text messages
 //! * `store`: SQL; `graphql`: the schema; `peer`: for booking
 //!
 //! A new fact of a person: rule in [`person`], field in [`profile`], column in a new migration, `store/account.rs`, and the
@@ -41,6 +41,7 @@ mod neighbours;
 pub mod operator;
 pub mod passenger;
 mod passengers;
+pub mod passkeys;
 pub mod password;
 mod passwords;
 mod peer;
@@ -49,12 +50,17 @@ pub mod profile;
 mod profiles;
 pub mod role;
 mod roles;
+pub mod second_factors;
 pub mod session;
 mod sessions;
 mod sign_ups;
 mod store;
+mod strength;
 mod texts;
 pub mod throttle;
+pub mod totp;
+pub mod webauthn;
+pub mod work;
 
 use std::sync::Arc;
 

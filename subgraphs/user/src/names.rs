@@ -63,7 +63,7 @@ impl Accounts {
     pub async fn set_username(&self, user_id: Uuid, wanted: Option<&str>) -> Result<Account, Error> {
         let wanted = wanted.map(Username::parse).transpose().map_err(|why| Invalid { field: "username", why })?;
         // Whether a name is free can be asked here: not often.
-        self.throttle.sign_up(&user_id.to_string())?;
+        self.throttle.sign_up(&user_id.to_string()).await?;
         let sealer = self.deps.sealer.clone();
         let now = self.deps.clock.now();
         let set = self.deps.db.write(move |tx| {

@@ -19,18 +19,20 @@ use crate::{
 
 /// Purpose of the keyed hashes of links.
 const PURPOSE: &str = "reset";
+/// The field of the wanted password.
+const NEW: &str = "newPassword";
 
 impl Accounts {
     /// Sets a new password for who knows the old one. Every other session of the person ends, and the owner gets a letter.
     pub async fn change_password(&self, person: &SignedIn, old: &str, new: &str) -> Result<Account, Error> {
         let new = parsed(new)?;
         let account = self.account(person.user_id).await?.ok_or(Error::Stranger)?;
-        self.throttle.sign_in(&account.own_name())?;
+        self.throttle.sign_in(&account.own_name()).await?;
         let checked = self.hasher.check(old.to_owned(), Some(account.password_hash.clone())).await?;
         if !checked.right {
             return Err(Refusal::Credentials.into());
         }
-        let hash = self.hasher.hash(new.into_text()).await?;
+        let hash = self.fresh_hash(new, &account).await?;
         let (desk, known, kept) = (self.clone(), account.clone(), Some(person.session_id));
         let changed = self.deps.db.write(move |tx| Box::pin(async move { desk.set_password(tx, &known, &hash, kept).await }));
         changed.await?;
@@ -40,9 +42,9 @@ impl Accounts {
 
     /// Sends a link that sets a new password, if the address has an account. That is done after the answer, so that nobody
     /// learns from its time whether there is one.
-    pub fn request_reset(&self, email: &str) -> Result<(), Error> {
+    pub async fn request_reset(&self, email: &str) -> Result<(), Error> {
         let email = Email::parse(email).map_err(|why| Invalid { field: "email", why })?;
-        self.throttle.reset(email.as_str())?;
+        self.throttle.reset(email.as_str()).await?;
         let busy = |_| Refusal::RateLimited { retry_after: TimeDelta::seconds(1) };
         let place = Arc::clone(&self.links).try_acquire_owned().map_err(busy)?;
         let desk = self.clone();
@@ -86,12 +88,12 @@ impl Accounts {
     /// Sets a new password for who got the link. Every session of the account ends; the link works once.
     pub async fn reset_password(&self, token: &str, new: &str) -> Result<(), Error> {
         let new = parsed(new)?;
+        self.throttle.guess().await?;
         let link = self.deps.sealer.hash(PURPOSE, token);
         // Hashing is dear: nobody gets it for a made-up token.
-        if !store::reset::is_good(self.deps.db.read(), &link, self.deps.clock.now()).await? {
-            return Err(Refusal::ResetToken.into());
-        }
-        let hash = self.hasher.hash(new.into_text()).await?;
+        let owner = store::reset::owner(self.deps.db.read(), &link, self.deps.clock.now()).await?.ok_or(Refusal::ResetToken)?;
+        let account = self.account(owner).await?.ok_or(Refusal::ResetToken)?;
+        let hash = self.fresh_hash(new, &account).await?;
         let desk = self.clone();
         let reset = self.deps.db.write(move |tx| {
             Box::pin(async move {
@@ -104,6 +106,11 @@ impl Accounts {
         self.deps.post.wake();
         metrics::reached("user", "RESET");
         Ok(())
+    }
+
+    async fn fresh_hash(&self, password: Password, owner: &Account) -> Result<String, Error> {
+        self.hasher.judge(NEW, &password, owner.known_words()).await?;
+        self.hasher.hash(password).await
     }
 
     /// Writes the new hash, ends every session but the kept one, and tells the owner.
@@ -121,5 +128,5 @@ impl Accounts {
 }
 
 fn parsed(new: &str) -> Result<Password, Invalid> {
-    Password::parse(new).map_err(|why| Invalid { field: "newPassword", why })
+    Password::parse(new).map_err(|why| Invalid { field: NEW, why })
 }

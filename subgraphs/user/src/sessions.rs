@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Refusal, SessionEnd},
     identifier::Name,
     letters,
+    second_factors::Entered,
     session::{OpenSession, device_name},
     store::{self, session::Token},
 };
@@ -47,11 +48,12 @@ pub struct Opened {
 }
 
 impl Accounts {
-    /// Opens a session for a name (e-mail address, phone number or user name) and its password. `device` is what the owner will see in the list of sessions.
-    pub async fn sign_in(&self, name: &str, password: &str, device: Option<&str>) -> Result<Opened, Error> {
+    /// Opens a session for a name (e-mail address, phone number or user name) and its password, or asks for the second factor. `device`
+    /// is what the owner will see in the list of sessions.
+    pub async fn sign_in(&self, name: &str, password: &str, device: Option<&str>) -> Result<Entered, Error> {
         let name = Name::parse(name);
         if let Some(name) = &name {
-            self.throttle.sign_in(name.as_str())?;
+            self.throttle.sign_in(name.as_str()).await?;
         }
         let account = self.account_of(name).await?;
         let hash = account.as_ref().map(|account| account.password_hash.clone());
@@ -64,12 +66,16 @@ impl Accounts {
                 if let Some(renewed) = checked.renewed {
                     let _replaced_meanwhile = store::account::change_hash(tx, id, &old, &renewed, desk.deps.clock.now()).await?;
                 }
-                desk.open_session(tx, id, device).await
+                desk.enter(tx, id, device).await
             })
         });
-        let grant = opened.await?;
-        metrics::reached("session", "OPENED");
-        self.hand_out(account, grant)
+        match opened.await? {
+            Ok(grant) => {
+                metrics::reached("session", "OPENED");
+                Ok(Entered::Opened(Box::new(self.hand_out(account, grant)?)))
+            }
+            Err(waiting) => Ok(Entered::Waiting(waiting)),
+        }
     }
 
     async fn account_of(&self, name: Option<Name>) -> Result<Option<Account>, Error> {

@@ -21,6 +21,7 @@ use crate::{
     session::device_name,
     sessions::{Grant, Opened},
     store, texts,
+    work::Work,
 };
 
 /// Purpose of the codes' keyed hashes.
@@ -37,25 +38,29 @@ pub struct Started {
 
 impl Accounts {
     /// Starts a sign-up and sends the code, or to a known address the news that it is known.
-    pub async fn sign_up(&self, email: &str, password: &str) -> Result<Started, Error> {
+    pub async fn sign_up(&self, email: &str, password: &str, work: Option<Work<'_>>) -> Result<Started, Error> {
         let email = Email::parse(email).map_err(|why| Invalid { field: "email", why })?;
-        self.start_sign_up(Address::Email(email), password).await
+        self.start_sign_up(Address::Email(email), password, work).await
     }
 
     /// The same by phone, where text messages are sent.
-    pub async fn sign_up_by_phone(&self, phone: &str, password: &str) -> Result<Started, Error> {
+    pub async fn sign_up_by_phone(&self, phone: &str, password: &str, work: Option<Work<'_>>) -> Result<Started, Error> {
         let at = |why| Invalid { field: "phone", why };
         if !self.deps.post.has_sms() {
             return Err(at("no text messages are sent here: sign up by e-mail").into());
         }
-        self.start_sign_up(Address::phone(phone).map_err(at)?, password).await
+        self.start_sign_up(Address::phone(phone).map_err(at)?, password, work).await
     }
 
-    async fn start_sign_up(&self, address: Address, password: &str) -> Result<Started, Error> {
+    async fn start_sign_up(&self, address: Address, password: &str, work: Option<Work<'_>>) -> Result<Started, Error> {
         let password = Password::parse(password).map_err(|why| Invalid { field: "password", why })?;
-        self.throttle.sign_up(address.as_str())?;
+        // A password that is refused is no sign-up yet.
+        self.throttle.guess().await?;
+        self.check_work(work).await?;
+        self.hasher.judge("password", &password, vec![address.as_str().to_owned()]).await?;
+        self.throttle.sign_up(address.as_str()).await?;
         // Before anybody looks whether the address is known: the work is the same.
-        let password_hash = self.hasher.hash(password.into_text()).await?;
+        let password_hash = self.hasher.hash(password).await?;
         let (desk, flow_id) = (self.clone(), self.deps.clock.new_key());
         let started = self.deps.db.write(move |tx| {
             Box::pin(async move {
@@ -73,6 +78,7 @@ impl Accounts {
     pub async fn resend(&self, flow_id: &str) -> Result<Started, Error> {
         let missing = Refusal::NotFound { field: "flowId" };
         let id = Kind::Flow.decode(flow_id).map_err(|_| missing)?;
+        self.throttle.code(id).await?;
         let desk = self.clone();
         let started = self.deps.db.write(move |tx| {
             Box::pin(async move {
@@ -148,6 +154,7 @@ impl Accounts {
     pub async fn verify(&self, flow_id: &str, code: &str, device: Option<&str>) -> Result<Opened, Error> {
         // An unknown flow behaves like a wrong code at the first try.
         let id = Kind::Flow.decode(flow_id).map_err(|_| self.wrong(1))?;
+        self.throttle.code(id).await?;
         let code: String = code.chars().filter(|sign| !sign.is_whitespace()).collect();
         let (desk, device) = (self.clone(), device.and_then(device_name));
         // A wrong try is counted, so its refusal must commit.

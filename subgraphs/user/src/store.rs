@@ -9,9 +9,12 @@ pub mod contact_change;
 pub mod flow;
 pub mod identifier;
 pub mod passenger;
+pub mod passkey;
 pub mod privacy;
 pub mod reset;
+pub mod second_factor;
 pub mod session;
+pub mod work;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::DbErr;

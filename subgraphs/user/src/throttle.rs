@@ -1,82 +1,108 @@
-//! Limits on attempts per address. They count executed fields, so aliases and batches gain nothing. Kept in the memory of
-//! this process: codes and letters have limits of their own in the database.
+//! How often somebody may try something. Each executed field counts, so aliases and batches gain nothing; all replicas count
+//! together ([`berth_kernel::limits`]). Codes and letters have limits of their own in the database.
+//!
+//! | what | an address, account or flow | a client's network |
+//! | --- | --- | --- |
+//! | sign-ups | 5 at once, one more a minute | 30 at once, one more every 20 s |
+//! | codes of a sign-up, and new ones | 10 at once, one more every 30 s | 60 at once, one more every 2 s |
+//! | sign-ins | 20 at once, one more every 3 s | 100 at once, one more a second |
+//! | links for new passwords | 3 at once, one more a minute | 20 at once, one more every 30 s |
+//! | second factors, wrong or right | 10 at once, one more every 30 s | as codes |
+//! | passkeys, and proofs of work | | as codes |
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
-use berth_kernel::clock::Clock;
-use chrono::TimeDelta;
-use governor::{
-    Quota, RateLimiter, clock::Clock as Ticks, middleware::NoOpMiddleware, nanos::Nanos, state::keyed::DefaultKeyedStateStore,
+use berth_kernel::{
+    Deps,
+    limits::{Limit, Limits},
+    peer::Passed,
 };
+use uuid::Uuid;
 
 use crate::error::Refusal;
 
-type Limit = RateLimiter<String, DefaultKeyedStateStore<String>, ServiceTime, NoOpMiddleware<Nanos>>;
-
 /// The limits of this service.
 pub struct Throttle {
-    clock: Clock,
+    limits: Limits,
     sign_ups: Limit,
+    sign_ups_from: Limit,
+    codes: Limit,
+    guesses_from: Limit,
     sign_ins: Limit,
+    sign_ins_from: Limit,
     resets: Limit,
-}
-
-/// The service's clock as the limits read it.
-#[derive(Clone)]
-struct ServiceTime(Clock);
-
-impl Ticks for ServiceTime {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        nanos(&self.0)
-    }
-}
-
-fn nanos(clock: &Clock) -> Nanos {
-    let ms = u64::try_from(clock.now().timestamp_millis()).unwrap_or(0);
-    Duration::from_millis(ms).into()
+    resets_from: Limit,
+    second_factors: Limit,
 }
 
 impl Throttle {
-    /// Limits that go by this clock: 5 sign-ups (and resends) of an address at once and one more a minute; 20 sign-ins of an
-    /// address at once and one more every 3 seconds; 3 links for a new password and one more a minute.
-    pub fn new(clock: &Clock) -> Self {
-        let limit = |burst: u32, every_secs: u64| {
-            let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
-            let quota = Quota::with_period(Duration::from_secs(every_secs)).unwrap_or(Quota::per_minute(burst));
-            RateLimiter::new(quota.allow_burst(burst), DefaultKeyedStateStore::default(), ServiceTime(clock.clone()))
-        };
-        Self { clock: clock.clone(), sign_ups: limit(5, 60), sign_ins: limit(20, 3), resets: limit(3, 60) }
+    /// Limits that go by the service's clock, and by its bus are shared.
+    pub fn new(deps: &Deps) -> Self {
+        let limits = Limits::new(&deps.bus, deps.clock.clone(), deps.sealer.clone());
+        let limit = |name, burst, every_secs| limits.limit(name, burst, Duration::from_secs(every_secs));
+        Self {
+            sign_ups: limit("sign-up", 5, 60),
+            sign_ups_from: limit("sign-up-from", 30, 20),
+            codes: limit("code", 10, 30),
+            guesses_from: limit("guess-from", 60, 2),
+            sign_ins: limit("sign-in", 20, 3),
+            sign_ins_from: limit("sign-in-from", 100, 1),
+            resets: limit("reset", 3, 60),
+            resets_from: limit("reset-from", 20, 30),
+            second_factors: limit("second-factor", 10, 30),
+            limits,
+        }
     }
 
     /// Counts a sign-up of an address.
-    pub fn sign_up(&self, email: &str) -> Result<(), Refusal> {
-        self.count(&self.sign_ups, email)
+    pub async fn sign_up(&self, address: &str) -> Result<(), Refusal> {
+        self.count(&[(&self.sign_ups, address)], &self.sign_ups_from).await
+    }
+
+    /// Counts a code that is tried in a flow, or a new one that is asked for.
+    pub async fn code(&self, flow_id: Uuid) -> Result<(), Refusal> {
+        self.count(&[(&self.codes, &flow_id.to_string())], &self.guesses_from).await
     }
 
     /// Counts a sign-in of an address, known or not.
-    pub fn sign_in(&self, email: &str) -> Result<(), Refusal> {
-        self.count(&self.sign_ins, email)
+    pub async fn sign_in(&self, address: &str) -> Result<(), Refusal> {
+        self.count(&[(&self.sign_ins, address)], &self.sign_ins_from).await
     }
 
     /// Counts a link for a new password, whether the address is known or not.
-    pub fn reset(&self, email: &str) -> Result<(), Refusal> {
-        self.count(&self.resets, email)
+    pub async fn reset(&self, address: &str) -> Result<(), Refusal> {
+        self.count(&[(&self.resets, address)], &self.resets_from).await
     }
 
-    fn count(&self, limit: &Limit, email: &str) -> Result<(), Refusal> {
-        limit.check_key(&email.to_owned()).map_err(|not_until| {
-            let wait = not_until.wait_time_from(nanos(&self.clock));
-            Refusal::RateLimited { retry_after: TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX) }
-        })
+    /// Counts something that is tried without saying for whom.
+    pub async fn guess(&self) -> Result<(), Refusal> {
+        self.count(&[], &self.guesses_from).await
     }
 
-    /// Forgets addresses that have their full allowance again.
-    pub fn forget_idle(&self) {
-        self.sign_ups.retain_recent();
-        self.sign_ins.retain_recent();
-        self.resets.retain_recent();
+    /// Counts a code of the second factor of an account.
+    pub async fn second_factor(&self, account_id: Uuid) -> Result<(), Refusal> {
+        self.count(&[(&self.second_factors, &account_id.to_string())], &self.guesses_from).await
+    }
+
+    async fn count(&self, of: &[(&Limit, &str)], from: &Limit) -> Result<(), Refusal> {
+        let network = Passed::current().client().and_then(network);
+        let attempts: Vec<_> = of.iter().copied().chain(network.as_deref().map(|network| (from, network))).collect();
+        self.limits.count(&attempts).await.map_err(|retry_after| Refusal::RateLimited { retry_after })
+    }
+}
+
+/// What counts as one client: an address of IPv4, or a network of 2^64 of IPv6, as a household has. `None` for addresses that are
+/// not public: behind them is a proxy that nobody told us of, and thus everybody.
+fn network(client: &str) -> Option<String> {
+    match client.parse::<IpAddr>().ok()?.to_canonical() {
+        IpAddr::V4(address) => {
+            let inside = address.is_loopback() || address.is_private() || address.is_link_local() || address.is_unspecified();
+            (!inside).then(|| address.to_string())
+        }
+        IpAddr::V6(address) => {
+            let inside = address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local();
+            (!inside && !address.is_unspecified()).then(|| format!("{:x?}", &address.segments()[..4]))
+        }
     }
 }
 
@@ -85,18 +111,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_waits_and_others_do_not() {
-        let clock = Clock::system();
-        let throttle = Throttle::new(&clock);
-        for _ in 0..5 {
-            assert_eq!(throttle.sign_up("a@example.com"), Ok(()));
+    fn a_household_is_one_client() {
+        assert_eq!(network("203.0.113.9").as_deref(), Some("203.0.113.9"));
+        assert_eq!(network("::ffff:203.0.113.9").as_deref(), Some("203.0.113.9"));
+        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff::9"));
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+    }
+
+    #[test]
+    fn who_is_inside_is_not_one_client() {
+        for inside in ["127.0.0.1", "10.1.2.3", "192.168.0.7", "172.18.0.1", "169.254.1.1", "::1", "fd00::1", "fe80::1", "", "x"]
+        {
+            assert_eq!(network(inside), None, "{inside}");
         }
-        assert!(matches!(throttle.sign_up("a@example.com"), Err(Refusal::RateLimited { .. })));
-        assert_eq!(throttle.sign_up("b@example.com"), Ok(()));
-        clock.advance(TimeDelta::seconds(61));
-        assert_eq!(throttle.sign_up("a@example.com"), Ok(()));
-        clock.advance(TimeDelta::hours(1));
-        throttle.forget_idle();
-        assert!(throttle.sign_ups.is_empty());
     }
 }

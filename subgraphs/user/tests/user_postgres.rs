@@ -8,24 +8,34 @@ mod admins;
 mod attacks;
 #[path = "user/audit_log.rs"]
 mod audit_log;
+#[path = "user/authenticator.rs"]
+mod authenticator;
 #[path = "user/banks.rs"]
 mod banks;
 #[path = "user/contacts.rs"]
 mod contacts;
 #[path = "user/journey.rs"]
 mod journey;
+#[path = "user/limits.rs"]
+mod limits;
 #[path = "user/names.rs"]
 mod names;
 #[path = "user/passengers.rs"]
 mod passengers;
+#[path = "user/passkeys.rs"]
+mod passkeys;
 #[path = "user/passwords.rs"]
 mod passwords;
 #[path = "user/privacy.rs"]
 mod privacy;
+#[path = "user/second_factor.rs"]
+mod second_factor;
 #[path = "user/sessions.rs"]
 mod sessions;
 #[path = "user/sign_up.rs"]
 mod sign_up;
+#[path = "user/work.rs"]
+mod work;
 #[path = "user/world.rs"]
 mod world;
 

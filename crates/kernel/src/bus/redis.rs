@@ -4,6 +4,7 @@
 //! and then to read afresh, and jobs run by their intervals.
 
 mod consume;
+mod count;
 mod hear;
 mod trim;
 

@@ -12,6 +12,8 @@ use crate::telemetry::Origin;
 
 /// Milliseconds that the caller still waits.
 const TIMEOUT_MS: HeaderName = HeaderName::from_static("x-berth-timeout-ms");
+/// Network address of the client, as the router saw it.
+const CLIENT: HeaderName = HeaderName::from_static("x-berth-client");
 
 tokio::task_local! {
     static PASSED: Passed;
@@ -22,6 +24,7 @@ tokio::task_local! {
 pub struct Passed {
     origin: Origin,
     authorization: Option<HeaderValue>,
+    client: Option<HeaderValue>,
     deadline: Option<Instant>,
 }
 
@@ -32,6 +35,7 @@ impl Passed {
         Self {
             origin: Origin::from_headers(headers),
             authorization: headers.get(header::AUTHORIZATION).cloned(),
+            client: headers.get(CLIENT).cloned(),
             deadline: left.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
         }
     }
@@ -56,6 +60,12 @@ impl Passed {
         passed.with_origin(Origin::current())
     }
 
+    /// The network address of the client that asks, as the router saw it. Only the router and peers get in, so no client can
+    /// write it.
+    pub fn client(&self) -> Option<&str> {
+        self.client.as_ref()?.to_str().ok()
+    }
+
     /// Runs a future with this in hand, in a span that was not entered yet.
     pub fn scope<F: Future>(self, span: tracing::Span, work: F) -> impl Future<Output = F::Output> {
         self.origin.clone().run(span, PASSED.scope(self, work))
@@ -78,6 +88,9 @@ impl Passed {
         self.origin.write_to(&mut headers);
         if let Some(authorization) = &self.authorization {
             headers.insert(header::AUTHORIZATION, authorization.clone());
+        }
+        if let Some(client) = &self.client {
+            headers.insert(CLIENT, client.clone());
         }
         let left = deadline.saturating_duration_since(Instant::now()).as_millis();
         headers.insert(TIMEOUT_MS, HeaderValue::from(u64::try_from(left).unwrap_or(u64::MAX)));

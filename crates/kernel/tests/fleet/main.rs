@@ -8,6 +8,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod limits;
 #[path = "../../../../migrations/src/shared.rs"]
 mod shared;
 #[path = "../../../../migrations/src/shared_fleet.rs"]

@@ -4,9 +4,11 @@ mod admins;
 mod banks;
 mod contacts;
 mod names;
+mod passkeys;
 mod passwords;
 mod people;
 mod privacy;
+mod second_factors;
 mod sessions;
 mod sign_ups;
 
@@ -24,4 +26,6 @@ pub struct Mutation(
     names::Names,
     contacts::Contacts,
     banks::Banks,
+    second_factors::SecondFactors,
+    passkeys::Passkeys,
 );

@@ -3,7 +3,9 @@
 use std::error::Error as _;
 
 use async_graphql::{Result, Union};
-use berth_kernel::graphql::{InvalidInputError, NotFoundError, RateLimitedError, internal, refuse, unauthenticated};
+use berth_kernel::graphql::{
+    InvalidInputError, InvalidTransitionError, NotFoundError, RateLimitedError, internal, refuse, unauthenticated,
+};
 
 use super::types::{
     admin::{
@@ -13,25 +15,38 @@ use super::types::{
     bank::{AddBankAccountSuccess, RemoveBankAccountSuccess},
     contact::{ConfirmContactChangeSuccess, RequestContactChangeSuccess, StopContactChangeSuccess},
     passenger::{AddPassengerSuccess, RemovePassengerSuccess, UpdatePassengerSuccess},
+    passkey::{
+        BeginPasskeyRegistrationSuccess, BeginPasskeySignInSuccess, FinishPasskeyRegistrationSuccess, RemovePasskeySuccess,
+        RenamePasskeySuccess,
+    },
     password::{ChangePasswordSuccess, RequestPasswordResetSuccess, ResetPasswordSuccess},
     privacy::{DeleteAccountSuccess, ExportPersonalDataSuccess},
     refusal::{
-        AccountExistsError, AccountSuspendedError, BankAccountLimitError, ForbiddenError, InvalidCredentialsError,
-        LastAdminError, OpenBookingsError, OtpExpiredError, OtpInvalidError, OtpLockedError, OwnAccountError,
-        PassengerLimitError, ResetTokenInvalidError, SessionEndedError, UserError, UsernameTakenError,
+        AccountExistsError, AccountSuspendedError, BankAccountLimitError, ChallengeEndedError, ForbiddenError,
+        InvalidCredentialsError, LastAdminError, OpenBookingsError, OtpExpiredError, OtpInvalidError, OtpLockedError,
+        OwnAccountError, PassengerLimitError, PasskeyInvalidError, PasskeyLimitError, ResetTokenInvalidError,
+        SecondFactorInvalidError, SessionEndedError, UserError, UsernameTakenError, WorkRequiredError,
+    },
+    second_factor::{
+        ConfirmTotpSuccess, DisableTotpSuccess, EnrolTotpSuccess, RegenerateRecoveryCodesSuccess, SecondFactorRequired,
     },
     session::{ResendOtpSuccess, RevokeSessionSuccess, SessionSuccess, SignOutEverywhereSuccess, SignOutSuccess, SignUpSuccess},
     user::{SetUsernameSuccess, UpdateProfileSuccess},
+    work::RequestSignUpChallengeSuccess,
 };
 use crate::error::{Error, Refusal};
 
 macro_rules! result {
-    ($(#[$meta:meta])* $name:ident = $success:ident $(| $refusal:ident)*) => {
+    ($(#[$meta:meta])* $name:ident = $success:ident $(, $other:ident)* $(| $refusal:ident)*) => {
         $(#[$meta])*
         #[derive(Union)]
         pub enum $name {
             /// The success.
             $success($success),
+            $(
+                /// Another success.
+                $other($other),
+            )*
             $(
                 /// A refusal.
                 $refusal($refusal),
@@ -53,11 +68,11 @@ macro_rules! result {
 
 result!(
     /// Outcome of signUp.
-    SignUpResult = SignUpSuccess | InvalidInputError | RateLimitedError
+    SignUpResult = SignUpSuccess | InvalidInputError | RateLimitedError | WorkRequiredError
 );
 result!(
     /// Outcome of verifyOtp.
-    VerifyOtpResult = SessionSuccess | OtpInvalidError | OtpExpiredError | OtpLockedError
+    VerifyOtpResult = SessionSuccess | OtpInvalidError | OtpExpiredError | OtpLockedError | RateLimitedError
 );
 result!(
     /// Outcome of resendOtp.
@@ -65,7 +80,7 @@ result!(
 );
 result!(
     /// Outcome of signIn.
-    SignInResult = SessionSuccess | InvalidCredentialsError | AccountSuspendedError | RateLimitedError
+    SignInResult = SessionSuccess, SecondFactorRequired | InvalidCredentialsError | AccountSuspendedError | RateLimitedError
 );
 result!(
     /// Outcome of refreshSession.
@@ -114,6 +129,55 @@ result!(
 result!(
     /// Outcome of revokeAccountSessions.
     RevokeAccountSessionsResult = RevokeAccountSessionsSuccess | ForbiddenError | NotFoundError
+);
+result!(
+    /// Outcome of requestSignUpChallenge.
+    RequestSignUpChallengeResult = RequestSignUpChallengeSuccess | RateLimitedError
+);
+result!(
+    /// Outcome of completeSignIn.
+    CompleteSignInResult = SessionSuccess | SecondFactorInvalidError | ChallengeEndedError | AccountSuspendedError | RateLimitedError
+);
+result!(
+    /// Outcome of enrolTotp.
+    EnrolTotpResult = EnrolTotpSuccess | InvalidTransitionError
+);
+result!(
+    /// Outcome of confirmTotp.
+    ConfirmTotpResult = ConfirmTotpSuccess | SecondFactorInvalidError | InvalidTransitionError | RateLimitedError
+);
+result!(
+    /// Outcome of disableTotp.
+    DisableTotpResult =
+        DisableTotpSuccess | SecondFactorInvalidError | InvalidCredentialsError | InvalidInputError | InvalidTransitionError | RateLimitedError
+);
+result!(
+    /// Outcome of regenerateRecoveryCodes.
+    RegenerateRecoveryCodesResult = RegenerateRecoveryCodesSuccess | SecondFactorInvalidError | RateLimitedError
+);
+result!(
+    /// Outcome of beginPasskeyRegistration.
+    BeginPasskeyRegistrationResult = BeginPasskeyRegistrationSuccess | PasskeyLimitError | RateLimitedError
+);
+result!(
+    /// Outcome of finishPasskeyRegistration.
+    FinishPasskeyRegistrationResult = FinishPasskeyRegistrationSuccess | PasskeyInvalidError | PasskeyLimitError | RateLimitedError
+);
+result!(
+    /// Outcome of beginPasskeySignIn.
+    BeginPasskeySignInResult = BeginPasskeySignInSuccess | RateLimitedError
+);
+result!(
+    /// Outcome of finishPasskeySignIn.
+    FinishPasskeySignInResult = SessionSuccess | PasskeyInvalidError | AccountSuspendedError | RateLimitedError
+);
+result!(
+    /// Outcome of renamePasskey.
+    RenamePasskeyResult = RenamePasskeySuccess | InvalidInputError | NotFoundError
+);
+result!(
+    /// Outcome of removePasskey.
+    RemovePasskeyResult = RemovePasskeySuccess | NotFoundError
 );
 result!(
     /// Outcome of updateProfile.

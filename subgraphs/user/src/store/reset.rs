@@ -28,11 +28,12 @@ pub async fn put(
     tx.execute_raw(sql(tx, text, values)).await.map(|done| done.rows_affected() == 1)
 }
 
-/// Whether a link with this hash is good.
-pub async fn is_good(connection: &impl ConnectionTrait, token_hash: &str, now: DateTime<Utc>) -> Result<bool, DbErr> {
-    let text = "SELECT 1 AS one FROM password_reset WHERE token_hash = $1 AND expires_at_ms > $2";
+/// Whose a link with this hash is, as long as it is good.
+pub async fn owner(connection: &impl ConnectionTrait, token_hash: &str, now: DateTime<Utc>) -> Result<Option<Uuid>, DbErr> {
+    let text = "SELECT account_id FROM password_reset WHERE token_hash = $1 AND expires_at_ms > $2";
     let values = [token_hash.into(), now.timestamp_millis().into()];
-    connection.query_one_raw(sql(connection, text, values)).await.map(|row| row.is_some())
+    let row = connection.query_one_raw(sql(connection, text, values)).await?;
+    row.map(|row| row.try_get("", "account_id")).transpose()
 }
 
 /// Uses a link up; answers whose it was. Of racing calls one gets it.

@@ -23,7 +23,10 @@ async fn thirty_aliases_are_thirty_tries() {
     let found = codes(&world.data(None, &aliases(30, &field), json!({})).await);
     let invalid = found.iter().filter(|code| *code == "OTP_INVALID").count();
     let locked = found.iter().filter(|code| *code == "OTP_LOCKED").count();
-    assert_eq!((invalid, locked), (5, 25));
+    let limited = found.iter().filter(|code| *code == "RATE_LIMITED").count();
+    assert_eq!((invalid, locked, limited), (5, 5, 20));
+    assert_eq!(world.verify(&flow_id, &code).await["code"], "RATE_LIMITED", "even with the right code");
+    world.clock.advance(TimeDelta::seconds(31));
     assert_eq!(world.verify(&flow_id, &code).await["code"], "OTP_LOCKED");
 }
 

@@ -5,15 +5,20 @@
 mod admins;
 mod attacks;
 mod audit_log;
+mod authenticator;
 mod banks;
 mod contacts;
 mod journey;
+mod limits;
 mod names;
 mod passengers;
+mod passkeys;
 mod passwords;
 mod privacy;
+mod second_factor;
 mod sessions;
 mod sign_up;
+mod work;
 mod world;
 
 /// See `user_postgres.rs`.

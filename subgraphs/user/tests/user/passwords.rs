@@ -191,3 +191,17 @@ async fn asking_for_links_has_a_limit_for_known_and_unknown_addresses() {
     }
     assert_eq!(code(&request(&world, "a@b\r\nBcc: c@d.example").await), Some("INVALID_INPUT"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_password_is_not_one_that_is_tried_first() {
+    let world = World::new().await;
+    let person = world.person("siti@example.com").await;
+    request(&world, "siti@example.com").await;
+    let token = links(&world, 1).await.remove(0);
+    let weak = "siti@example.com1";
+    let refused = change(&world, &person, PASSWORD, weak).await;
+    assert_eq!((code(&refused), &refused["path"]), (Some("INVALID_INPUT"), &json!(["input", "newPassword"])));
+    let refused = reset(&world, &token, weak).await;
+    assert_eq!((code(&refused), &refused["path"]), (Some("INVALID_INPUT"), &json!(["input", "newPassword"])));
+    assert_eq!(reset(&world, &token, NEW).await["__typename"], "ResetPasswordSuccess", "the link is still good");
+}

@@ -232,3 +232,17 @@ async fn count(world: &World, table: &str) -> i64 {
     let row = world.db.read().query_one_raw(statement).await.expect("reads").expect("a row");
     row.try_get("", "n").expect("a number")
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_that_are_tried_first_are_refused() {
+    let world = World::new().await;
+    for weak in
+        ["password123", "qwertyuiop", "sunshine1998", "siti.rahayu@example.com", "Rahayu2024", "aaaaaaaaaaaaaaaa", "bismillah99"]
+    {
+        let refused = world.result(None, SIGN_UP, json!({ "email": "siti.rahayu@example.com", "password": weak })).await;
+        assert_eq!(refused["code"], "INVALID_INPUT", "{weak}: {refused}");
+        assert_eq!(refused["path"], json!(["input", "password"]));
+        assert!(refused["message"].as_str().is_some_and(|why| why.contains("guess") || why.contains("tried first")), "{refused}");
+    }
+    assert!(world.letters("siti.rahayu@example.com").await.is_empty());
+}

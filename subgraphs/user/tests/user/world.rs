@@ -73,11 +73,15 @@ impl Person {
 
 impl World {
     pub async fn new() -> Self {
-        let hash_cost = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
-        Self::with(UserConfig { hash_cost, ..UserConfig::default() }).await
+        Self::with(cheap()).await
     }
 
     pub async fn with(config: UserConfig) -> Self {
+        Self::on(config, Bus::local()).await
+    }
+
+    /// A replica on a bus.
+    pub async fn on(config: UserConfig, bus: Bus) -> Self {
         let folder = TempDir::new().expect("a folder");
         let clock = Clock::system();
         let db = match postgres() {
@@ -89,15 +93,7 @@ impl World {
         let mail = Arc::new(Mail::catcher(&folder.path().join("mail.jsonl")));
         let sms = Arc::new(Sms::catcher(&folder.path().join("sms.jsonl")));
         let sealer = Sealer::new([7; 32]);
-        let deps = Deps::new(
-            db.clone(),
-            clock.clone(),
-            Bus::local(),
-            Arc::clone(&mail),
-            Arc::clone(&sms),
-            sealer,
-            Background::default(),
-        );
+        let deps = Deps::new(db.clone(), clock.clone(), bus, Arc::clone(&mail), Arc::clone(&sms), sealer, Background::default());
         let key = SignKey::generate();
         let user = User::new(deps.clone(), config, TokenSigner::new(key.clone(), clock.clone()));
         let verifier = TokenVerifier::new(&[key], clock.clone());
@@ -111,6 +107,14 @@ impl World {
         let body = json!({ "query": query, "variables": variables }).to_string();
         let answer = self.door.execute(authorization.as_deref(), body.as_bytes()).await;
         serde_json::from_slice(&answer).expect("JSON")
+    }
+
+    /// The whole response to a client at a network address.
+    pub async fn respond_to(&self, client: &str, query: &str, variables: Value) -> Value {
+        let mut headers = http::HeaderMap::new();
+        headers.insert("x-berth-client", client.parse().expect("a header"));
+        let body = json!({ "query": query, "variables": variables }).to_string();
+        serde_json::from_slice(&self.door.answer(&headers, body.as_bytes()).await).expect("JSON")
     }
 
     /// The data of a response without errors.
@@ -180,7 +184,19 @@ impl World {
             return of_database.flat_map(|path| fs::read(path).expect("bytes")).collect();
         }
         let mut bytes = Vec::new();
-        for table in ["account", "sign_up", "session", "refresh_token", "passenger", "letter", "bank_account"] {
+        for table in [
+            "account",
+            "sign_up",
+            "session",
+            "refresh_token",
+            "passenger",
+            "letter",
+            "bank_account",
+            "second_factor",
+            "recovery_code",
+            "passkey",
+            "passkey_challenge",
+        ] {
             let statement = sql(self.db.read(), &format!("SELECT t::text AS line FROM {table} t"), []);
             for row in self.db.read().query_all_raw(statement).await.expect("rows") {
                 bytes.extend(row.try_get::<String>("", "line").expect("a text").into_bytes());
@@ -188,6 +204,12 @@ impl World {
         }
         bytes
     }
+}
+
+/// The rules, with cheap hashes.
+pub fn cheap() -> UserConfig {
+    let hash_cost = HashCost { memory_kib: 64, passes: 1, lanes: 1 };
+    UserConfig { hash_cost, ..UserConfig::default() }
 }
 
 /// The PostgreSQL server of the suite's second run.

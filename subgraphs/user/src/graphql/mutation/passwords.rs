@@ -32,13 +32,13 @@ impl Passwords {
 
     /// Sends a link that sets a new password to the address, if it has an account; the answer is the same if not. The link works
     /// once, for 30 minutes; a newer one replaces it. Links to one address are at least 60 seconds apart: what is asked for sooner
-    /// is not sent.
+    /// is not sent. RATE_LIMITED after 3 links for an address (then one a minute), or 20 for a client (then one every 30 seconds).
     async fn request_password_reset(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The address.")] input: RequestPasswordResetInput,
     ) -> Result<RequestPasswordResetResult> {
-        answer(accounts(ctx)?.request_reset(&input.email).map(|()| RequestPasswordResetSuccess { accepted: true }))
+        answer(accounts(ctx)?.request_reset(&input.email).await.map(|()| RequestPasswordResetSuccess { accepted: true }))
     }
 
     /// Sets a new password for who got the link. Every session of the account ends, and the owner gets a letter.

@@ -18,13 +18,14 @@ pub struct Sessions;
 #[Object]
 impl Sessions {
     /// Opens a session with e-mail address, phone number or user name, and password. An unknown name and a wrong password get the same
-    /// answer.
+    /// answer. An account with a second factor gets SecondFactorRequired instead of a session: see completeSignIn. RATE_LIMITED
+    /// after 20 attempts for a name (then one every 3 seconds), or 100 of a client (then one a second).
     async fn sign_in(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Address and password.")] input: SignInInput,
     ) -> Result<SignInResult> {
-        answer(accounts(ctx)?.sign_in(&input.email, &input.password, input.device.as_deref()).await.map(SessionSuccess::from))
+        answer(accounts(ctx)?.sign_in(&input.email, &input.password, input.device.as_deref()).await.map(SignInResult::from))
     }
 
     /// Exchanges the refresh token for a new access token and a new refresh token. When the answer is lost, the same refresh

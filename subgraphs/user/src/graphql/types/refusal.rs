@@ -1,7 +1,7 @@
 //! Refusals of this service, each of them a `UserError`.
 
 use async_graphql::{Interface, SimpleObject};
-use berth_kernel::graphql::{InvalidInputError, NotFoundError, RateLimitedError, RefusalText};
+use berth_kernel::graphql::{InvalidInputError, InvalidTransitionError, NotFoundError, RateLimitedError, RefusalText};
 
 use crate::error::{Refusal, SessionEnd};
 
@@ -56,6 +56,18 @@ pub enum UserError {
     UsernameTakenError(UsernameTakenError),
     /// Bookings are unfinished.
     OpenBookingsError(OpenBookingsError),
+    /// Not in this state.
+    InvalidTransitionError(InvalidTransitionError),
+    /// The code of the second factor is wrong.
+    SecondFactorInvalidError(SecondFactorInvalidError),
+    /// The sign-in waits no more.
+    ChallengeEndedError(ChallengeEndedError),
+    /// The answer of the authenticator is not good.
+    PasskeyInvalidError(PasskeyInvalidError),
+    /// The account has all the passkeys it may have.
+    PasskeyLimitError(PasskeyLimitError),
+    /// A sign-up costs work.
+    WorkRequiredError(WorkRequiredError),
 }
 
 macro_rules! refusal {
@@ -148,11 +160,41 @@ refusal!(
     UsernameTakenError
 );
 refusal!(
-    /// Code `ACCOUNT_HAS_OPEN_BOOKINGS`: a booking of yours may still be paid, is worked on, or has a journey to come. Nothing was
-    /// changed. Delete the account when they are over, or cancel what can be cancelled.
+    /// Code `ACCOUNT_HAS_OPEN_BOOKINGS`: a booking of the account may still be paid, is worked on, or has a journey to come. Nothing
+    /// was changed. Delete the account when they are over, or cancel what can be cancelled.
     OpenBookingsError,
     /// How many such bookings there are.
     count: i32
+);
+refusal!(
+    /// Code `SECOND_FACTOR_INVALID`: the code is wrong, too old, or was used: a code of the app works once, and so does a recovery
+    /// code. The try was counted.
+    SecondFactorInvalidError,
+    /// Wrong tries that remain until the sign-in must begin anew. Null when no sign-in waits.
+    attempts_left: Option<i32>
+);
+refusal!(
+    /// Code `CHALLENGE_ENDED`: the sign-in waits no more: 5 minutes are over, five wrong codes were tried, or it was completed. Begin
+    /// anew with signIn.
+    ChallengeEndedError
+);
+refusal!(
+    /// Code `PASSKEY_INVALID`: the answer of the authenticator is not good: wrong site, a challenge that is over or was answered, an
+    /// unknown passkey, a wrong signature. Begin anew. Whether the passkey is known is not told.
+    PasskeyInvalidError
+);
+refusal!(
+    /// Code `PASSKEY_LIMIT`: the account has as many passkeys as it may; remove one.
+    PasskeyLimitError,
+    /// How many there may be.
+    limit: i32
+);
+refusal!(
+    /// Code `WORK_REQUIRED`: a sign-up costs work here. Ask for a task with requestSignUpChallenge, do it, and send it along. Also the
+    /// answer when the task is not ours, too old, not done, or was used.
+    WorkRequiredError,
+    /// Leading zero bits that the SHA-256 must have.
+    bits: i32
 );
 
 impl From<Refusal> for UserError {
@@ -220,10 +262,42 @@ impl From<Refusal> for UserError {
                 let text = RefusalText::new("ACCOUNT_HAS_OPEN_BOOKINGS", "bookings of this account are unfinished");
                 OpenBookingsError::from_text(text, i32::try_from(count).unwrap_or(i32::MAX)).into()
             }
+            Refusal::SecondFactor { .. }
+            | Refusal::ChallengeEnded
+            | Refusal::Transition(_)
+            | Refusal::Passkey { .. }
+            | Refusal::PasskeyLimit { .. }
+            | Refusal::WorkRequired { .. } => of_factor(refusal),
             Refusal::RateLimited { retry_after } => {
                 let text = RefusalText::new("RATE_LIMITED", "too many attempts: wait before the next");
                 RateLimitedError::from_text(text, i32::try_from(retry_after.num_milliseconds()).unwrap_or(i32::MAX)).into()
             }
+        }
+    }
+}
+
+/// Refusals about what proves that somebody is who they were.
+fn of_factor(refusal: Refusal) -> UserError {
+    match refusal {
+        Refusal::SecondFactor { attempts_left } => {
+            let text = RefusalText::at("SECOND_FACTOR_INVALID", "the code is wrong or was used", &["code"]);
+            SecondFactorInvalidError::from_text(text, attempts_left).into()
+        }
+        Refusal::Transition(why) => InvalidTransitionError::from_text(RefusalText::new("INVALID_TRANSITION", why)).into(),
+        Refusal::Passkey { why } => {
+            PasskeyInvalidError::from_text(RefusalText::at("PASSKEY_INVALID", why, &["credential"])).into()
+        }
+        Refusal::PasskeyLimit { limit } => {
+            let text = RefusalText::new("PASSKEY_LIMIT", format!("an account has at most {limit} passkeys"));
+            PasskeyLimitError::from_text(text, limit).into()
+        }
+        Refusal::WorkRequired { bits } => {
+            let text = RefusalText::at("WORK_REQUIRED", "a sign-up costs work: see requestSignUpChallenge", &["work"]);
+            WorkRequiredError::from_text(text, bits).into()
+        }
+        _ => {
+            let text = RefusalText::at("CHALLENGE_ENDED", "this sign-in waits no more: begin anew", &["challengeId"]);
+            ChallengeEndedError::from_text(text).into()
         }
     }
 }

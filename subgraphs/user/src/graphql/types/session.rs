@@ -7,17 +7,20 @@ use berth_contracts::Kind;
 use berth_kernel::graphql::{DateTime, in_utc, viewer};
 use uuid::Uuid;
 
-use super::user::User;
-use crate::{session::OpenSession, sessions::Opened, sign_ups::Started};
+use super::{second_factor::SecondFactorRequired, user::User, work::SignUpWorkInput};
+use crate::{graphql::result::SignInResult, second_factors::Entered, session::OpenSession, sessions::Opened, sign_ups::Started};
 
 /// What signUp needs.
 #[derive(InputObject)]
 pub struct SignUpInput {
     /// E-mail address, at most 254 characters. Spaces around it are dropped, capitals don't matter.
     pub email: String,
-    /// Wanted password, 8 to 128 characters of any kind.
+    /// Wanted password, 8 to 128 characters of any kind. Refused as INVALID_INPUT when it would be guessed among the first 100 million
+    /// tries: lists of known passwords, single words, names, dates, rows of keys, and your own address.
     #[graphql(secret)]
     pub password: String,
+    /// The work that requestSignUpChallenge asked for. Needed only where the operator asks for it: the refusal WORK_REQUIRED says so.
+    pub work: Option<SignUpWorkInput>,
 }
 
 /// What signUpByPhone needs.
@@ -28,6 +31,8 @@ pub struct SignUpByPhoneInput {
     /// Wanted password, 8 to 128 characters of any kind.
     #[graphql(secret)]
     pub password: String,
+    /// The work that requestSignUpChallenge asked for. Needed only where the operator asks for it: the refusal WORK_REQUIRED says so.
+    pub work: Option<SignUpWorkInput>,
 }
 
 /// What verifyOtp needs.
@@ -195,6 +200,15 @@ impl From<Started> for SignUpSuccess {
 impl From<Started> for ResendOtpSuccess {
     fn from(started: Started) -> Self {
         Self { flow_id: Kind::Flow.encode(started.flow_id).into(), expires_at: in_utc(started.expires_at) }
+    }
+}
+
+impl From<Entered> for SignInResult {
+    fn from(entered: Entered) -> Self {
+        match entered {
+            Entered::Opened(opened) => Self::SessionSuccess(SessionSuccess::from(*opened)),
+            Entered::Waiting(waiting) => Self::SecondFactorRequired(SecondFactorRequired::from(waiting)),
+        }
     }
 }
 

@@ -7,7 +7,9 @@ use berth_contracts::Kind;
 use berth_kernel::graphql::{Date, Page, PageOf, connection, internal, page, refuse};
 use uuid::Uuid;
 
-use super::{admin::Role, bank::BankAccount, passenger::Passenger, session::UserSession};
+use super::{
+    admin::Role, bank::BankAccount, passenger::Passenger, passkey::Passkey, second_factor::SecondFactor, session::UserSession,
+};
 use crate::{
     account::Account,
     document,
@@ -112,6 +114,18 @@ impl User {
         let found = accounts(ctx)?.open_sessions(self.0.id, before, wanted).await.map_err(|fault| internal(&told(&fault)))?;
         let rows = found.into_iter().map(|session| (session.id.to_string(), UserSession(session))).collect();
         Ok(connection(&page, rows, None))
+    }
+
+    /// What a sign-in by password asks for besides the password.
+    async fn second_factor(&self, ctx: &Context<'_>) -> Result<SecondFactor> {
+        let found = accounts(ctx)?.protection(self.0.id).await;
+        found.map(SecondFactor::from).map_err(|fault| internal(&told(&fault)))
+    }
+
+    /// Passkeys that sign in, oldest first. At most 20.
+    async fn passkeys(&self, ctx: &Context<'_>) -> Result<Vec<Passkey>> {
+        let found = accounts(ctx)?.passkeys(self.0.id).await.map_err(|fault| internal(&told(&fault)))?;
+        Ok(found.into_iter().map(Passkey).collect())
     }
 }
 
