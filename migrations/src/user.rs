@@ -1,5 +1,7 @@
 //! Tables of the user service.
 
+mod notifications;
+
 use sea_orm_migration::{
     MigrationTrait,
     prelude::*,
@@ -8,7 +10,7 @@ use sea_orm_migration::{
 
 /// Its migrations, oldest first.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Accounts), Box::new(Devices)]
+    vec![Box::new(Accounts), Box::new(Devices), Box::new(notifications::Notifications)]
 }
 
 /// Accounts with their profiles, sign-ups that wait for their code, sessions with their refresh tokens, passengers.

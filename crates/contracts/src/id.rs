@@ -46,6 +46,8 @@ pub enum Kind {
     Payment,
     /// `refund_`
     Refund,
+    /// `notification_`
+    Notification,
 }
 
 impl Kind {
@@ -65,6 +67,7 @@ impl Kind {
             Self::Ticket => "ticket",
             Self::Payment => "payment",
             Self::Refund => "refund",
+            Self::Notification => "notification",
         }
     }
 

@@ -1,22 +1,25 @@
 //! Background work. Nothing depends on it: codes and sessions end by their own times; this only frees the space.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use berth_kernel::{bus::Wake, idempotency};
 use chrono::TimeDelta;
 use sea_orm::DbErr;
 
-use crate::{accounts::Accounts, store};
+use crate::{accounts::Accounts, events::Teller, store};
 
 const INTERVAL: Duration = Duration::from_mins(10);
 /// Ended sign-ups stay for the day in which their letters count.
 const KEEP_FLOWS: TimeDelta = TimeDelta::hours(24);
 /// Ended sessions stay, so that their tokens are told from unknown ones.
 const KEEP_SESSIONS: TimeDelta = TimeDelta::days(7);
+/// Notifications stay for so long after they were read.
+const KEEP_READ: TimeDelta = TimeDelta::days(180);
 
 impl Accounts {
-    /// Starts the clean-up. Inside a Tokio runtime.
+    /// Starts the clean-up and the telling of events. Inside a Tokio runtime.
     pub fn start(&self) {
+        self.deps.bus.register(Arc::new(Teller(self.clone())));
         let accounts = self.clone();
         let work = move || {
             let accounts = accounts.clone();
@@ -35,6 +38,7 @@ impl Accounts {
                 let flows = store::flow::forget(tx, now - KEEP_FLOWS).await?;
                 store::reset::forget(tx, now).await?;
                 let sessions = store::session::forget(tx, now - KEEP_SESSIONS).await?;
+                store::notification::forget(tx, now - KEEP_READ).await?;
                 idempotency::forget_expired(tx, &clock).await?;
                 Ok::<_, DbErr>((flows, sessions))
             })

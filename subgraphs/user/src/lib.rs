@@ -2,9 +2,11 @@
 //!
 //! * nouns with their rules: [`email`], [`password`], [`flow`] (a sign-up that waits for its code), [`account`], [`profile`],
 //!   [`session`], [`passenger`], [`document`], [`person`]
-//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, `profiles`, `passengers`; `jobs` cleans up
-//! * [`hashing`]: argon2id on a bounded number of threads; [`throttle`]: attempts per address; `letters`: texts of `templates/`
-//! * `store`: SQL; `graphql`: the schema; `peer`: for booking
+//! * [`setting`] (how somebody wants to be written to), [`notification`]: the one catalogue of what people are told
+//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, `profiles`, `passengers`, `settings`,
+//!   `notifications`; `jobs` cleans up
+//! * [`hashing`]: argon2id on a bounded number of threads; [`throttle`]: attempts per address; `letters`: their words and form
+//! * `store`: SQL; `graphql`: the schema; `peer`: for booking; `events`: what is heard on the bus
 //!
 //! A new fact of a person: rule in [`person`], field in [`profile`], column in a new migration, `store/account.rs`, and the
 //! type and input in `graphql/types/user.rs`.
@@ -17,10 +19,13 @@ pub mod document;
 pub mod email;
 pub mod error;
 pub mod flow;
+mod events;
 mod graphql;
 pub mod hashing;
 mod jobs;
-mod letters;
+pub mod letters;
+pub mod notification;
+mod notifications;
 pub mod passenger;
 mod passengers;
 pub mod password;
@@ -31,6 +36,8 @@ pub mod profile;
 mod profiles;
 pub mod session;
 mod sessions;
+pub mod setting;
+mod settings;
 mod sign_ups;
 mod store;
 pub mod throttle;
@@ -41,7 +48,7 @@ use berth_contracts::peer::UserPeer;
 use berth_kernel::{Deps, auth::TokenSigner, graphql::federation_sdl, server::Prepare};
 
 pub use config::{HashCost, UserConfig};
-pub use graphql::{Mutation, Query, UserSchema};
+pub use graphql::{Mutation, Query, Subscription, UserSchema};
 
 use accounts::Accounts;
 
@@ -78,7 +85,7 @@ impl User {
         Arc::new(peer::Peer(self.accounts.clone()))
     }
 
-    /// Starts the clean-up of what has ended. Inside a Tokio runtime. The relay and the post are started with [`Deps::start`].
+    /// Registers the consumer on the bus and starts the clean-up of what has ended. Inside a Tokio runtime. The relay and the post are started with [`Deps::start`].
     pub fn start(&self) {
         self.accounts.start();
     }

@@ -13,6 +13,7 @@ use crate::{
     email::Email,
     error::{Error, Invalid, Refusal},
     letters,
+    notification::{Facts, Kind, Notice},
     password::Password,
     store,
 };
@@ -34,7 +35,7 @@ impl Accounts {
         let (desk, known, kept) = (self.clone(), account.clone(), Some(person.session_id));
         let changed = self.deps.db.write(move |tx| Box::pin(async move { desk.set_password(tx, &known, &hash, kept).await }));
         changed.await?;
-        self.deps.post.wake();
+        self.wake_told();
         Ok(account)
     }
 
@@ -61,7 +62,8 @@ impl Accounts {
         let token = random::token();
         let hash = self.deps.sealer.hash(PURPOSE, &token);
         let link = format!("{}/reset-password#token={token}", self.config.public_url);
-        let letter = letters::reset(&account.email, &link, self.config.reset_ttl)?;
+        let locale = store::setting::find(self.deps.db.read(), account.id).await?.locale;
+        let letter = letters::reset(locale, &account.email, &link, self.config.reset_ttl)?;
         let desk = self.clone();
         let queued = self.deps.db.write(move |tx| {
             Box::pin(async move {
@@ -96,7 +98,7 @@ impl Accounts {
             })
         });
         reset.await?;
-        self.deps.post.wake();
+        self.wake_told();
         metrics::reached("user", "RESET");
         Ok(())
     }
@@ -109,9 +111,8 @@ impl Accounts {
         }
         store::reset::delete(tx, account.id).await?;
         store::session::revoke_all(tx, account.id, kept, now).await?;
-        let cause = format!("password-changed:{}", self.deps.clock.new_key());
-        self.deps.post.queue(tx, &cause, &letters::password_changed(&account.email)?).await?;
-        Ok(())
+        let notice = Notice::about(Kind::PasswordChanged, self.deps.clock.new_key(), Facts::default());
+        self.tell(tx, account.id, &notice).await.map(|_| ())
     }
 }
 

@@ -3,7 +3,7 @@
 //! Known and unknown addresses get the same answers after the same work. A known address gets a decoy flow and a letter
 //! that says so. The password that counts is that of the flow which is verified, so nobody can plant one.
 
-use berth_contracts::Kind;
+use berth_contracts::{Kind, Locale};
 use berth_kernel::{db::Tx, metrics, random};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -19,6 +19,7 @@ use crate::{
     profile::Profile,
     session::device_name,
     sessions::{Grant, Opened},
+    setting::Settings,
     store,
 };
 
@@ -36,7 +37,7 @@ pub struct Started {
 
 impl Accounts {
     /// Starts a sign-up and sends the code, or to a known address the news that it is known.
-    pub async fn sign_up(&self, email: &str, password: &str) -> Result<Started, Error> {
+    pub async fn sign_up(&self, email: &str, password: &str, locale: Locale) -> Result<Started, Error> {
         let email = Email::parse(email).map_err(|why| Invalid { field: "email", why })?;
         let password = Password::parse(password).map_err(|why| Invalid { field: "password", why })?;
         self.throttle.sign_up(email.as_str())?;
@@ -47,7 +48,7 @@ impl Accounts {
             Box::pin(async move {
                 store::flow::take_email(tx, email.as_str()).await?;
                 let before = store::flow::find_by_email(tx, email.as_str()).await?;
-                desk.dispatch(tx, before, flow_id, email.as_str(), password_hash).await
+                desk.dispatch(tx, before, flow_id, email.as_str(), password_hash, locale).await
             })
         });
         let started = started.await?;
@@ -66,8 +67,8 @@ impl Accounts {
                 let flow = if store::flow::take(tx, id).await? { store::flow::find(tx, id).await? } else { None };
                 let flow = flow.ok_or(missing)?;
                 desk.throttle_resend(&flow)?;
-                let (email, password_hash) = (flow.email.clone(), flow.password_hash.clone());
-                desk.dispatch(tx, Some(flow), id, &email, password_hash).await
+                let (email, password_hash, locale) = (flow.email.clone(), flow.password_hash.clone(), flow.locale);
+                desk.dispatch(tx, Some(flow), id, &email, password_hash, locale).await
             })
         });
         let started = started.await?;
@@ -88,6 +89,7 @@ impl Accounts {
         flow_id: Uuid,
         email: &str,
         password_hash: String,
+        locale: Locale,
     ) -> Result<Started, Error> {
         let now = self.deps.clock.now();
         let replaces = match &before {
@@ -107,9 +109,15 @@ impl Accounts {
             mailed_at: pace.mailed_at,
             mails: pace.mails,
             mails_since: pace.mails_since,
+            locale,
         };
         store::flow::put(tx, &flow).await?;
-        let letter = if flow.decoy { letters::known(email)? } else { letters::code(email, &code, self.config.otp_ttl)? };
+        // In the language of who signs up, also to a known address: looking its own up would take time that tells.
+        let letter = if flow.decoy {
+            letters::known(locale, email)?
+        } else {
+            letters::code(locale, email, &code, self.config.otp_ttl)?
+        };
         self.deps.post.queue_at(tx, &flow.letter_cause(), &letter, flow.mailed_at).await?;
         Ok(Started { flow_id, expires_at: flow.expires_at })
     }
@@ -149,6 +157,7 @@ impl Accounts {
             // The address got its account by another flow while this one was started.
             return Ok(Err(self.wrong(flow.tries)));
         }
+        store::setting::put(tx, account_id, &Settings::in_locale(flow.locale)).await?;
         let grant = self.open_session(tx, account_id, device).await?;
         let Flow { email, password_hash, .. } = flow;
         Ok(Ok((Account { id: account_id, email, password_hash, profile: Profile::default(), passenger_count: 0 }, grant)))

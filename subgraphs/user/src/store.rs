@@ -3,9 +3,11 @@
 
 pub mod account;
 pub mod flow;
+pub mod notification;
 pub mod passenger;
 pub mod reset;
 pub mod session;
+pub mod setting;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::DbErr;

@@ -1,11 +1,10 @@
 //! The result of each mutation: its success and the refusals it can meet.
 
-use std::error::Error as _;
-
 use async_graphql::{Result, Union};
 use berth_kernel::graphql::{InvalidInputError, NotFoundError, RateLimitedError, internal, unauthenticated};
 
 use super::types::{
+    notification::MarkNotificationsReadSuccess,
     passenger::{AddPassengerSuccess, RemovePassengerSuccess, UpdatePassengerSuccess},
     password::{ChangePasswordSuccess, RequestPasswordResetSuccess, ResetPasswordSuccess},
     refusal::{
@@ -13,6 +12,7 @@ use super::types::{
         SessionEndedError, UserError,
     },
     session::{ResendOtpSuccess, RevokeSessionSuccess, SessionSuccess, SignOutEverywhereSuccess, SignOutSuccess, SignUpSuccess},
+    setting::UpdateSettingsSuccess,
     user::UpdateProfileSuccess,
 };
 use crate::error::Error;
@@ -104,6 +104,15 @@ result!(
     RemovePassengerResult = RemovePassengerSuccess | NotFoundError
 );
 
+result!(
+    /// Outcome of updateSettings.
+    UpdateSettingsResult = UpdateSettingsSuccess | InvalidInputError
+);
+result!(
+    /// Outcome of markNotificationsRead.
+    MarkNotificationsReadResult = MarkNotificationsReadSuccess | InvalidInputError | NotFoundError
+);
+
 /// The outcome of a use case as a mutation answers it: refusals are data, faults are errors.
 pub fn answer<T, U>(outcome: Result<T, Error>) -> Result<U>
 where
@@ -121,11 +130,5 @@ where
 
 /// A fault with everything that caused it, for the log.
 pub fn told(fault: &Error) -> String {
-    let mut text = fault.to_string();
-    let mut cause = fault.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
+    fault.chain()
 }

@@ -2,7 +2,6 @@
 
 use std::{env, fs, sync::Arc};
 
-use async_graphql::{EmptySubscription, Schema};
 use berth_kernel::{
     Deps,
     auth::{SignKey, TokenSigner, TokenVerifier},
@@ -16,7 +15,7 @@ use berth_kernel::{
     sms::{CaughtText, Sms},
 };
 use berth_migrations::UserMigrator;
-use berth_user::{HashCost, Mutation, Query, User, UserConfig};
+use berth_user::{HashCost, User, UserConfig, UserSchema};
 use sea_orm::{ConnectionTrait, DatabaseBackend};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -45,7 +44,7 @@ pub struct World {
     pub clock: Clock,
     pub db: Db,
     deps: Deps,
-    door: Door<Schema<Query, Mutation, EmptySubscription>>,
+    door: Door<UserSchema>,
     mail: Arc<Mail>,
     sms: Arc<Sms>,
     folder: TempDir,

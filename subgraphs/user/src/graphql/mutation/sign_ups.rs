@@ -22,7 +22,8 @@ impl SignUps {
         ctx: &Context<'_>,
         #[graphql(desc = "Address and wanted password.")] input: SignUpInput,
     ) -> Result<SignUpResult> {
-        answer(accounts(ctx)?.sign_up(&input.email, &input.password).await.map(SignUpSuccess::from))
+        let locale = input.locale.map(Into::into).unwrap_or_default();
+        answer(accounts(ctx)?.sign_up(&input.email, &input.password, locale).await.map(SignUpSuccess::from))
     }
 
     /// Proves the address of a sign-up: makes the account and signs in. The code has six digits, lives 10 minutes, works once

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use berth_contracts::Kind;
-use berth_kernel::graphql::{DateTime, in_utc, viewer};
+use berth_kernel::graphql::{DateTime, Locale, in_utc, viewer};
 use uuid::Uuid;
 
 use super::user::User;
@@ -18,6 +18,8 @@ pub struct SignUpInput {
     /// Wanted password, 8 to 128 characters of any kind.
     #[graphql(secret)]
     pub password: String,
+    /// Language of the letters of this sign-up, and of the account it makes. English when left out.
+    pub locale: Option<Locale>,
 }
 
 /// What verifyOtp needs.
