@@ -1,5 +1,7 @@
 //! Tables of the booking service.
 
+mod locale;
+
 use sea_orm_migration::{
     MigrationTrait,
     prelude::*,
@@ -8,7 +10,7 @@ use sea_orm_migration::{
 
 /// Its migrations, oldest first.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Bookings)]
+    vec![Box::new(Bookings), Box::new(locale::Locale)]
 }
 
 /// Bookings with the state of their saga, their parts, tickets and what must be given back.

@@ -148,8 +148,8 @@ mod tests {
         for Preview { name, locale, letter } in previews().expect("written") {
             assert!(letter.html.contains(&format!("lang=\"{}\"", locale.word())), "{name}");
             let plain = plain(&letter.html);
-            let words = letter.text.split_whitespace().filter(|word| !word.starts_with("http") && *word != "password:");
-            for word in words {
+            let words = letter.text.split_whitespace().filter(|word| !word.starts_with("http"));
+            for word in words.map(|word| word.trim_end_matches(':')) {
                 assert!(plain.contains(word), "{name} {locale:?}: {word:?} stands in the text only\n{plain}");
             }
         }

@@ -113,11 +113,8 @@ impl Accounts {
         };
         store::flow::put(tx, &flow).await?;
         // In the language of who signs up, also to a known address: looking its own up would take time that tells.
-        let letter = if flow.decoy {
-            letters::known(locale, email)?
-        } else {
-            letters::code(locale, email, &code, self.config.otp_ttl)?
-        };
+        let letter =
+            if flow.decoy { letters::known(locale, email)? } else { letters::code(locale, email, &code, self.config.otp_ttl)? };
         self.deps.post.queue_at(tx, &flow.letter_cause(), &letter, flow.mailed_at).await?;
         Ok(Started { flow_id, expires_at: flow.expires_at })
     }

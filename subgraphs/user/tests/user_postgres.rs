@@ -6,6 +6,8 @@
 mod attacks;
 #[path = "user/journey.rs"]
 mod journey;
+#[path = "user/notifications.rs"]
+mod notifications;
 #[path = "user/passengers.rs"]
 mod passengers;
 #[path = "user/passwords.rs"]

@@ -67,7 +67,10 @@ pub fn known(locale: Locale) -> Words {
                      Alamat ini sudah memiliki akun Berth, jadi tidak ada yang diubah.",
                 ),
                 asked("Apakah itu Anda?", "Silakan masuk dengan alamat ini dan kata sandi Anda."),
-                asked("Apakah itu orang lain?", "Anda tidak perlu melakukan apa pun: tanpa kata sandi Anda tidak ada yang bisa masuk."),
+                asked(
+                    "Apakah itu orang lain?",
+                    "Anda tidak perlu melakukan apa pun: tanpa kata sandi Anda tidak ada yang bisa masuk.",
+                ),
             ],
         },
     }

@@ -4,6 +4,7 @@
 
 mod attacks;
 mod journey;
+mod notifications;
 mod passengers;
 mod passwords;
 mod sessions;

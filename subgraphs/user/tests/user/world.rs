@@ -43,7 +43,7 @@ pub struct World {
     pub user: User,
     pub clock: Clock,
     pub db: Db,
-    deps: Deps,
+    pub deps: Deps,
     door: Door<UserSchema>,
     mail: Arc<Mail>,
     sms: Arc<Sms>,
@@ -131,7 +131,6 @@ impl World {
     }
 
     /// Text messages that were sent by now, newest first.
-    #[allow(dead_code, reason = "not every theme texts")]
     pub async fn texts(&self, to: &str) -> Vec<CaughtText> {
         self.deps.post.send_due(&self.db).await.expect("sends");
         self.sms.caught(Some(to))
@@ -169,6 +168,13 @@ impl World {
 
     pub async fn refresh(&self, token: &str) -> Value {
         self.result(None, REFRESH, json!({ "refreshToken": token })).await
+    }
+
+    /// How many rows a table has.
+    pub async fn user_rows(&self, table: &str) -> i64 {
+        let statement = sql(self.db.read(), &format!("SELECT COUNT(*) AS count FROM {table}"), []);
+        let row = self.db.read().query_one_raw(statement).await.expect("a row").expect("a row");
+        row.try_get("", "count").expect("a number")
     }
 
     /// Everything that the database keeps: the bytes of its files, or every row of the tables with secrets.

@@ -80,11 +80,8 @@ pub struct NotificationChannelsInput {
 
 impl From<UpdateSettingsInput> for SettingsChange {
     fn from(input: UpdateSettingsInput) -> Self {
-        let change = |wish: NotificationChannelsInput| ChannelsChange {
-            group: wish.group.into(),
-            email: wish.email,
-            sms: wish.sms,
-        };
+        let change =
+            |wish: NotificationChannelsInput| ChannelsChange { group: wish.group.into(), email: wish.email, sms: wish.sms };
         Self {
             locale: input.locale.map(Into::into),
             // The scalar took it, so it is a name of the database of zones.
