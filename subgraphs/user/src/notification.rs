@@ -299,7 +299,7 @@ mod tests {
         let mut trail = Trail::from_now(start);
         let (old, one, late) = (made(start, 5), made(start, 9), made(start, 7));
         trail.fresh(vec![old.clone()], start);
-        assert_eq!(trail.fresh(vec![old.clone(), one.clone()], start), [one.clone()]);
+        assert_eq!(trail.fresh(vec![old.clone(), one.clone()], start), std::slice::from_ref(&one));
         assert_eq!(trail.fresh(vec![old, late.clone(), one], start), [late]);
         trail.fresh(Vec::new(), start + TimeDelta::hours(1));
         assert!(trail.seen.is_empty() && trail.floor > made(start, 9).id);

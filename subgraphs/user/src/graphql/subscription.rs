@@ -94,7 +94,7 @@ impl Watch {
         let fresh = self.accounts.fresh_notifications(self.viewer, &mut self.trail).await?;
         if !fresh.is_empty() {
             let settings = self.accounts.settings(self.viewer).await?;
-            self.ready.extend(fresh.into_iter().map(|row| Notification::show(row, &settings)));
+            self.ready.extend(fresh.into_iter().map(|row| Notification::show(&row, &settings)));
         }
         Ok(())
     }

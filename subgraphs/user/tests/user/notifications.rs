@@ -78,7 +78,7 @@ impl World {
         self.result(Some(&person.access), UPDATE, input).await
     }
 
-    fn watch(&self, person: &Person, since: Value) -> impl Stream<Item = Value> + use<> {
+    fn watch(&self, person: &Person, since: &Value) -> impl Stream<Item = Value> + use<> {
         let expires_at = self.clock.now() + TimeDelta::minutes(10);
         let signed_in = SignedIn { user_id: user_id(person), session_id: Uuid::nil(), roles: vec![], expires_at };
         let variables = async_graphql::Variables::from_json(json!({ "since": since }));
@@ -267,7 +267,7 @@ async fn notifications_arrive_live_each_once() {
     let (siti, budi) = (world.person("siti@example.com").await, world.person("budi@example.com").await);
     world.happens(booking(&siti, key(1), "CONFIRMED")).await;
     world.publish().await;
-    let (mut hers, mut his) = (Box::pin(world.watch(&siti, Value::Null)), Box::pin(world.watch(&budi, Value::Null)));
+    let (mut hers, mut his) = (Box::pin(world.watch(&siti, &Value::Null)), Box::pin(world.watch(&budi, &Value::Null)));
     let heard = tokio::spawn(async move { (next(&mut hers).await, next(&mut hers).await, hers) });
     let unheard = tokio::spawn(async move { timeout(Duration::from_secs(1), his.next()).await });
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -287,9 +287,9 @@ async fn notifications_arrive_live_each_once() {
 
     // Coming back: what came since, then what comes.
     let since = &first["data"]["notificationReceived"]["id"];
-    let mut back = Box::pin(world.watch(&siti, since.clone()));
+    let mut back = Box::pin(world.watch(&siti, since));
     assert_eq!(next(&mut back).await["data"]["notificationReceived"]["id"], second["data"]["notificationReceived"]["id"]);
-    let mut wrong = Box::pin(world.watch(&siti, json!("notification_nonsense")));
+    let mut wrong = Box::pin(world.watch(&siti, &json!("notification_nonsense")));
     assert_eq!(next(&mut wrong).await["errors"][0]["extensions"]["code"], "INVALID_CURSOR");
     let nobody = Request::new(WATCH).data(Viewer(None));
     let mut nobody = world.user.schema().execute_stream(nobody);

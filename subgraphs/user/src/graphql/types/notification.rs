@@ -82,7 +82,7 @@ pub struct Notification {
 
 impl Notification {
     /// The notification in the words of these settings.
-    pub fn show(row: notification::Notification, settings: &Settings) -> Self {
+    pub fn show(row: &notification::Notification, settings: &Settings) -> Self {
         let said = say(row.kind, settings.locale, &row.facts, settings.time_zone);
         Self {
             id: Kind::Notification.encode(row.id).into(),

@@ -116,7 +116,7 @@ impl User {
             Ok((rows, desk.count_notifications(id, unread_only).await?, desk.settings(id).await?))
         };
         let (rows, total, settings) = listed.await.map_err(|fault: Error| internal(&told(&fault)))?;
-        let rows = rows.into_iter().map(|row| (row.id.to_string(), Notification::show(row, &settings))).collect();
+        let rows = rows.into_iter().map(|row| (row.id.to_string(), Notification::show(&row, &settings))).collect();
         Ok(connection(&page, rows, i32::try_from(total).ok()))
     }
 
