@@ -1,5 +1,6 @@
 //! The pages for people: where to go, and, in development, what was caught and the clock.
 
+mod letters;
 mod sms;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub fn routes(pages: Pages) -> Router {
         public
             .route("/dev/mail", get(mail_page))
             .route("/dev/mail.json", get(mail_json))
+            .route("/dev/letters", get(letters::page))
             .route("/dev/sms", get(sms::page))
             .route("/dev/sms.json", get(sms::json))
             .route("/dev/clock", post(move_clock).get(clock))

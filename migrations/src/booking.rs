@@ -1,6 +1,7 @@
 //! Tables of the booking service.
 
 mod erasure;
+mod locale;
 
 use sea_orm_migration::{
     MigrationTrait,
@@ -10,7 +11,7 @@ use sea_orm_migration::{
 
 /// Its migrations, oldest first.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(Bookings), Box::new(erasure::Erasure)]
+    vec![Box::new(Bookings), Box::new(erasure::Erasure), Box::new(locale::Locale)]
 }
 
 /// Bookings with the state of their saga, their parts, tickets and what must be given back.

@@ -3,6 +3,7 @@
 mod contacts;
 mod factors;
 mod identifiers;
+mod notifications;
 mod privacy;
 mod roles;
 
@@ -18,6 +19,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(Accounts),
         Box::new(Devices),
         Box::new(roles::Roles),
+        Box::new(notifications::Notifications),
         Box::new(factors::Factors),
         Box::new(privacy::Privacy),
         Box::new(identifiers::Identifiers),

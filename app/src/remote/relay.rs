@@ -1,16 +1,18 @@
 //! The relay for live feeds: the embedded router opens a WebSocket here with a secret of this process; the relay opens one
 //! to a replica of the subgraph, with a credential of its own, and passes messages on in both directions. When the replica
-//! goes away, the operations end with an error that says so.
+//! goes away, the operations end with an error that says so. What an event names of other subgraphs the embedded router fetches
+//! here as well: on the path of subscriptions it asks no hook.
 
 use std::{collections::BTreeSet, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    body::Bytes,
     extract::{
         Path, State, WebSocketUpgrade,
         ws::{CloseFrame, Message, WebSocket},
     },
-    http::StatusCode,
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -18,6 +20,7 @@ use berth_kernel::{
     peer::{Line, Replica},
     service::SERVICE_HEADER,
 };
+use berth_router::SubgraphCall;
 use futures_util::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
@@ -31,6 +34,8 @@ use tokio_tungstenite::{
     tungstenite::{self, client::IntoClientRequest},
 };
 use tokio_util::sync::CancellationToken;
+
+use super::Remote;
 
 const PROTOCOL: &str = "graphql-transport-ws";
 /// How long either side may take to introduce itself.
@@ -56,7 +61,7 @@ struct Relay {
 pub(super) async fn serve(lines: Arc<[Line]>, secret: Arc<str>, cancel: CancellationToken) -> io::Result<SocketAddr> {
     let listener = tokio::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
-    let routes = Router::new().route("/{service}/graphql", get(accept)).with_state(Relay { lines, secret });
+    let routes = Router::new().route("/{service}/graphql", get(accept).post(fetch)).with_state(Relay { lines, secret });
     let serving = axum::serve(axum::serve::ListenerExt::tap_io(listener, |stream| drop(stream.set_nodelay(true))), routes);
     tokio::spawn(async move { serving.with_graceful_shutdown(cancel.cancelled_owned()).await });
     Ok(address)
@@ -67,6 +72,22 @@ async fn accept(State(relay): State<Relay>, Path(service): Path<String>, upgrade
         return StatusCode::NOT_FOUND.into_response();
     };
     upgrade.protocols([PROTOCOL]).on_upgrade(move |socket| talk(line, relay.secret, socket))
+}
+
+/// A part of an event that another subgraph has.
+async fn fetch(State(relay): State<Relay>, Path(service): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    let Some(line) = relay.lines.iter().find(|line| line.replicas().service() == service).cloned() else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    if !headers.get(SERVICE_HEADER).is_some_and(|given| knows(given.as_bytes(), &relay.secret)) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    let answer = Remote { line }.execute(headers, body).await;
+    ([(CONTENT_TYPE, "application/json")], answer).into_response()
+}
+
+fn knows(given: &[u8], secret: &str) -> bool {
+    bool::from(given.ct_eq(secret.as_bytes()))
 }
 
 async fn talk(line: Line, secret: Arc<str>, socket: WebSocket) {
@@ -91,7 +112,7 @@ fn introduction(text: &str, secret: &str) -> Option<Map<String, Value>> {
     }
     let Init { kind, mut payload } = serde_json::from_str(text).ok()?;
     let given = payload.remove(SERVICE_HEADER)?;
-    let known = bool::from(given.as_str()?.as_bytes().ct_eq(secret.as_bytes()));
+    let known = knows(given.as_str()?.as_bytes(), secret);
     payload.retain(|name, _| PASSED_ON.contains(&name.as_str()));
     (known && kind == "connection_init").then_some(payload)
 }
@@ -135,7 +156,7 @@ async fn pipe(upstream: Upstream, mut down: Downstream, mut from_router: SplitSt
                     tungstenite::Message::text(text)
                 }
                 Ok(None) => break,
-                Err(_) => tungstenite::Message::Ping(axum::body::Bytes::new()),
+                Err(_) => tungstenite::Message::Ping(Bytes::new()),
             };
             if up.send(message).await.is_err() {
                 // The other direction learns why.
@@ -147,7 +168,7 @@ async fn pipe(upstream: Upstream, mut down: Downstream, mut from_router: SplitSt
     let downward = async {
         while let Ok(Some(Ok(message))) = tokio::time::timeout(SILENCE, from_replica.next()).await {
             let message = match message {
-                tungstenite::Message::Text(text) => axum::body::Bytes::from(text).try_into().map(Message::Text).ok(),
+                tungstenite::Message::Text(text) => Bytes::from(text).try_into().map(Message::Text).ok(),
                 tungstenite::Message::Close(Some(frame)) if refusal(frame.code.into()) => {
                     close(&mut down, frame.code.into(), frame.reason.as_str()).await;
                     return false;

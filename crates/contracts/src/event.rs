@@ -64,6 +64,9 @@ pub enum Event {
         user_id: Uuid,
         /// The new status, as in the graph.
         status: String,
+        /// Its code for people.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<String>,
     },
     /// payment: a payment came to be or changed its status.
     PaymentChanged {
@@ -77,6 +80,16 @@ pub enum Event {
         status: String,
         /// The amount of the payment.
         amount: Money,
+        /// The booking's code for people.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        booking_code: Option<String>,
+    },
+    /// user: somebody was told something; it lies in their list.
+    NotificationSent {
+        /// The notification.
+        notification_id: Uuid,
+        /// Whose list.
+        user_id: Uuid,
     },
     /// user: a person deleted their account. Who keeps something about them makes it nobody's, as soon as the law lets it.
     AccountDeleted {
@@ -94,6 +107,7 @@ impl Event {
             Self::BookingChanged { .. } => "BookingChanged",
             Self::PaymentChanged { .. } => "PaymentChanged",
             Self::AccountDeleted { .. } => "AccountDeleted",
+            Self::NotificationSent { .. } => "NotificationSent",
         }
     }
 }

@@ -54,6 +54,8 @@ pub enum Kind {
     Payment,
     /// `refund_`
     Refund,
+    /// `notification_`
+    Notification,
 }
 
 impl Kind {
@@ -77,6 +79,7 @@ impl Kind {
             Self::Ticket => "ticket",
             Self::Payment => "payment",
             Self::Refund => "refund",
+            Self::Notification => "notification",
         }
     }
 

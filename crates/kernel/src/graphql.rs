@@ -1,11 +1,13 @@
 //! GraphQL types that all subgraphs share (value types of the federated graph), error answers, paging and the SDL.
 
+mod locale;
 mod page;
 mod refusal;
 mod scalar;
 mod sdl;
 mod span;
 
+pub use locale::Locale;
 pub use page::{Page, PageError, PageOf, Total, connection, page};
 pub use refusal::{
     IdempotencyConflictError, IdempotencyInProgressError, InvalidInputError, InvalidTransitionError, NotFoundError,

@@ -80,7 +80,8 @@ impl Change {
 /// The event about a booking's present state. A deadline that passes is told when the row says so.
 pub(crate) fn told(booking: &Booking) -> Event {
     let status = if booking.attention { Status::NeedsAttention } else { booking.state.into() };
-    Event::BookingChanged { booking_id: booking.id, user_id: booking.user_id, status: status.name().to_owned() }
+    let code = Some(booking.code.clone());
+    Event::BookingChanged { booking_id: booking.id, user_id: booking.user_id, status: status.name().to_owned(), code }
 }
 
 /// Writes a change in a transaction of its own, then wakes who waits for it.

@@ -1,5 +1,6 @@
 //! How to reach who booked: rules for address and telephone.
 
+use berth_contracts::Locale;
 use serde::Serialize;
 
 /// Stands for the address of somebody who is forgotten: no letter can go there (RFC 2606).
@@ -19,6 +20,14 @@ pub struct Contact {
     pub phone: Option<String>,
     /// Postal address.
     pub address: Option<String>,
+    /// Language of the letters. Left out of a request's fingerprint when it is the usual one.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub locale: Locale,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_usual(locale: &Locale) -> bool {
+    *locale == Locale::default()
 }
 
 /// Which field of a contact is wrong, and why.
@@ -44,7 +53,7 @@ impl Contact {
         if address.as_deref().is_some_and(|address| !is_address(address)) {
             return Err(("address", "an address has at most 300 characters and no control characters"));
         }
-        Ok(Self { email, phone, address })
+        Ok(Self { email, phone, address, locale: self.locale })
     }
 }
 
@@ -88,7 +97,7 @@ mod tests {
     use super::*;
 
     fn contact(email: &str) -> Contact {
-        Contact { email: email.to_owned(), phone: None, address: None }
+        Contact { email: email.to_owned(), phone: None, address: None, locale: Locale::En }
     }
 
     #[test]

@@ -237,7 +237,12 @@ mod tests {
                 code: "BK7QK9".to_owned(),
                 user_id: Uuid::from_u128(2),
                 hold_id: Uuid::from_u128(3),
-                contact: Contact { email: "ani@example.id".to_owned(), phone: None, address: None },
+                contact: Contact {
+                    email: "ani@example.id".to_owned(),
+                    phone: None,
+                    address: None,
+                    locale: berth_contracts::Locale::En,
+                },
                 total: PRICE,
                 created_at: now,
                 expires_at: now + TimeDelta::minutes(15),

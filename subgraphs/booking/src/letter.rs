@@ -1,12 +1,16 @@
-//! Letters to who booked: tickets, and money that went back.
+//! Letters to who booked, in the language of the contact: tickets, and money that went back. The words are in `letter/words.rs`.
+
+mod words;
 
 use askama::Template;
+use berth_contracts::{Currency, Locale, Money};
 use berth_kernel::mail::Letter;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
 use crate::{
     booking::Booking,
+    contact::Contact,
     place::clock_text,
     repayment::{Reason, Repayment},
     ticket::Ticket,
@@ -49,8 +53,7 @@ impl<'a> Line<'a> {
 #[derive(Template)]
 #[template(path = "confirmed.txt")]
 struct ConfirmedText<'a> {
-    code: &'a str,
-    total: String,
+    words: &'a words::Confirmed,
     late: bool,
     lines: &'a [Line<'a>],
 }
@@ -58,8 +61,8 @@ struct ConfirmedText<'a> {
 #[derive(Template)]
 #[template(path = "confirmed.html")]
 struct ConfirmedHtml<'a> {
-    code: &'a str,
-    total: String,
+    lang: &'a str,
+    words: &'a words::Confirmed,
     late: bool,
     lines: &'a [Line<'a>],
 }
@@ -67,17 +70,14 @@ struct ConfirmedHtml<'a> {
 #[derive(Template)]
 #[template(path = "refunded.txt")]
 struct RefundedText<'a> {
-    code: &'a str,
-    amount: String,
-    why: &'a str,
+    words: &'a words::Refunded,
 }
 
 #[derive(Template)]
 #[template(path = "refunded.html")]
 struct RefundedHtml<'a> {
-    code: &'a str,
-    amount: String,
-    why: &'a str,
+    lang: &'a str,
+    words: &'a words::Refunded,
 }
 
 fn written(text: askama::Result<String>) -> Result<String, DbErr> {
@@ -97,31 +97,87 @@ pub fn refunded_cause(payment_id: Uuid) -> String {
 /// The booking is confirmed: its tickets, each with the address of its QR code.
 pub fn confirmed(booking: &Booking, tickets: &[Ticket], qr_url: impl Fn(&Ticket) -> String) -> Result<Letter, DbErr> {
     let lines: Vec<_> = tickets.iter().map(|ticket| Line::of(ticket, qr_url(ticket))).collect();
-    let (code, late) = (booking.code.as_str(), booking.late);
-    let total = || booking.total.to_string();
+    with_tickets(&booking.contact, &booking.code, booking.total, booking.late, &lines)
+}
+
+fn with_tickets(contact: &Contact, code: &str, total: Money, late: bool, lines: &[Line<'_>]) -> Result<Letter, DbErr> {
+    let (lang, words) = (contact.locale.word(), words::confirmed(contact.locale, code, &total.to_string()));
     Ok(Letter {
-        to: booking.contact.email.clone(),
-        subject: format!("Your tickets, booking {code}"),
-        text: written(ConfirmedText { code, total: total(), late, lines: &lines }.render())?,
-        html: written(ConfirmedHtml { code, total: total(), late, lines: &lines }.render())?,
+        to: contact.email.clone(),
+        text: written(ConfirmedText { words: &words, late, lines }.render())?,
+        html: written(ConfirmedHtml { lang, words: &words, late, lines }.render())?,
+        subject: words.subject,
     })
 }
 
 /// Money went back.
 pub fn refunded(booking: &Booking, repayment: &Repayment) -> Result<Letter, DbErr> {
-    let code = booking.code.as_str();
-    let why = match repayment.reason {
-        Reason::SeatsGone => {
-            "Your payment arrived after the time limit, and by then the seats were sold to somebody else. There are no tickets for it."
-        }
-        Reason::Cancelled => "Your payment arrived after the booking was cancelled. There are no tickets for it.",
-        Reason::NotNeeded => "This payment was not needed for the booking. Everything else about the booking stays as it is.",
-    };
-    let amount = || repayment.amount.to_string();
+    about_money(&booking.contact, &booking.code, repayment.amount, repayment.reason)
+}
+
+fn about_money(contact: &Contact, code: &str, amount: Money, reason: Reason) -> Result<Letter, DbErr> {
+    let (lang, words) = (contact.locale.word(), words::refunded(contact.locale, code, &amount.to_string(), reason));
     Ok(Letter {
-        to: booking.contact.email.clone(),
-        subject: format!("Your money went back, booking {code}"),
-        text: written(RefundedText { code, amount: amount(), why }.render())?,
-        html: written(RefundedHtml { code, amount: amount(), why }.render())?,
+        to: contact.email.clone(),
+        text: written(RefundedText { words: &words }.render())?,
+        html: written(RefundedHtml { lang, words: &words }.render())?,
+        subject: words.subject,
     })
+}
+
+/// A letter filled with examples, for people who look at its words.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    /// What the letter is about.
+    pub name: &'static str,
+    /// Its language.
+    pub locale: Locale,
+    /// The letter.
+    pub letter: Letter,
+}
+
+/// Every letter of this service in every language.
+pub fn previews() -> Result<Vec<Preview>, DbErr> {
+    let line = Line {
+        number: "T7QK9-1",
+        passenger: "Siti Rahma",
+        trip: "Argo Bromo Anggrek 2",
+        car: "1",
+        seat: "5A",
+        class: "Executive",
+        from: "Gambir",
+        departs: "2026-12-24 08:20 (Asia/Jakarta)".to_owned(),
+        to: "Surabaya Pasarturi",
+        arrives: "2026-12-24 16:30 (Asia/Jakarta)".to_owned(),
+        qr_url: "https://berth.example/tickets/ticket_example/qr.svg".to_owned(),
+    };
+    let (lines, money, mut all) = ([line], Money::new(18_500_000, Currency::IDR), Vec::new());
+    for locale in Locale::ALL {
+        let contact = Contact { email: "siti@example.com".to_owned(), phone: None, address: None, locale };
+        let mut add = |name, letter| all.push(Preview { name, locale, letter });
+        add("booking: tickets", with_tickets(&contact, "BK7QK9", money, false, &lines)?);
+        add("booking: tickets, money came late", with_tickets(&contact, "BK7QK9", money, true, &lines)?);
+        add("refund: seats are gone", about_money(&contact, "BK7QK9", money, Reason::SeatsGone)?);
+        add("refund: booking was cancelled", about_money(&contact, "BK7QK9", money, Reason::Cancelled)?);
+        add("refund: not needed", about_money(&contact, "BK7QK9", money, Reason::NotNeeded)?);
+    }
+    all.sort_by_key(|preview| preview.name);
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_letter_is_written_in_every_language() {
+        let all = previews().expect("written");
+        for pair in all.chunks(2) {
+            let [one, other] = pair else { panic!("a letter in one language: {pair:?}") };
+            assert_eq!((one.name, one.locale, other.locale), (other.name, Locale::En, Locale::Id));
+            assert_ne!(one.letter.subject, other.letter.subject);
+            assert!(other.letter.html.contains("lang=\"id\""), "{}", other.letter.html);
+            assert!(!other.letter.text.contains("Your"), "{}", other.letter.text);
+        }
+    }
 }

@@ -20,7 +20,7 @@ mod error;
 mod events;
 mod graphql;
 mod jobs;
-mod letter;
+pub mod letter;
 #[cfg(test)]
 mod model;
 mod passenger;

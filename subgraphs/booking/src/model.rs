@@ -190,7 +190,7 @@ impl Row {
             code: String::new(),
             user_id: key(customer),
             hold_id: key(customer),
-            contact: Contact { email: String::new(), phone: None, address: None },
+            contact: Contact { email: String::new(), phone: None, address: None, locale: berth_contracts::Locale::En },
             total: PRICE,
             created_at: instant(0),
             expires_at: instant(self.until),

@@ -278,7 +278,7 @@ async fn the_bus_tells_every_change_in_order() {
     world.publish().await;
     let mut told = Vec::new();
     while let Some(Some(News::Event(envelope))) = news.next().now_or_never() {
-        let Event::BookingChanged { booking_id, user_id, status } = &envelope.event else { panic!("{envelope:?}") };
+        let Event::BookingChanged { booking_id, user_id, status, .. } = &envelope.event else { panic!("{envelope:?}") };
         assert_eq!((*booking_id, *user_id), (key, world.ani));
         told.push(status.clone());
     }
@@ -292,8 +292,8 @@ async fn the_event_of_payment_wakes_the_saga() {
     let (id, key) = world.booked().await;
     let payment = world.payments.add(key, "PAID");
     let status = "PAID".to_owned();
-    let event =
-        Event::PaymentChanged { payment_id: payment, booking_id: key, user_id: world.ani, status, amount: world::peers::PRICE };
+    let (user_id, amount) = (world.ani, world::peers::PRICE);
+    let event = Event::PaymentChanged { payment_id: payment, booking_id: key, user_id, status, amount, booking_code: None };
     let envelope =
         berth_contracts::event::Envelope { id: world.clock.new_key(), at: world.clock.now(), trace_parent: None, event };
     for _ in 0..3 {

@@ -144,5 +144,6 @@ fn changed(payment: &Payment) -> Event {
         user_id: payment.user_id,
         status: payment.status.name().to_owned(),
         amount: payment.amount,
+        booking_code: Some(payment.booking_code.clone()),
     }
 }

@@ -1,7 +1,7 @@
 //! What admins do about the accounts of others. Who is an admin is asked of the token and, in the transaction of the act, of the
 //! database: a token outlives a lost role by some minutes.
 
-use berth_contracts::Kind;
+use berth_contracts::{Kind, Locale};
 use berth_kernel::{
     auth::SignedIn,
     db::{Tx, Work},
@@ -119,7 +119,7 @@ impl Accounts {
         store::admin::set_role(tx, subject, role, now).await?;
         let (link, link_hash) = self.fresh_link();
         store::reset::put(tx, subject, &link_hash, now, now + self.config.reset_ttl, now).await?;
-        let letter = letters::invited(email.as_str(), &link, self.config.reset_ttl)?;
+        let letter = letters::invited(Locale::default(), email.as_str(), &link, self.config.reset_ttl)?;
         self.deps.post.queue(tx, &format!("invited:{subject}"), &letter).await?;
         change.created(role).await
     }

@@ -7,7 +7,8 @@ use crate::{
     accounts::Accounts,
     bank_account::BankAccount,
     error::{Error, Refusal},
-    letters, store,
+    notification::{Facts, Kind as Notified, Notice},
+    store,
 };
 
 const MISSING: Refusal = Refusal::NotFound { field: "bankAccountId" };
@@ -33,14 +34,12 @@ impl Accounts {
                     return Err(Refusal::BankAccountLimit { limit }.into());
                 }
                 store::bank_account::insert(tx, &desk.deps.sealer, user_id, &added, now).await?;
-                let account = store::account::find(tx, &desk.deps.sealer, user_id).await?.ok_or(Error::Stranger)?;
-                let letter = letters::bank_account_added(&account.email, &added.number.masked())?;
-                desk.deps.post.queue(tx, &format!("bank-account-added:{}", added.id), &letter).await?;
+                desk.tell(tx, user_id, &Notice::about(Notified::BankAccountAdded, added.id, Facts::default())).await?;
                 Ok::<_, Error>(added)
             })
         });
         let added = added.await?;
-        self.deps.post.wake();
+        self.wake_told();
         Ok(added)
     }
 

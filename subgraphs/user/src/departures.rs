@@ -89,6 +89,7 @@ impl Accounts {
         }
         let account = store::account::find(tx, &self.deps.sealer, account_id).await?.ok_or(Error::Stranger)?;
         let phone = store::identifier::of_account(tx, account_id, Kind::Phone).await?;
+        let locale = store::setting::find(tx, account_id).await?.locale;
         // A wanted address is not theirs yet: only our own letter to it goes.
         for id in store::contact_change::ids(tx, account_id).await? {
             self.deps.post.withdraw(tx, &ContactChange::cause_to_new(id)).await?;
@@ -101,9 +102,9 @@ impl Accounts {
         store::privacy::note_deleted(tx, account_id, actor.word(), now).await?;
         let cause = format!("account-deleted:{account_id}");
         if let Some(phone) = phone.filter(|_| account.email.is_empty()) {
-            self.deps.post.queue_sms(tx, &cause, &texts::account_deleted(&phone)).await?;
+            self.deps.post.queue_sms(tx, &cause, &texts::account_deleted(locale, &phone)).await?;
         } else {
-            self.deps.post.queue(tx, &cause, &letters::account_deleted(&account.email)?).await?;
+            self.deps.post.queue(tx, &cause, &letters::account_deleted(locale, &account.email)?).await?;
         }
         self.deps.outbox.append(tx, &Event::AccountDeleted { user_id: account_id }).await?;
         Ok(())

@@ -137,6 +137,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// What went wrong with everything that caused it, for the log.
+    pub fn chain(&self) -> String {
+        let (mut text, mut cause) = (self.to_string(), std::error::Error::source(self));
+        while let Some(next) = cause {
+            text = format!("{text}: {next}");
+            cause = next.source();
+        }
+        text
+    }
+
     /// A fault in a library, named by the step.
     pub fn library(what: &'static str, why: &impl ToString) -> Self {
         Self::Library { what, why: why.to_string() }

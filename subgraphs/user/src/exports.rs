@@ -13,7 +13,8 @@ use crate::{
     accounts::Accounts,
     bank_account::BankAccount,
     error::{Error, Refusal},
-    identifier, letters,
+    identifier,
+    notification::{Facts, Kind as Notified, Notice},
     passenger::Passenger,
     store::{self, privacy::KeptSession},
 };
@@ -56,7 +57,7 @@ impl Accounts {
     async fn count_export(&self, account: &Account) -> Result<(), Error> {
         let (desk, account) = (self.clone(), account.clone());
         self.deps.db.write(move |tx| Box::pin(async move { desk.note_export(tx, &account).await })).await?;
-        self.deps.post.wake();
+        self.wake_told();
         Ok(())
     }
 
@@ -72,8 +73,7 @@ impl Accounts {
             return Err(Refusal::RateLimited { retry_after: *oldest + DAY - now }.into());
         }
         store::privacy::note_export(tx, id, account.id, now).await?;
-        self.deps.post.queue(tx, &format!("data-exported:{id}"), &letters::data_exported(&account.email)?).await?;
-        Ok(())
+        self.tell(tx, account.id, &Notice::about(Notified::DataExported, id, Facts::default())).await.map(|_| ())
     }
 
     /// What this service keeps about a person.

@@ -1,5 +1,6 @@
 //! A sign-up that waits for its one-time password: one per address, the newest.
 
+use berth_contracts::Locale;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
@@ -30,6 +31,8 @@ pub struct Flow {
     pub mails: i32,
     /// Begin of the day in which letters are counted.
     pub mails_since: DateTime<Utc>,
+    /// Language of its letters, and of the account it makes.
+    pub locale: Locale,
 }
 
 /// When the letters to an address went out: what the next letter must respect.

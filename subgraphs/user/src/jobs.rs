@@ -1,12 +1,12 @@
 //! Background work. Nothing depends on it: codes and sessions end by their own times; this only frees the space.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use berth_kernel::{bus::Wake, idempotency};
 use chrono::TimeDelta;
 use sea_orm::DbErr;
 
-use crate::{accounts::Accounts, store};
+use crate::{accounts::Accounts, events::Teller, store};
 
 const INTERVAL: Duration = Duration::from_mins(10);
 /// Ended sign-ups stay for the day in which their letters count.
@@ -17,10 +17,13 @@ const KEEP_CHANGES: TimeDelta = TimeDelta::hours(24);
 const KEEP_EXPORTS: TimeDelta = TimeDelta::hours(24);
 /// Ended sessions stay, so that their tokens are told from unknown ones.
 const KEEP_SESSIONS: TimeDelta = TimeDelta::days(7);
+/// Notifications stay for so long after they were read.
+const KEEP_READ: TimeDelta = TimeDelta::days(180);
 
 impl Accounts {
-    /// Starts the clean-up. Inside a Tokio runtime.
+    /// Starts the clean-up and the telling of events. Inside a Tokio runtime.
     pub fn start(&self) {
+        self.deps.bus.register(Arc::new(Teller(self.clone())));
         let accounts = self.clone();
         let work = move || {
             let accounts = accounts.clone();
@@ -43,6 +46,7 @@ impl Accounts {
                 store::passkey::forget(tx, now).await?;
                 store::work::forget(tx, now).await?;
                 let sessions = store::session::forget(tx, now - KEEP_SESSIONS).await?;
+                store::notification::forget(tx, now - KEEP_READ).await?;
                 idempotency::forget_expired(tx, &clock).await?;
                 Ok::<_, DbErr>((flows, sessions))
             })

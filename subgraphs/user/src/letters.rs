@@ -1,271 +1,214 @@
-//! The letters this service writes; the texts are in `templates/`.
+//! The letters this service writes: words by language in `letters/words.rs` and, for those about a notification, in
+//! `notification/words.rs`; the form of all of them in `templates/`.
+//!
+//! A new letter: its words there, a function here, a line in [`previews`].
+
+mod words;
 
 use askama::Template;
+use berth_contracts::Locale;
 use berth_kernel::mail::Letter;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
+use chrono_tz::Tz;
 
-use crate::error::Error;
+use crate::{
+    error::Error,
+    notification::{self, Said},
+};
 
-#[derive(Template)]
-#[template(path = "code.txt")]
-struct CodeText<'a> {
-    code: &'a str,
-    minutes: i64,
+/// What a letter says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// Subject line.
+    pub subject: String,
+    /// The body, from top to bottom.
+    pub blocks: Vec<Block>,
+}
+
+/// A part of a letter's body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Block {
+    /// A paragraph.
+    Text(String),
+    /// A one-time password, large.
+    Code {
+        /// What stands before it.
+        lead: String,
+        /// The code.
+        code: String,
+    },
+    /// A link.
+    Link {
+        /// What it does.
+        label: String,
+        /// Where it leads.
+        url: String,
+    },
+    /// A question of the reader, and its answer.
+    Asked {
+        /// The question.
+        question: String,
+        /// The answer.
+        answer: String,
+    },
 }
 
 #[derive(Template)]
-#[template(path = "code.html")]
-struct CodeHtml<'a> {
-    code: &'a str,
-    minutes: i64,
+#[template(path = "letter.txt")]
+struct AsText<'a> {
+    blocks: &'a [Block],
 }
 
 #[derive(Template)]
-#[template(path = "known.txt")]
-struct KnownText;
-
-#[derive(Template)]
-#[template(path = "known.html")]
-struct KnownHtml;
-
-#[derive(Template)]
-#[template(path = "session.txt")]
-struct SessionText;
-
-#[derive(Template)]
-#[template(path = "session.html")]
-struct SessionHtml;
-
-#[derive(Template)]
-#[template(path = "reset.txt")]
-struct ResetText<'a> {
-    link: &'a str,
-    minutes: i64,
-}
-
-#[derive(Template)]
-#[template(path = "reset.html")]
-struct ResetHtml<'a> {
-    link: &'a str,
-    minutes: i64,
-}
-
-#[derive(Template)]
-#[template(path = "invited.txt")]
-struct InvitedText<'a> {
-    link: &'a str,
-    minutes: i64,
-}
-
-#[derive(Template)]
-#[template(path = "invited.html")]
-struct InvitedHtml<'a> {
-    link: &'a str,
-    minutes: i64,
-}
-
-#[derive(Template)]
-#[template(path = "password.txt")]
-struct PasswordText;
-
-#[derive(Template)]
-#[template(path = "password.html")]
-struct PasswordHtml;
-
-#[derive(Template)]
-#[template(path = "deleted.txt")]
-struct DeletedText;
-
-#[derive(Template)]
-#[template(path = "deleted.html")]
-struct DeletedHtml;
-
-#[derive(Template)]
-#[template(path = "exported.txt")]
-struct ExportedText;
-
-#[derive(Template)]
-#[template(path = "exported.html")]
-struct ExportedHtml;
-
-#[derive(Template)]
-#[template(path = "change_new.txt")]
-struct ChangeNewText<'a> {
-    code: &'a str,
-    minutes: i64,
-}
-
-#[derive(Template)]
-#[template(path = "change_new.html")]
-struct ChangeNewHtml<'a> {
-    code: &'a str,
-    minutes: i64,
-}
-
-#[derive(Template)]
-#[template(path = "change_old.txt")]
-struct ChangeOldText<'a> {
-    code: &'a str,
-    link: &'a str,
-    minutes: i64,
-}
-
-#[derive(Template)]
-#[template(path = "change_old.html")]
-struct ChangeOldHtml<'a> {
-    code: &'a str,
-    link: &'a str,
-    minutes: i64,
-}
-
-#[derive(Template)]
-#[template(path = "change_taken.txt")]
-struct ChangeTakenText;
-
-#[derive(Template)]
-#[template(path = "change_taken.html")]
-struct ChangeTakenHtml;
-
-#[derive(Template)]
-#[template(path = "changed.txt")]
-struct ChangedText;
-
-#[derive(Template)]
-#[template(path = "changed.html")]
-struct ChangedHtml;
-
-#[derive(Template)]
-#[template(path = "bank.txt")]
-struct BankText<'a> {
-    number: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "bank.html")]
-struct BankHtml<'a> {
-    number: &'a str,
+#[template(path = "letter.html")]
+struct AsHtml<'a> {
+    lang: &'a str,
+    subject: &'a str,
+    blocks: &'a [Block],
 }
 
 /// The one-time password of a sign-up.
-pub fn code(to: &str, code: &str, ttl: TimeDelta) -> Result<Letter, Error> {
-    let minutes = ttl.num_minutes();
-    letter(to, format!("{code} is your Berth code"), &CodeText { code, minutes }, &CodeHtml { code, minutes })
+pub fn code(locale: Locale, to: &str, code: &str, ttl: TimeDelta) -> Result<Letter, Error> {
+    write(locale, to, words::code(locale, code, ttl.num_minutes()))
 }
 
 /// Somebody signed up with an address that has an account.
-pub fn known(to: &str) -> Result<Letter, Error> {
-    letter(to, "You already have a Berth account".to_owned(), &KnownText, &KnownHtml)
-}
-
-/// A session was ended because a refresh token was used twice.
-pub fn session_ended(to: &str) -> Result<Letter, Error> {
-    letter(to, "We ended one of your Berth sessions".to_owned(), &SessionText, &SessionHtml)
+pub fn known(locale: Locale, to: &str) -> Result<Letter, Error> {
+    write(locale, to, words::known(locale))
 }
 
 /// The link that sets a new password.
-pub fn reset(to: &str, link: &str, ttl: TimeDelta) -> Result<Letter, Error> {
-    let minutes = ttl.num_minutes();
-    letter(to, "Set a new Berth password".to_owned(), &ResetText { link, minutes }, &ResetHtml { link, minutes })
+pub fn reset(locale: Locale, to: &str, link: &str, ttl: TimeDelta) -> Result<Letter, Error> {
+    write(locale, to, words::reset(locale, link, ttl.num_minutes()))
 }
 
 /// The link that sets the first password of an account which an admin made.
-pub fn invited(to: &str, link: &str, ttl: TimeDelta) -> Result<Letter, Error> {
-    let minutes = ttl.num_minutes();
-    letter(to, "Your Berth account".to_owned(), &InvitedText { link, minutes }, &InvitedHtml { link, minutes })
-}
-
-/// The password was changed.
-pub fn password_changed(to: &str) -> Result<Letter, Error> {
-    letter(to, "Your Berth password was changed".to_owned(), &PasswordText, &PasswordHtml)
+pub fn invited(locale: Locale, to: &str, link: &str, ttl: TimeDelta) -> Result<Letter, Error> {
+    write(locale, to, words::invited(locale, link, ttl.num_minutes()))
 }
 
 /// The account was deleted.
-pub fn account_deleted(to: &str) -> Result<Letter, Error> {
-    letter(to, "Your Berth account was deleted".to_owned(), &DeletedText, &DeletedHtml)
-}
-
-/// Somebody took a copy of the account's data.
-pub fn data_exported(to: &str) -> Result<Letter, Error> {
-    letter(to, "Your Berth data was exported".to_owned(), &ExportedText, &ExportedHtml)
+pub fn account_deleted(locale: Locale, to: &str) -> Result<Letter, Error> {
+    write(locale, to, words::account_deleted(locale))
 }
 
 /// The code that proves a wanted address.
-pub fn change_new(to: &str, code: &str, ttl: TimeDelta) -> Result<Letter, Error> {
-    let minutes = ttl.num_minutes();
-    letter(to, format!("{code} is your Berth code"), &ChangeNewText { code, minutes }, &ChangeNewHtml { code, minutes })
+pub fn change_new(locale: Locale, to: &str, code: &str, ttl: TimeDelta) -> Result<Letter, Error> {
+    write(locale, to, words::change_new(locale, code, ttl.num_minutes()))
 }
 
 /// The code that allows a change of the present address, and the link that stops it.
-pub fn change_old(to: &str, code: &str, link: &str, ttl: TimeDelta) -> Result<Letter, Error> {
-    let minutes = ttl.num_minutes();
-    let subject = format!("{code} is your Berth code to change your address");
-    letter(to, subject, &ChangeOldText { code, link, minutes }, &ChangeOldHtml { code, link, minutes })
+pub fn change_old(locale: Locale, to: &str, code: &str, link: &str, ttl: TimeDelta) -> Result<Letter, Error> {
+    write(locale, to, words::change_old(locale, code, link, ttl.num_minutes()))
 }
 
 /// Somebody wants an address that has an account.
-pub fn change_taken(to: &str) -> Result<Letter, Error> {
-    letter(to, "You already have a Berth account".to_owned(), &ChangeTakenText, &ChangeTakenHtml)
+pub fn change_taken(locale: Locale, to: &str) -> Result<Letter, Error> {
+    write(locale, to, words::change_taken(locale))
 }
 
 /// The account has another address now.
-pub fn changed(to: &str) -> Result<Letter, Error> {
-    letter(to, "The address of your Berth account was changed".to_owned(), &ChangedText, &ChangedHtml)
+pub fn changed(locale: Locale, to: &str) -> Result<Letter, Error> {
+    write(locale, to, words::changed(locale))
 }
 
-/// A bank account was added.
-pub fn bank_account_added(to: &str, number: &str) -> Result<Letter, Error> {
-    letter(to, "A bank account was added to Berth".to_owned(), &BankText { number }, &BankHtml { number })
+/// What somebody was told in their list of notifications, as a letter.
+pub fn notification(locale: Locale, to: &str, said: Said) -> Result<Letter, Error> {
+    let asked = said.advice.map(|(question, answer)| Block::Asked { question, answer });
+    let blocks = std::iter::once(Block::Text(said.body)).chain(asked).collect();
+    write(locale, to, Words { subject: said.title, blocks })
 }
 
-fn letter(to: &str, subject: String, text: &impl Template, html: &impl Template) -> Result<Letter, Error> {
+fn write(locale: Locale, to: &str, words: Words) -> Result<Letter, Error> {
     let unwritable = |why| Error::library("writing a letter", &why);
-    Ok(Letter { to: to.to_owned(), subject, text: text.render().map_err(unwritable)?, html: html.render().map_err(unwritable)? })
+    let Words { subject, blocks } = words;
+    let text = AsText { blocks: &blocks }.render().map_err(unwritable)?;
+    let html = AsHtml { lang: locale.word(), subject: &subject, blocks: &blocks }.render().map_err(unwritable)?;
+    Ok(Letter { to: to.to_owned(), subject, text: text.trim_end().to_owned() + "\n", html })
 }
 
-#[derive(Template)]
-#[template(path = "security.txt")]
-struct SecurityText<'a> {
-    news: &'a str,
+/// A letter filled with examples, for people who look at its words.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    /// What the letter is about.
+    pub name: String,
+    /// Its language.
+    pub locale: Locale,
+    /// The letter.
+    pub letter: Letter,
 }
 
-#[derive(Template)]
-#[template(path = "security.html")]
-struct SecurityHtml<'a> {
-    news: &'a str,
-}
-
-/// A change in how an account is protected.
-#[derive(Debug, Clone, Copy)]
-pub enum SecurityNews {
-    /// The second factor was switched on.
-    TotpOn,
-    /// The second factor was switched off.
-    TotpOff,
-    /// Recovery codes were made anew.
-    RecoveryCodesRenewed,
-    /// A recovery code opened a session.
-    RecoveryCodeUsed,
-    /// A passkey was added.
-    PasskeyAdded,
-    /// A passkey was removed.
-    PasskeyRemoved,
-}
-
-impl SecurityNews {
-    const fn text(self) -> &'static str {
-        match self {
-            Self::TotpOn => "From now on, signing in to your Berth account asks for a code of your authenticator app.",
-            Self::TotpOff => "Signing in to your Berth account no longer asks for a code of your authenticator app.",
-            Self::RecoveryCodesRenewed => "New recovery codes were made for your Berth account. The ones before work no more.",
-            Self::RecoveryCodeUsed => "Somebody signed in to your Berth account with one of its recovery codes.",
-            Self::PasskeyAdded => "A passkey was added to your Berth account: it signs in without the password.",
-            Self::PasskeyRemoved => "A passkey was removed from your Berth account: it signs in no more.",
+/// Every letter of this service in every language.
+pub fn previews() -> Result<Vec<Preview>, Error> {
+    let (to, link) = ("siti@example.com", "https://berth.example/reset-password#token=example");
+    let mut all = Vec::new();
+    for locale in Locale::ALL {
+        let mut add = |name: &str, letter| all.push(Preview { name: name.to_owned(), locale, letter });
+        add("sign-up: code", code(locale, to, "123456", TimeDelta::minutes(10))?);
+        add("sign-up: address known", known(locale, to)?);
+        add("password: link", reset(locale, to, link, TimeDelta::minutes(30))?);
+        add("account: made by an admin", invited(locale, to, link, TimeDelta::minutes(30))?);
+        add("account: deleted", account_deleted(locale, to)?);
+        let stop = "https://berth.example/stop-change#token=example";
+        add("address: code to the new one", change_new(locale, to, "123456", TimeDelta::minutes(10))?);
+        add("address: code to the old one", change_old(locale, to, "123456", stop, TimeDelta::minutes(10))?);
+        add("address: taken", change_taken(locale, to)?);
+        add("address: changed", changed(locale, to)?);
+        for rule in notification::RULES.iter().filter(|rule| rule.letter.is_some()) {
+            let facts = notification::Facts::example(DateTime::UNIX_EPOCH);
+            let said = notification::say(rule.kind, locale, &facts, Tz::Asia__Jakarta);
+            add(&format!("notification: {}", rule.name), notification(locale, to, said)?);
         }
     }
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(all)
 }
 
-/// How an account is protected was changed.
-pub fn security(to: &str, news: SecurityNews) -> Result<Letter, Error> {
-    let news = news.text();
-    letter(to, "A change in the security of your Berth account".to_owned(), &SecurityText { news }, &SecurityHtml { news })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_letter_is_written_in_every_language() {
+        let all = previews().expect("written");
+        assert!(all.len() >= 16, "{}", all.len());
+        for pair in all.chunks(2) {
+            let [one, other] = pair else { panic!("a letter in one language: {pair:?}") };
+            assert_eq!((&one.name, one.locale, other.locale), (&other.name, Locale::En, Locale::Id));
+            assert_ne!(one.letter.subject, other.letter.subject, "{}", one.name);
+            assert_ne!(one.letter.text, other.letter.text, "{}", one.name);
+        }
+    }
+
+    #[test]
+    fn text_and_html_say_the_same() {
+        for Preview { name, locale, letter } in previews().expect("written") {
+            assert!(letter.html.contains(&format!("lang=\"{}\"", locale.word())), "{name}");
+            let plain = plain(&letter.html);
+            let words = letter.text.split_whitespace().filter(|word| !word.starts_with("http"));
+            for word in words.map(|word| word.trim_end_matches(':')) {
+                assert!(plain.contains(word), "{name} {locale:?}: {word:?} stands in the text only\n{plain}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_letter_cannot_be_made_to_carry_markup() {
+        let facts = notification::Facts { device: Some("<b>phone</b>".to_owned()), ..notification::Facts::default() };
+        let said = notification::say(notification::Kind::SignedIn, Locale::En, &facts, Tz::UTC);
+        let letter = notification(Locale::En, "siti@example.com", said).expect("written");
+        assert!(!letter.html.contains("<b>"), "{}", letter.html);
+        assert!(letter.text.contains("<b>phone</b>"), "{}", letter.text);
+    }
+
+    /// HTML without its tags and entities.
+    fn plain(html: &str) -> String {
+        let mut inside = false;
+        let outside = |sign: &char| {
+            let was_inside = inside;
+            inside = (inside || *sign == '<') && *sign != '>';
+            !was_inside && *sign != '<'
+        };
+        html.chars().filter(outside).collect::<String>().replace("&#39;", "'").replace("&#34;", "\"")
+    }
 }

@@ -3,12 +3,13 @@
 //! * nouns with their rules: [`email`], [`identifier`], [`password`], [`flow`] (a sign-up that waits for its code), [`account`],
 //!   [`profile`], [`session`], [`passenger`], [`document`], [`person`], [`role`], [`bank_account`], [`totp`], [`webauthn`],
 //!   [`account_card`] (an account as admins see it), [`audit_entry`]
+//! * [`setting`] (how somebody wants to be written to), [`notification`]: the one catalogue of what people are told
 //! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, [`second_factors`], [`passkeys`], [`work`],
-//!   `profiles`, `passengers`, `names` (phone numbers, user names), `contact_changes`, `bank_accounts`, `departures` (deletion),
-//!   `exports`, `admins`; `jobs` cleans up; [`operator`]: what the command line does about admins
+//!   `profiles`, `passengers`, `names` (phone numbers, user names), `contact_changes`, `bank_accounts`, `settings`, `notifications`,
+//!   `departures` (deletion), `exports`, `admins`; `jobs` cleans up; [`operator`]: what the command line does about admins
 //! * [`hashing`]: argon2id on a bounded number of threads; `strength`: passwords that are guessed first; `throttle`: attempts per
-//!   name, account, flow and client; `letters`: those of `templates/`; `texts`: text messages
-//! * `store`: SQL; `graphql`: the schema; `peer`: for booking
+//!   name, account, flow and client; `letters`: their words and form; `texts`: text messages
+//! * `store`: SQL; `graphql`: the schema; `peer`: for booking; `events`: what is heard on the bus
 //!
 //! A new fact of a person: rule in [`person`], field in [`profile`], column in a new migration, `store/account.rs`, and the
 //! type and input in `graphql/types/user.rs`.
@@ -29,15 +30,18 @@ mod departures;
 pub mod document;
 pub mod email;
 pub mod error;
+mod events;
 mod exports;
 pub mod flow;
 mod graphql;
 pub mod hashing;
 pub mod identifier;
 mod jobs;
-mod letters;
+pub mod letters;
 mod names;
 mod neighbours;
+pub mod notification;
+mod notifications;
 pub mod operator;
 pub mod passenger;
 mod passengers;
@@ -53,6 +57,8 @@ mod roles;
 pub mod second_factors;
 pub mod session;
 mod sessions;
+pub mod setting;
+mod settings;
 mod sign_ups;
 mod store;
 mod strength;
@@ -68,7 +74,7 @@ use berth_contracts::peer::UserPeer;
 use berth_kernel::{Deps, auth::TokenSigner, graphql::federation_sdl, server::Prepare};
 
 pub use config::{HashCost, UserConfig};
-pub use graphql::{Mutation, Query, UserSchema};
+pub use graphql::{Mutation, Query, Subscription, UserSchema};
 pub use neighbours::Neighbours;
 
 use accounts::Accounts;
@@ -111,7 +117,8 @@ impl User {
         self.accounts.set_neighbours(neighbours);
     }
 
-    /// Starts the clean-up of what has ended. Inside a Tokio runtime. The relay and the post are started with [`Deps::start`].
+    /// Registers the consumer on the bus and starts the clean-up of what has ended. Inside a Tokio runtime. The relay and the post are
+    /// started with [`Deps::start`].
     pub fn start(&self) {
         self.accounts.start();
     }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     accounts::Accounts,
     error::{Error, Invalid, Refusal},
-    letters::SecurityNews,
+    notification::Kind as Notified,
     session::device_name,
     sessions::Opened,
     store,
@@ -125,11 +125,11 @@ impl Accounts {
                 if !store::passkey::insert(tx, &kept, made.sign_count).await? {
                     return Err(bad("the credential is registered already").into());
                 }
-                desk.tell(tx, &account, SecurityNews::PasskeyAdded).await
+                desk.tell_protection(tx, account.id, Notified::PasskeyAdded).await
             })
         });
         written.await?;
-        self.deps.post.wake();
+        self.wake_told();
         metrics::reached("passkey", "ADDED");
         Ok(passkey)
     }
@@ -168,10 +168,12 @@ impl Accounts {
                     tracing::warn!(passkey.id = %passkey.id, "passkey.counter_fell");
                     return Err(Error::from(no_entry("its counter did not rise")));
                 }
+                desk.tell_new_device(tx, owner, device.as_deref()).await?;
                 desk.open_session(tx, owner, device).await
             })
         });
         let grant = opened.await?;
+        self.wake_told();
         metrics::reached("session", "OPENED");
         self.hand_out(account, grant)
     }
@@ -204,11 +206,11 @@ impl Accounts {
                 if !store::passkey::delete(tx, account.id, id).await? {
                     return Err(Error::from(missing));
                 }
-                desk.tell(tx, &account, SecurityNews::PasskeyRemoved).await
+                desk.tell_protection(tx, account.id, Notified::PasskeyRemoved).await
             })
         });
         removed.await?;
-        self.deps.post.wake();
+        self.wake_told();
         Ok(id)
     }
 

@@ -13,6 +13,7 @@ use crate::{
     email::Email,
     error::{Error, Invalid, Refusal},
     letters,
+    notification::{Facts, Kind, Notice},
     password::Password,
     store,
 };
@@ -36,7 +37,7 @@ impl Accounts {
         let (desk, known, kept) = (self.clone(), account.clone(), Some(person.session_id));
         let changed = self.deps.db.write(move |tx| Box::pin(async move { desk.set_password(tx, &known, &hash, kept).await }));
         changed.await?;
-        self.deps.post.wake();
+        self.wake_told();
         Ok(account)
     }
 
@@ -61,7 +62,8 @@ impl Accounts {
         let found = store::account::find_by_email(self.deps.db.read(), &self.deps.sealer, email.as_str()).await?;
         let Some(account) = found else { return Ok(()) };
         let (link, hash) = self.fresh_link();
-        let letter = letters::reset(&account.email, &link, self.config.reset_ttl)?;
+        let locale = store::setting::find(self.deps.db.read(), account.id).await?.locale;
+        let letter = letters::reset(locale, &account.email, &link, self.config.reset_ttl)?;
         let desk = self.clone();
         let queued = self.deps.db.write(move |tx| {
             Box::pin(async move {
@@ -103,7 +105,7 @@ impl Accounts {
             })
         });
         reset.await?;
-        self.deps.post.wake();
+        self.wake_told();
         metrics::reached("user", "RESET");
         Ok(())
     }
@@ -121,9 +123,8 @@ impl Accounts {
         }
         store::reset::delete(tx, account.id).await?;
         store::session::revoke_all(tx, account.id, kept, now).await?;
-        let cause = format!("password-changed:{}", self.deps.clock.new_key());
-        self.deps.post.queue(tx, &cause, &letters::password_changed(&account.email)?).await?;
-        Ok(())
+        let notice = Notice::about(Kind::PasswordChanged, self.deps.clock.new_key(), Facts::default());
+        self.tell(tx, account.id, &notice).await.map(|_| ())
     }
 }
 

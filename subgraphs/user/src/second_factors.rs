@@ -13,7 +13,7 @@ use crate::{
     account::Account,
     accounts::Accounts,
     error::{Error, Invalid, Refusal},
-    letters::{self, SecurityNews},
+    notification::{Facts, Kind as Notified, Notice},
     sessions::{Grant, Opened},
     store,
     totp::{self, Secret},
@@ -123,11 +123,11 @@ impl Accounts {
                     return Err(Error::from(WRONG));
                 }
                 store::second_factor::put_recovery_codes(tx, account.id, &hashes).await?;
-                desk.tell(tx, &account, SecurityNews::TotpOn).await
+                desk.tell_protection(tx, account.id, Notified::SecondFactorOn).await
             })
         });
         confirmed.await?;
-        self.deps.post.wake();
+        self.wake_told();
         metrics::reached("second_factor", "ON");
         Ok(codes)
     }
@@ -158,11 +158,11 @@ impl Accounts {
                 if !store::second_factor::delete(tx, account.id).await? {
                     return Err(Refusal::Transition("the second factor is off").into());
                 }
-                desk.tell(tx, &account, SecurityNews::TotpOff).await
+                desk.tell_protection(tx, account.id, Notified::SecondFactorOff).await
             })
         });
         off.await?;
-        self.deps.post.wake();
+        self.wake_told();
         metrics::reached("second_factor", "OFF");
         Ok(())
     }
@@ -179,11 +179,11 @@ impl Accounts {
                     return Err(Error::from(WRONG));
                 }
                 store::second_factor::put_recovery_codes(tx, account.id, &hashes).await?;
-                desk.tell(tx, &account, SecurityNews::RecoveryCodesRenewed).await
+                desk.tell_protection(tx, account.id, Notified::RecoveryCodesRenewed).await
             })
         });
         renewed.await?;
-        self.deps.post.wake();
+        self.wake_told();
         Ok(codes)
     }
 
@@ -191,6 +191,7 @@ impl Accounts {
     pub(crate) async fn enter(&self, tx: &Tx, account_id: Uuid, device: Option<String>) -> Result<Result<Grant, Waiting>, Error> {
         let factor = store::second_factor::find(tx, account_id).await?;
         if factor.is_none_or(|factor| factor.confirmed_at_ms.is_none()) {
+            self.tell_new_device(tx, account_id, device.as_deref()).await?;
             return self.open_session(tx, account_id, device).await.map(Ok);
         }
         let challenge_id = self.deps.clock.new_key();
@@ -212,7 +213,7 @@ impl Accounts {
         // A wrong try is counted, so its refusal must commit.
         let judged = self.deps.db.write(move |tx| Box::pin(async move { desk.judge_factor(tx, id, &code).await })).await?;
         let (account, grant) = judged?;
-        self.deps.post.wake();
+        self.wake_told();
         metrics::reached("session", "OPENED");
         self.hand_out(account, grant)
     }
@@ -230,8 +231,9 @@ impl Accounts {
         }
         let account = store::account::find(tx, &self.deps.sealer, waiting.account_id).await?.ok_or(Error::Stranger)?;
         if code.len() != CODE_DIGITS {
-            self.tell(tx, &account, SecurityNews::RecoveryCodeUsed).await?;
+            self.tell_protection(tx, account.id, Notified::RecoveryCodeUsed).await?;
         }
+        self.tell_new_device(tx, account.id, waiting.device.as_deref()).await?;
         let grant = self.open_session(tx, account.id, waiting.device).await?;
         Ok(Ok((account, grant)))
     }
@@ -263,11 +265,9 @@ impl Accounts {
         self.deps.sealer.hash(PURPOSE, &format!("{account_id}:{code}"))
     }
 
-    /// Queues a letter that tells the owner what changed in how the account is protected.
-    pub(crate) async fn tell(&self, tx: &Tx, account: &Account, news: SecurityNews) -> Result<(), Error> {
-        let cause = format!("security:{}", self.deps.clock.new_key());
-        self.deps.post.queue(tx, &cause, &letters::security(&account.email, news)?).await?;
-        Ok(())
+    /// Tells the owner what changed in how the account is protected.
+    pub(crate) async fn tell_protection(&self, tx: &Tx, account_id: Uuid, what: Notified) -> Result<(), Error> {
+        self.tell(tx, account_id, &Notice::about(what, self.deps.clock.new_key(), Facts::default())).await.map(|_| ())
     }
 }
 

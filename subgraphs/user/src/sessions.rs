@@ -4,7 +4,7 @@
 //! was lost, or two requests raced. Everything else that was ever given out is proof that somebody has a copy: the family
 //! dies and the user is told.
 
-use berth_contracts::Kind;
+use berth_contracts::Kind as Id;
 use berth_kernel::{auth::SignedIn, db::Tx, metrics, random};
 use chrono::{DateTime, Utc};
 use sea_orm::DbErr;
@@ -15,7 +15,7 @@ use crate::{
     accounts::Accounts,
     error::{Error, Refusal, SessionEnd},
     identifier::Name,
-    letters,
+    notification::{Facts, Kind, Notice},
     second_factors::Entered,
     session::{OpenSession, device_name},
     store::{self, session::Token},
@@ -61,7 +61,7 @@ impl Accounts {
         let account = account.filter(|_| checked.right).ok_or(Refusal::Credentials)?;
         let (desk, id, old) = (self.clone(), account.id, account.password_hash.clone());
         let device = device.and_then(device_name);
-        let opened = self.deps.db.write(move |tx| {
+        let opened = self.deps.db.write::<_, Error, _>(move |tx| {
             Box::pin(async move {
                 if let Some(renewed) = checked.renewed {
                     let _replaced_meanwhile = store::account::change_hash(tx, id, &old, &renewed, desk.deps.clock.now()).await?;
@@ -71,6 +71,7 @@ impl Accounts {
         });
         match opened.await? {
             Ok(grant) => {
+                self.wake_told();
                 metrics::reached("session", "OPENED");
                 Ok(Entered::Opened(Box::new(self.hand_out(account, grant)?)))
             }
@@ -118,7 +119,7 @@ impl Accounts {
         // A family that dies must be dead for good, so its refusal commits.
         let outcome = self.deps.db.write(move |tx| Box::pin(async move { desk.rotate(tx, &hash).await })).await?;
         let (account, grant) = outcome.map_err(|end| {
-            self.deps.post.wake();
+            self.wake_told();
             Refusal::SessionEnded(end)
         })?;
         self.hand_out(account, grant)
@@ -150,9 +151,8 @@ impl Accounts {
         if store::session::revoke(tx, token.session_id, session.account_id, now).await? {
             tracing::warn!(session.id = %token.session_id, "session.token_reused");
             metrics::reached("session", "REVOKED");
-            let account = store::account::find(tx, &self.deps.sealer, session.account_id).await?.ok_or(Error::Stranger)?;
-            let (cause, letter) = (format!("session-ended:{}", token.session_id), letters::session_ended(&account.email)?);
-            self.deps.post.queue(tx, &cause, &letter).await?;
+            let notice = Notice::about(Kind::SessionEnded, token.session_id, Facts::default());
+            self.tell(tx, session.account_id, &notice).await?;
         }
         Ok(SessionEnd::Revoked)
     }
@@ -177,7 +177,7 @@ impl Accounts {
     /// Ends one session of the person; another person's does not exist. Ending one twice is harmless while it is remembered.
     pub async fn revoke_session(&self, person: &SignedIn, id: &str) -> Result<Uuid, Error> {
         let missing = Refusal::NotFound { field: "sessionId" };
-        let id = Kind::Session.decode(id).map_err(|_| missing)?;
+        let id = Id::Session.decode(id).map_err(|_| missing)?;
         let (account_id, now) = (person.user_id, self.deps.clock.now());
         let ended = self.deps.db.write(move |tx| {
             Box::pin(async move {

@@ -3,7 +3,7 @@
 //! Known and unknown addresses get the same answers after the same work. A known address gets a decoy flow and a letter
 //! that says so. The password that counts is that of the flow which is verified, so nobody can plant one.
 
-use berth_contracts::Kind;
+use berth_contracts::{Kind, Locale};
 use berth_kernel::{db::Tx, metrics, random};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -20,6 +20,7 @@ use crate::{
     profile::Profile,
     session::device_name,
     sessions::{Grant, Opened},
+    setting::Settings,
     store, texts,
     work::Work,
 };
@@ -38,21 +39,33 @@ pub struct Started {
 
 impl Accounts {
     /// Starts a sign-up and sends the code, or to a known address the news that it is known.
-    pub async fn sign_up(&self, email: &str, password: &str, work: Option<Work<'_>>) -> Result<Started, Error> {
+    pub async fn sign_up(&self, email: &str, password: &str, locale: Locale, work: Option<Work<'_>>) -> Result<Started, Error> {
         let email = Email::parse(email).map_err(|why| Invalid { field: "email", why })?;
-        self.start_sign_up(Address::Email(email), password, work).await
+        self.start_sign_up(Address::Email(email), password, locale, work).await
     }
 
     /// The same by phone, where text messages are sent.
-    pub async fn sign_up_by_phone(&self, phone: &str, password: &str, work: Option<Work<'_>>) -> Result<Started, Error> {
+    pub async fn sign_up_by_phone(
+        &self,
+        phone: &str,
+        password: &str,
+        locale: Locale,
+        work: Option<Work<'_>>,
+    ) -> Result<Started, Error> {
         let at = |why| Invalid { field: "phone", why };
         if !self.deps.post.has_sms() {
             return Err(at("no text messages are sent here: sign up by e-mail").into());
         }
-        self.start_sign_up(Address::phone(phone).map_err(at)?, password, work).await
+        self.start_sign_up(Address::phone(phone).map_err(at)?, password, locale, work).await
     }
 
-    async fn start_sign_up(&self, address: Address, password: &str, work: Option<Work<'_>>) -> Result<Started, Error> {
+    async fn start_sign_up(
+        &self,
+        address: Address,
+        password: &str,
+        locale: Locale,
+        work: Option<Work<'_>>,
+    ) -> Result<Started, Error> {
         let password = Password::parse(password).map_err(|why| Invalid { field: "password", why })?;
         // A password that is refused is no sign-up yet.
         self.throttle.guess().await?;
@@ -66,7 +79,7 @@ impl Accounts {
             Box::pin(async move {
                 store::flow::take_email(tx, address.as_str()).await?;
                 let before = store::flow::find_by_email(tx, address.as_str()).await?;
-                desk.dispatch(tx, before, flow_id, &address, password_hash).await
+                desk.dispatch(tx, before, flow_id, &address, password_hash, locale).await
             })
         });
         let started = started.await?;
@@ -86,8 +99,8 @@ impl Accounts {
                 let flow = if store::flow::take(tx, id).await? { store::flow::find(tx, id).await? } else { None };
                 let flow = flow.ok_or(missing)?;
                 desk.throttle_resend(&flow)?;
-                let (address, password_hash) = (address_of(&flow)?, flow.password_hash.clone());
-                desk.dispatch(tx, Some(flow), id, &address, password_hash).await
+                let (address, password_hash, locale) = (address_of(&flow)?, flow.password_hash.clone(), flow.locale);
+                desk.dispatch(tx, Some(flow), id, &address, password_hash, locale).await
             })
         });
         let started = started.await?;
@@ -108,6 +121,7 @@ impl Accounts {
         flow_id: Uuid,
         address: &Address,
         password_hash: String,
+        locale: Locale,
     ) -> Result<Started, Error> {
         let now = self.deps.clock.now();
         let replaces = match &before {
@@ -127,6 +141,7 @@ impl Accounts {
             mailed_at: pace.mailed_at,
             mails: pace.mails,
             mails_since: pace.mails_since,
+            locale,
         };
         store::flow::put(tx, &flow).await?;
         self.send_code(tx, &flow, address, &code).await?;
@@ -135,15 +150,16 @@ impl Accounts {
 
     /// The code, or the news that there is an account, to the address itself.
     async fn send_code(&self, tx: &Tx, flow: &Flow, address: &Address, code: &str) -> Result<(), Error> {
-        let (post, ttl) = (&self.deps.post, self.config.otp_ttl);
+        // In the language of who signs up, also to a known address: looking its own up would take time that tells.
+        let (post, ttl, locale) = (&self.deps.post, self.config.otp_ttl, flow.locale);
         match address {
             Address::Email(email) => {
                 let to = email.as_str();
-                let letter = if flow.decoy { letters::known(to)? } else { letters::code(to, code, ttl)? };
+                let letter = if flow.decoy { letters::known(locale, to)? } else { letters::code(locale, to, code, ttl)? };
                 post.queue_at(tx, &flow.letter_cause(), &letter, flow.mailed_at).await?;
             }
             Address::Phone(to) => {
-                let message = if flow.decoy { texts::known(to) } else { texts::code(to, code, ttl) };
+                let message = if flow.decoy { texts::known(locale, to) } else { texts::code(locale, to, code, ttl) };
                 post.queue_sms_at(tx, &flow.letter_cause(), &message, flow.mailed_at).await?;
             }
         }
@@ -187,6 +203,7 @@ impl Accounts {
             // The address got its account by another flow while this one was started.
             return Ok(Err(self.wrong(flow.tries)));
         }
+        store::setting::put(tx, account_id, &Settings::in_locale(flow.locale)).await?;
         let grant = self.open_session(tx, account_id, device).await?;
         let email = if matches!(address, Address::Email(_)) { flow.email } else { String::new() };
         let password_hash = flow.password_hash;

@@ -8,12 +8,14 @@ pub mod bank_account;
 pub mod contact_change;
 pub mod flow;
 pub mod identifier;
+pub mod notification;
 pub mod passenger;
 pub mod passkey;
 pub mod privacy;
 pub mod reset;
 pub mod second_factor;
 pub mod session;
+pub mod setting;
 pub mod work;
 
 use chrono::{DateTime, NaiveDate, Utc};

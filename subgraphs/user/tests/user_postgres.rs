@@ -20,6 +20,8 @@ mod journey;
 mod limits;
 #[path = "user/names.rs"]
 mod names;
+#[path = "user/notifications.rs"]
+mod notifications;
 #[path = "user/passengers.rs"]
 mod passengers;
 #[path = "user/passkeys.rs"]

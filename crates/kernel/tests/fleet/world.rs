@@ -144,7 +144,7 @@ pub fn fresh() -> Uuid {
 pub fn paid() -> Event {
     let id = fresh();
     let amount = Money::new(1, Currency::IDR);
-    Event::PaymentChanged { payment_id: id, booking_id: id, user_id: id, status: "PAID".to_owned(), amount }
+    Event::PaymentChanged { payment_id: id, booking_id: id, user_id: id, status: "PAID".to_owned(), amount, booking_code: None }
 }
 
 pub fn seats(version: i64) -> Event {

@@ -1,5 +1,6 @@
 //! Rows of bookings.
 
+use berth_contracts::Locale;
 use berth_kernel::db::{Tx, locked, rows_placeholder, sql};
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
@@ -12,8 +13,8 @@ use crate::{
 };
 
 const COLUMNS: &str = "id, code, user_id, hold_id, email, phone, address, total_minor, currency, created_at_ms, expires_at_ms, \
-                       state, state_since_ms, revision, attention, late, paid_by, cleanup_due, attempts, next_attempt_at_ms";
-const COLUMN_COUNT: usize = 20;
+                       state, state_since_ms, revision, attention, late, paid_by, cleanup_due, attempts, next_attempt_at_ms, locale";
+const COLUMN_COUNT: usize = 21;
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -37,6 +38,7 @@ struct Row {
     cleanup_due: i32,
     attempts: i32,
     next_attempt_at_ms: Option<i64>,
+    locale: String,
 }
 
 impl TryFrom<Row> for Booking {
@@ -48,7 +50,12 @@ impl TryFrom<Row> for Booking {
             code: row.code,
             user_id: row.user_id,
             hold_id: row.hold_id,
-            contact: Contact { email: row.email, phone: row.phone, address: row.address },
+            contact: Contact {
+                email: row.email,
+                phone: row.phone,
+                address: row.address,
+                locale: Locale::from_word(&row.locale).unwrap_or_default(),
+            },
             total: money(row.total_minor, &row.currency)?,
             created_at: instant(row.created_at_ms)?,
             expires_at: instant(row.expires_at_ms)?,
@@ -164,6 +171,7 @@ pub async fn insert(tx: &Tx, booking: &Booking) -> Result<bool, DbErr> {
     let [expires, state, since, rest @ ..] = changing(booking);
     values.extend([expires, state, since, booking.revision.into()]);
     values.extend(rest);
+    values.push(booking.contact.locale.word().into());
     Ok(tx.execute_raw(sql(tx, &text, values)).await?.rows_affected() == 1)
 }
 

@@ -4,6 +4,7 @@ mod admins;
 mod banks;
 mod contacts;
 mod names;
+mod notifications;
 mod passkeys;
 mod passwords;
 mod people;
@@ -21,6 +22,7 @@ pub struct Mutation(
     sessions::Sessions,
     passwords::Passwords,
     people::People,
+    notifications::Notifications,
     admins::Admins,
     privacy::Privacy,
     names::Names,

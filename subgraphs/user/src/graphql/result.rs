@@ -1,7 +1,5 @@
 //! The result of each mutation: its success and the refusals it can meet.
 
-use std::error::Error as _;
-
 use async_graphql::{Result, Union};
 use berth_kernel::graphql::{
     InvalidInputError, InvalidTransitionError, NotFoundError, RateLimitedError, internal, refuse, unauthenticated,
@@ -14,6 +12,7 @@ use super::types::{
     },
     bank::{AddBankAccountSuccess, RemoveBankAccountSuccess},
     contact::{ConfirmContactChangeSuccess, RequestContactChangeSuccess, StopContactChangeSuccess},
+    notification::MarkNotificationsReadSuccess,
     passenger::{AddPassengerSuccess, RemovePassengerSuccess, UpdatePassengerSuccess},
     passkey::{
         BeginPasskeyRegistrationSuccess, BeginPasskeySignInSuccess, FinishPasskeyRegistrationSuccess, RemovePasskeySuccess,
@@ -31,6 +30,7 @@ use super::types::{
         ConfirmTotpSuccess, DisableTotpSuccess, EnrolTotpSuccess, RegenerateRecoveryCodesSuccess, SecondFactorRequired,
     },
     session::{ResendOtpSuccess, RevokeSessionSuccess, SessionSuccess, SignOutEverywhereSuccess, SignOutSuccess, SignUpSuccess},
+    setting::UpdateSettingsSuccess,
     user::{SetUsernameSuccess, UpdateProfileSuccess},
     work::RequestSignUpChallengeSuccess,
 };
@@ -197,6 +197,14 @@ result!(
 );
 
 result!(
+    /// Outcome of updateSettings.
+    UpdateSettingsResult = UpdateSettingsSuccess | InvalidInputError
+);
+result!(
+    /// Outcome of markNotificationsRead.
+    MarkNotificationsReadResult = MarkNotificationsReadSuccess | InvalidInputError | NotFoundError
+);
+result!(
     /// Outcome of setUsername.
     SetUsernameResult = SetUsernameSuccess | InvalidInputError | UsernameTakenError | RateLimitedError
 );
@@ -260,11 +268,5 @@ pub fn answer_query<T>(outcome: Result<T, Error>) -> Result<T> {
 
 /// A fault with everything that caused it, for the log.
 pub fn told(fault: &Error) -> String {
-    let mut text = fault.to_string();
-    let mut cause = fault.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
+    fault.chain()
 }

@@ -1,5 +1,6 @@
 //! Sign-ups that wait for their code.
 
+use berth_contracts::Locale;
 use berth_kernel::db::{Tx, sql};
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
@@ -8,7 +9,7 @@ use uuid::Uuid;
 use crate::flow::Flow;
 
 const SELECT: &str = "SELECT email, flow_id, decoy, password_hash, code_hash, tries, expires_at_ms, mailed_at_ms, mails, \
-                      mails_since_ms FROM sign_up WHERE ";
+                      mails_since_ms, locale FROM sign_up WHERE ";
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -22,6 +23,7 @@ struct Row {
     mailed_at_ms: i64,
     mails: i32,
     mails_since_ms: i64,
+    locale: String,
 }
 
 impl Row {
@@ -37,6 +39,7 @@ impl Row {
             mailed_at: super::instant(self.mailed_at_ms)?,
             mails: self.mails,
             mails_since: super::instant(self.mails_since_ms)?,
+            locale: Locale::from_word(&self.locale).unwrap_or_default(),
         })
     }
 }
@@ -59,11 +62,12 @@ pub async fn find_by_email(tx: &Tx, email: &str) -> Result<Option<Flow>, DbErr> 
 /// Writes the flow in place of any other of its address.
 pub async fn put(tx: &Tx, flow: &Flow) -> Result<(), DbErr> {
     let text = "INSERT INTO sign_up (email, flow_id, decoy, password_hash, code_hash, tries, expires_at_ms, mailed_at_ms, mails, \
-                mails_since_ms) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10) ON CONFLICT (email) DO UPDATE SET \
+                mails_since_ms, locale) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11) ON CONFLICT (email) DO UPDATE SET \
                 flow_id = excluded.flow_id, decoy = excluded.decoy, password_hash = excluded.password_hash, \
                 code_hash = excluded.code_hash, tries = excluded.tries, expires_at_ms = excluded.expires_at_ms, \
-                mailed_at_ms = excluded.mailed_at_ms, mails = excluded.mails, mails_since_ms = excluded.mails_since_ms";
-    let values: [Value; 10] = [
+                mailed_at_ms = excluded.mailed_at_ms, mails = excluded.mails, mails_since_ms = excluded.mails_since_ms, \
+                locale = excluded.locale";
+    let values: [Value; 11] = [
         flow.email.clone().into(),
         flow.id.into(),
         i32::from(flow.decoy).into(),
@@ -74,6 +78,7 @@ pub async fn put(tx: &Tx, flow: &Flow) -> Result<(), DbErr> {
         flow.mailed_at.timestamp_millis().into(),
         flow.mails.into(),
         flow.mails_since.timestamp_millis().into(),
+        flow.locale.word().into(),
     ];
     tx.execute_raw(sql(tx, text, values)).await.map(|_| ())
 }

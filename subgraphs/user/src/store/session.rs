@@ -81,6 +81,13 @@ impl TryFrom<Row> for OpenSession {
     }
 }
 
+/// Whether a session of the account that is remembered, open or not, has this name of a device.
+pub async fn knows_device(tx: &Tx, account_id: Uuid, device: Option<&str>) -> Result<bool, DbErr> {
+    let text = "SELECT 1 AS one FROM session WHERE account_id = $1 AND COALESCE(device, '') = $2 LIMIT 1";
+    let values = [account_id.into(), device.unwrap_or_default().into()];
+    tx.query_one_raw(sql(tx, text, values)).await.map(|row| row.is_some())
+}
+
 /// A new refresh token, given for `parent`.
 pub async fn insert_token(tx: &Tx, hash: &str, session_id: Uuid, parent: &str, now: DateTime<Utc>) -> Result<(), DbErr> {
     let text = "INSERT INTO refresh_token (hash, session_id, parent, issued_at_ms) VALUES ($1, $2, $3, $4)";

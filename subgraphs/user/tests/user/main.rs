@@ -11,6 +11,7 @@ mod contacts;
 mod journey;
 mod limits;
 mod names;
+mod notifications;
 mod passengers;
 mod passkeys;
 mod passwords;

@@ -2,7 +2,6 @@
 
 use std::{env, fs, sync::Arc};
 
-use async_graphql::{EmptySubscription, Schema};
 use berth_kernel::{
     Deps,
     auth::{SignKey, TokenSigner, TokenVerifier},
@@ -16,7 +15,7 @@ use berth_kernel::{
     sms::{CaughtText, Sms},
 };
 use berth_migrations::UserMigrator;
-use berth_user::{HashCost, Mutation, Query, User, UserConfig};
+use berth_user::{HashCost, User, UserConfig, UserSchema};
 use sea_orm::{ConnectionTrait, DatabaseBackend};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -44,8 +43,8 @@ pub struct World {
     pub user: User,
     pub clock: Clock,
     pub db: Db,
-    deps: Deps,
-    door: Door<Schema<Query, Mutation, EmptySubscription>>,
+    pub deps: Deps,
+    door: Door<UserSchema>,
     mail: Arc<Mail>,
     sms: Arc<Sms>,
     folder: TempDir,
@@ -136,7 +135,6 @@ impl World {
     }
 
     /// Text messages that were sent by now, newest first.
-    #[allow(dead_code, reason = "not every theme texts")]
     pub async fn texts(&self, to: &str) -> Vec<CaughtText> {
         self.deps.post.send_due(&self.db).await.expect("sends");
         self.sms.caught(Some(to))
@@ -174,6 +172,13 @@ impl World {
 
     pub async fn refresh(&self, token: &str) -> Value {
         self.result(None, REFRESH, json!({ "refreshToken": token })).await
+    }
+
+    /// How many rows a table has.
+    pub async fn user_rows(&self, table: &str) -> i64 {
+        let statement = sql(self.db.read(), &format!("SELECT COUNT(*) AS count FROM {table}"), []);
+        let row = self.db.read().query_one_raw(statement).await.expect("a row").expect("a row");
+        row.try_get("", "count").expect("a number")
     }
 
     /// Everything that the database keeps: the bytes of its files, or every row of the tables with secrets.

@@ -2,13 +2,14 @@
 
 use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Result, SimpleObject};
 use berth_contracts::Kind;
-use berth_kernel::graphql::{DateTime, Money, in_utc, internal};
+use berth_kernel::graphql::{DateTime, Locale, Money, in_utc, internal};
 use chrono::Utc;
 use uuid::Uuid;
 
 use super::{SeatLabel, Ticket, Trip, TripStop};
 use crate::{
     booking::{self, Status},
+    contact,
     graphql::{
         bookings,
         loaders::{PartsOf, TicketsOf},
@@ -93,6 +94,15 @@ pub(crate) struct Contact {
     phone: Option<String>,
     /// Postal address as it was given.
     address: Option<String>,
+    /// Language of the letters about the booking.
+    locale: Locale,
+}
+
+impl From<contact::Contact> for Contact {
+    fn from(contact: contact::Contact) -> Self {
+        let contact::Contact { email, phone, address, locale } = contact;
+        Self { email, phone, address, locale: locale.into() }
+    }
 }
 
 /// What one person booked and pays at once. Prices and names are copies made when it was created.
@@ -128,7 +138,7 @@ impl Booking {
             id: Kind::Booking.encode(booking.id).into(),
             code: booking.code,
             status: status.into(),
-            contact: Contact { email: booking.contact.email, phone: booking.contact.phone, address: booking.contact.address },
+            contact: booking.contact.into(),
             total: booking.total.into(),
             expires_at: awaits_money.then(|| in_utc(booking.expires_at)),
             created_at: in_utc(booking.created_at),

@@ -2,7 +2,7 @@
 
 use async_graphql::{Enum, ID, InputObject};
 use berth_contracts::Kind;
-use berth_kernel::graphql::Date;
+use berth_kernel::graphql::{Date, Locale};
 
 use crate::{
     bookings::Order,
@@ -65,6 +65,8 @@ pub(crate) struct ContactInput {
     phone: Option<String>,
     /// Postal address, at most 300 characters.
     address: Option<String>,
+    /// Language of the letters about the booking. English when left out.
+    locale: Option<Locale>,
 }
 
 /// A booking to be cancelled.
@@ -82,8 +84,15 @@ impl CreateBookingInput {
         Order {
             hold_id: Kind::Hold.decode(&self.hold_id).ok(),
             seatings: self.passengers.into_iter().map(BookingPassengerInput::seating).collect(),
-            contact: Contact { email: self.contact.email, phone: self.contact.phone, address: self.contact.address },
+            contact: self.contact.contact(),
         }
+    }
+}
+
+impl ContactInput {
+    fn contact(self) -> Contact {
+        let locale = self.locale.map(Into::into).unwrap_or_default();
+        Contact { email: self.email, phone: self.phone, address: self.address, locale }
     }
 }
 

@@ -24,8 +24,9 @@ impl Names {
         ctx: &Context<'_>,
         #[graphql(desc = "Phone number and wanted password.")] input: SignUpByPhoneInput,
     ) -> Result<SignUpResult> {
+        let locale = input.locale.map(Into::into).unwrap_or_default();
         let work = input.work.as_ref().map(Into::into);
-        answer(accounts(ctx)?.sign_up_by_phone(&input.phone, &input.password, work).await.map(SignUpSuccess::from))
+        answer(accounts(ctx)?.sign_up_by_phone(&input.phone, &input.password, locale, work).await.map(SignUpSuccess::from))
     }
 
     /// Gives you a user name, in place of the one before, or takes it away. You can sign in with it. Nobody else is shown it, but who

@@ -25,8 +25,9 @@ impl SignUps {
         ctx: &Context<'_>,
         #[graphql(desc = "Address and wanted password.")] input: SignUpInput,
     ) -> Result<SignUpResult> {
+        let locale = input.locale.map(Into::into).unwrap_or_default();
         let work = input.work.as_ref().map(Into::into);
-        answer(accounts(ctx)?.sign_up(&input.email, &input.password, work).await.map(SignUpSuccess::from))
+        answer(accounts(ctx)?.sign_up(&input.email, &input.password, locale, work).await.map(SignUpSuccess::from))
     }
 
     /// Gives the task that signUp wants to see done, where the operator asks for work. A task is done once and within 10 minutes.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use berth_contracts::Kind;
-use berth_kernel::graphql::{DateTime, in_utc, viewer};
+use berth_kernel::graphql::{DateTime, Locale, in_utc, viewer};
 use uuid::Uuid;
 
 use super::{second_factor::SecondFactorRequired, user::User, work::SignUpWorkInput};
@@ -21,6 +21,8 @@ pub struct SignUpInput {
     pub password: String,
     /// The work that requestSignUpChallenge asked for. Needed only where the operator asks for it: the refusal WORK_REQUIRED says so.
     pub work: Option<SignUpWorkInput>,
+    /// Language of the letters of this sign-up, and of the account it makes. English when left out.
+    pub locale: Option<Locale>,
 }
 
 /// What signUpByPhone needs.
@@ -31,6 +33,8 @@ pub struct SignUpByPhoneInput {
     /// Wanted password, 8 to 128 characters of any kind.
     #[graphql(secret)]
     pub password: String,
+    /// Language of the messages of this sign-up, and of the account it makes. English when left out.
+    pub locale: Option<Locale>,
     /// The work that requestSignUpChallenge asked for. Needed only where the operator asks for it: the refusal WORK_REQUIRED says so.
     pub work: Option<SignUpWorkInput>,
 }

@@ -8,11 +8,13 @@ use berth_kernel::graphql::{Date, Page, PageOf, connection, internal, page, refu
 use uuid::Uuid;
 
 use super::{
-    admin::Role, bank::BankAccount, passenger::Passenger, passkey::Passkey, second_factor::SecondFactor, session::UserSession,
+    admin::Role, bank::BankAccount, notification::Notification, passenger::Passenger, passkey::Passkey,
+    second_factor::SecondFactor, session::UserSession, setting::Settings,
 };
 use crate::{
     account::Account,
     document,
+    error::Error,
     graphql::{accounts, result::told},
     identifier,
     profile::{self, ProfileChange},
@@ -126,6 +128,39 @@ impl User {
     async fn passkeys(&self, ctx: &Context<'_>) -> Result<Vec<Passkey>> {
         let found = accounts(ctx)?.passkeys(self.0.id).await.map_err(|fault| internal(&told(&fault)))?;
         Ok(found.into_iter().map(Passkey).collect())
+    }
+
+    /// How the person wants to be written to.
+    async fn settings(&self, ctx: &Context<'_>) -> Result<Settings> {
+        accounts(ctx)?.settings(self.0.id).await.map(Settings::from).map_err(|fault| internal(&told(&fault)))
+    }
+
+    /// What the person was told, newest first. What was read is forgotten after 180 days.
+    async fn notifications(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default = 20, desc = "How many at most: 1 to 100, else the error PAGE_TOO_LARGE.")] first: Option<i32>,
+        #[graphql(desc = "Cursor of the last notification of the page before; else the error INVALID_CURSOR.")] after: Option<
+            String,
+        >,
+        #[graphql(desc = "Whether only those that are unread are listed and counted.", default_with = "Some(false)")] unread_only: Option<bool>,
+    ) -> Result<PageOf<Notification>> {
+        let (page, unread_only) = (page(first, after)?, unread_only.unwrap_or(false));
+        let (before, wanted) = window(&page, Uuid::max())?;
+        let (desk, id) = (accounts(ctx)?, self.0.id);
+        let listed = async {
+            let rows = desk.notifications(id, before, unread_only, wanted).await?;
+            Ok((rows, desk.count_notifications(id, unread_only).await?, desk.settings(id).await?))
+        };
+        let (rows, total, settings) = listed.await.map_err(|fault: Error| internal(&told(&fault)))?;
+        let rows = rows.into_iter().map(|row| (row.id.to_string(), Notification::show(&row, &settings))).collect();
+        Ok(connection(&page, rows, i32::try_from(total).ok()))
+    }
+
+    /// How many notifications are unread.
+    async fn unread_notification_count(&self, ctx: &Context<'_>) -> Result<i32> {
+        let count = accounts(ctx)?.count_notifications(self.0.id, true).await.map_err(|fault| internal(&told(&fault)))?;
+        Ok(i32::try_from(count).unwrap_or(i32::MAX))
     }
 }
 
