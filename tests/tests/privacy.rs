@@ -23,6 +23,10 @@ const EXPORT: &str = "mutation($input: ExportPersonalDataInput!) { exportPersona
   ... on ExportPersonalDataSuccess { document } ... on UserError { code message path } } }";
 const SET_USERNAME: &str = "mutation($input: SetUsernameInput!) { setUsername(input: $input) { __typename
   ... on SetUsernameSuccess { user { username } } ... on UserError { code message path } } }";
+const ADD_BANK_ACCOUNT: &str = "mutation($input: AddBankAccountInput!) { addBankAccount(input: $input) { __typename
+  ... on AddBankAccountSuccess { bankAccount { numberMasked } } ... on UserError { code message path } } }";
+const CHANGE_EMAIL: &str = "mutation($input: RequestEmailChangeInput!) { requestEmailChange(input: $input) { __typename
+  ... on RequestContactChangeSuccess { changeId } ... on UserError { code message path } } }";
 const ASK_RESET: &str = "mutation($input: RequestPasswordResetInput!) { requestPasswordReset(input: $input) { __typename
   ... on RequestPasswordResetSuccess { accepted } ... on UserError { code message path } } }";
 
@@ -76,6 +80,9 @@ async fn live(client: &Client) -> anyhow::Result<(Person, Marks)> {
     let passenger = person.client.mutate(documents::ADD_PASSENGER, passenger).await?.done()?;
     let named = person.client.mutate(SET_USERNAME, json!({ "username": "markwart.merkname" })).await?.done()?;
     ensure!(named["user"]["username"] == "markwart.merkname", "{named}");
+    let bank = json!({ "bankCode": "014", "holderName": "Kontoinhaberin Markwart", "number": "700770077007" });
+    let bank = person.client.mutate(ADD_BANK_ACCOUNT, bank).await?.done()?;
+    ensure!(bank["bankAccount"]["numberMasked"] == "********7007", "{bank}");
     let device = json!({ "email": person.email, "password": PASSWORD, "device": "Markwarts Fernsprecher" });
     client.mutate("mutation($input: SignInInput!) { signIn(input: $input) { __typename ... on SessionSuccess { user { id } } ... on UserError { code message path } } }", device).await?.done()?;
     travel(&person, &id_of(&passenger["passenger"])?).await?;
@@ -87,6 +94,9 @@ async fn live(client: &Client) -> anyhow::Result<(Person, Marks)> {
         "Jalan Tanda 77",
         "Unverkennbarson",
         "markwart.merkname",
+        "Kontoinhaberin Markwart",
+        "700770077007",
+        "wunsch.marke@example.org",
         "Listwin Mitreisend",
         "M7717177",
         "1978-08-18",
@@ -124,7 +134,10 @@ async fn travel(person: &Person, passenger: &str) -> anyhow::Result<()> {
 /// Every text in a document, one to a line.
 fn texts(value: &Value, into: &mut String) {
     match value {
-        Value::String(text) => *into += &format!("{text}\n"),
+        Value::String(text) => {
+            into.push_str(text);
+            into.push('\n');
+        }
         Value::Array(items) => items.iter().for_each(|item| texts(item, into)),
         Value::Object(fields) => fields.values().for_each(|item| texts(item, into)),
         _ => {}
@@ -145,7 +158,9 @@ async fn who_leaves_leaves_nothing_that_names_them(arm: Arm) -> anyhow::Result<(
     ensure!(refused.code == "ACCOUNT_HAS_OPEN_BOOKINGS", "{refused:?}");
     client.advance(9 * DAY).await?;
     person.refresh().await?;
-    // What is only there for a while is there now: a link, and a sign-up of the known address.
+    // What is only there for a while is there now: a link, a sign-up of the known address, a wish for another.
+    let wish = json!({ "password": PASSWORD, "newEmail": "wunsch.marke@example.org" });
+    person.client.mutate(CHANGE_EMAIL, wish).await?.done()?;
     client.mutate(ASK_RESET, json!({ "email": person.email })).await?.done()?;
     client.mutate(documents::SIGN_UP, json!({ "email": person.email, "password": PASSWORD })).await?.done()?;
     eventually("the link", WITHIN, || async {

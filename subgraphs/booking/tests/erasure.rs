@@ -34,7 +34,8 @@ async fn at_rest(world: &World, key: Uuid) -> String {
         let text = format!("SELECT {} FROM {table} WHERE {owner} = $1", columns.join(", "));
         for row in read.query_all_raw(sql(read, &text, [key.into()])).await.expect("rows") {
             for column in columns {
-                all += &format!("{column}={}\n", row.try_get::<Option<String>>("", column).expect("a text").unwrap_or_default());
+                let cell: Option<String> = row.try_get("", column).expect("a text");
+                all += &[column, "=", &cell.unwrap_or_default(), "\n"].concat();
             }
         }
     }
