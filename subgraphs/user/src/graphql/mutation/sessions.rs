@@ -18,7 +18,7 @@ pub struct Sessions;
 #[Object]
 impl Sessions {
     /// Opens a session with e-mail address and password. An unknown address and a wrong password get the same answer. An account with
-    /// a second factor gets SecondFactorRequired instead of a session: see completeSignIn. RATE_LIMITED
+    /// a second factor gets `SecondFactorRequired` instead of a session: see completeSignIn. `RATE_LIMITED`
     /// after 20 attempts for an address (then one every 3 seconds), or 100 of a client (then one a second).
     async fn sign_in(
         &self,
