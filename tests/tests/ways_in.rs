@@ -101,7 +101,7 @@ async fn a_sign_up_costs_work(arm: Arm) -> anyhow::Result<()> {
         let digest = Sha256::digest(format!("{challenge}:{nonce}"));
         digest[0] == 0 && digest[1] < 64
     };
-    let nonce = (0_u64..).map(|number| number.to_string()).find(is_done).context("endless")?;
+    let nonce = (0..u64::MAX).map(|number| number.to_string()).find(is_done).context("endless")?;
     let work = json!({ "challenge": challenge, "nonce": nonce });
     client.mutate(documents::SIGN_UP, input(work.clone())).await?.done()?;
     ensure!(client.mutate(documents::SIGN_UP, input(work)).await?.refused()?.code == "WORK_REQUIRED", "work counts twice");

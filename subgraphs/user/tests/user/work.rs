@@ -16,7 +16,7 @@ async fn task(world: &World) -> Value {
 /// A nonce whose hash has at least `least` and fewer than `most` zero bits.
 fn done(challenge: &str, least: u32, most: u32) -> Value {
     let fits = |nonce: &String| (least..most).contains(&Work { challenge, nonce }.bits());
-    let nonce = (0_u64..).map(|number| number.to_string()).find(fits).expect("endless");
+    let nonce = (0..u64::MAX).map(|number| number.to_string()).find(fits).expect("endless");
     json!({ "challenge": challenge, "nonce": nonce })
 }
 

@@ -24,7 +24,7 @@ pub struct Passkeys;
 
 #[Object]
 impl Passkeys {
-    /// Asks for a new passkey: its answer goes to the browser, and the browser's to finishPasskeyRegistration. RATE_LIMITED after 10
+    /// Asks for a new passkey: its answer goes to the browser, and the browser's to finishPasskeyRegistration. `RATE_LIMITED` after 10
     /// of these for an account (then one every 30 seconds).
     #[graphql(directive = authenticated::apply())]
     async fn begin_passkey_registration(&self, ctx: &Context<'_>) -> Result<BeginPasskeyRegistrationResult> {
@@ -46,12 +46,12 @@ impl Passkeys {
     }
 
     /// Asks for a passkey of anybody: nobody says who they are, the passkey does. The answer goes to the browser, and the browser's
-    /// to finishPasskeySignIn. RATE_LIMITED after 60 attempts of a client (then one every 2 seconds).
+    /// to finishPasskeySignIn. `RATE_LIMITED` after 60 attempts of a client (then one every 2 seconds).
     async fn begin_passkey_sign_in(&self, ctx: &Context<'_>) -> Result<BeginPasskeySignInResult> {
         answer(accounts(ctx)?.begin_passkey_sign_in().await.map(BeginPasskeySignInSuccess::from))
     }
 
-    /// Opens a session for who has the passkey, also where a password would need a second factor. RATE_LIMITED as
+    /// Opens a session for who has the passkey, also where a password would need a second factor. `RATE_LIMITED` as
     /// beginPasskeySignIn.
     async fn finish_passkey_sign_in(
         &self,

@@ -32,7 +32,7 @@ impl Passwords {
 
     /// Sends a link that sets a new password to the address, if it has an account; the answer is the same if not. The link works
     /// once, for 30 minutes; a newer one replaces it. Links to one address are at least 60 seconds apart: what is asked for sooner
-    /// is not sent. RATE_LIMITED after 3 links for an address (then one a minute), or 20 for a client (then one every 30 seconds).
+    /// is not sent. `RATE_LIMITED` after 3 links for an address (then one a minute), or 20 for a client (then one every 30 seconds).
     async fn request_password_reset(
         &self,
         ctx: &Context<'_>,

@@ -25,8 +25,8 @@ pub struct SecondFactors;
 
 #[Object]
 impl SecondFactors {
-    /// Opens the session of a sign-in that got SecondFactorRequired. Five tries within 5 minutes; a code of the app works once, and
-    /// each recovery code once. RATE_LIMITED after 10 tries for an account (then one every 30 seconds).
+    /// Opens the session of a sign-in that got `SecondFactorRequired`. Five tries within 5 minutes; a code of the app works once, and
+    /// each recovery code once. `RATE_LIMITED` after 10 tries for an account (then one every 30 seconds).
     async fn complete_sign_in(
         &self,
         ctx: &Context<'_>,

@@ -18,7 +18,7 @@ pub struct Sessions;
 #[Object]
 impl Sessions {
     /// Opens a session with e-mail address, phone number or user name, and password. An unknown name and a wrong password get the same
-    /// answer. An account with a second factor gets SecondFactorRequired instead of a session: see completeSignIn. RATE_LIMITED
+    /// answer. An account with a second factor gets `SecondFactorRequired` instead of a session: see completeSignIn. `RATE_LIMITED`
     /// after 20 attempts for a name (then one every 3 seconds), or 100 of a client (then one a second).
     async fn sign_in(
         &self,

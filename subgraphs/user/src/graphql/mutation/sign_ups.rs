@@ -19,7 +19,8 @@ impl SignUps {
     /// Starts a sign-up: sends a one-time password to the address, which verifyOtp wants. The answer is the same whether the
     /// address has an account or not; the owner of a known address gets a letter that says so. A new sign-up of an address
     /// replaces its earlier one. Letters to one address are at least 60 seconds apart: the code of a quick second sign-up
-    /// arrives later. RATE_LIMITED after 5 sign-ups of an address (then one a minute), or 30 of a client (then one every 20 seconds).
+    /// arrives later. `RATE_LIMITED` after 5 sign-ups of an address (then one a minute), or 30 of a client (then one every 20
+    /// seconds).
     async fn sign_up(
         &self,
         ctx: &Context<'_>,
@@ -36,8 +37,8 @@ impl SignUps {
     }
 
     /// Proves the address of a sign-up: makes the account and signs in. The code has six digits, lives 10 minutes, works once
-    /// and in its own flow only; after five wrong tries the flow is locked until resendOtp. RATE_LIMITED after 10 tries of a flow, resendOtp included (then one every 30 seconds), or 60
-    /// of a client (then one every 2 seconds).
+    /// and in its own flow only; after five wrong tries the flow is locked until resendOtp. `RATE_LIMITED` after 10 tries of a
+    /// flow, resendOtp included (then one every 30 seconds), or 60 of a client (then one every 2 seconds).
     async fn verify_otp(
         &self,
         ctx: &Context<'_>,

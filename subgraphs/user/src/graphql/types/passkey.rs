@@ -40,7 +40,7 @@ impl Passkey {
 /// What the browser is asked for a new passkey.
 #[derive(SimpleObject)]
 pub struct BeginPasskeyRegistrationSuccess {
-    /// JSON of PublicKeyCredentialCreationOptions: goes through PublicKeyCredential.parseCreationOptionsFromJSON into
+    /// JSON of `PublicKeyCredentialCreationOptions`: goes through PublicKeyCredential.parseCreationOptionsFromJSON into
     /// navigator.credentials.create.
     pub options: String,
     /// Until when the answer counts: 5 minutes, and once.
@@ -56,7 +56,7 @@ impl From<Asked> for BeginPasskeyRegistrationSuccess {
 /// What the browser is asked for a sign-in.
 #[derive(SimpleObject)]
 pub struct BeginPasskeySignInSuccess {
-    /// JSON of PublicKeyCredentialRequestOptions: goes through PublicKeyCredential.parseRequestOptionsFromJSON into
+    /// JSON of `PublicKeyCredentialRequestOptions`: goes through PublicKeyCredential.parseRequestOptionsFromJSON into
     /// navigator.credentials.get.
     pub options: String,
     /// Until when the answer counts: 5 minutes, and once.
@@ -72,7 +72,7 @@ impl From<Asked> for BeginPasskeySignInSuccess {
 /// What finishPasskeyRegistration needs.
 #[derive(InputObject)]
 pub struct FinishPasskeyRegistrationInput {
-    /// JSON of the PublicKeyCredential that the browser made (its toJSON), at most 16 KiB.
+    /// JSON of the `PublicKeyCredential` that the browser made (its toJSON), at most 16 KiB.
     pub credential: String,
     /// What to call it in your list. Cut after 80 characters.
     pub name: Option<String>,
@@ -94,7 +94,7 @@ impl From<passkeys::Passkey> for FinishPasskeyRegistrationSuccess {
 /// What finishPasskeySignIn needs.
 #[derive(InputObject)]
 pub struct FinishPasskeySignInInput {
-    /// JSON of the PublicKeyCredential that the browser gave (its toJSON), at most 16 KiB.
+    /// JSON of the `PublicKeyCredential` that the browser gave (its toJSON), at most 16 KiB.
     #[graphql(secret)]
     pub credential: String,
     /// What to call this device in your list of sessions. Cut after 80 characters.

@@ -13,8 +13,8 @@ pub struct ChangePasswordInput {
     /// The present password.
     #[graphql(secret)]
     pub current_password: String,
-    /// The wanted one, 8 to 128 characters of any kind. Refused as INVALID_INPUT when it would be guessed among the first 100 million tries:
-    /// lists of known passwords, single words, names, dates, rows of keys, and your own address and name.
+    /// The wanted one, 8 to 128 characters of any kind. Refused as `INVALID_INPUT` when it would be guessed among the first
+    /// 100 million tries: lists of known passwords, single words, names, dates, rows of keys, and your own address and name.
     #[graphql(secret)]
     pub new_password: String,
 }
@@ -32,8 +32,8 @@ pub struct ResetPasswordInput {
     /// The token of the link in the letter: what stands behind #token=.
     #[graphql(secret)]
     pub token: String,
-    /// The wanted password, 8 to 128 characters of any kind. Refused as INVALID_INPUT when it would be guessed among the first 100 million tries:
-    /// lists of known passwords, single words, names, dates, rows of keys, and your own address and name.
+    /// The wanted password, 8 to 128 characters of any kind. Refused as `INVALID_INPUT` when it would be guessed among the first
+    /// 100 million tries: lists of known passwords, single words, names, dates, rows of keys, and your own address and name.
     #[graphql(secret)]
     pub new_password: String,
 }

@@ -50,7 +50,7 @@ pub struct CompleteSignInInput {
 /// What an authenticator app needs. Shown once: it can't be read again.
 #[derive(SimpleObject)]
 pub struct EnrolTotpSuccess {
-    /// For a QR code that the app scans: otpauth://totp/...
+    /// For a QR code that the app scans: a URI of the scheme otpauth.
     pub uri: String,
     /// The same secret for typing, base 32.
     pub secret: String,

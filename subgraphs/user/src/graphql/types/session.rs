@@ -15,11 +15,11 @@ use crate::{graphql::result::SignInResult, second_factors::Entered, session::Ope
 pub struct SignUpInput {
     /// E-mail address, at most 254 characters. Spaces around it are dropped, capitals don't matter.
     pub email: String,
-    /// Wanted password, 8 to 128 characters of any kind. Refused as INVALID_INPUT when it would be guessed among the first 100 million
+    /// Wanted password, 8 to 128 characters of any kind. Refused as `INVALID_INPUT` when it would be guessed among the first 100 million
     /// tries: lists of known passwords, single words, names, dates, rows of keys, and your own address.
     #[graphql(secret)]
     pub password: String,
-    /// The work that requestSignUpChallenge asked for. Needed only where the operator asks for it: the refusal WORK_REQUIRED says so.
+    /// The work that requestSignUpChallenge asked for. Needed only where the operator asks for it: the refusal `WORK_REQUIRED` says so.
     pub work: Option<SignUpWorkInput>,
     /// Language of the letters of this sign-up, and of the account it makes. English when left out.
     pub locale: Option<Locale>,
