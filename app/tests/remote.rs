@@ -369,6 +369,7 @@ async fn a_client_cannot_say_who_it_is_to_a_subgraph() {
     for name in lies {
         request = request.header(name, "999999");
     }
+    request = request.header("x-berth-client", "999999");
     assert_eq!(read(request).await["data"]["whoami"], json!(user));
     let mut hook = http::Request::post("/webhooks/sandbox?a=1").header("content-type", "text/plain").header("accept", "*/*");
     for name in lies {
@@ -376,8 +377,7 @@ async fn a_client_cannot_say_who_it_is_to_a_subgraph() {
     }
     let noted = front.subgraphs.forward("accounts", hook.body("this".into()).unwrap()).await;
     assert_eq!((noted.status().as_u16(), noted.body().as_ref()), (200, "noted this".as_bytes()));
-    let allowed =
-        "accept authorization content-length content-type host traceparent x-berth-service x-berth-timeout-ms x-request-id";
+    let allowed = "accept authorization content-length content-type host traceparent x-berth-client x-berth-service x-berth-timeout-ms x-request-id";
     let allowed: BTreeSet<&str> = allowed.split(' ').collect();
     let seen = accounts.seen();
     assert_eq!(seen.len(), 2);
@@ -386,7 +386,7 @@ async fn a_client_cannot_say_who_it_is_to_a_subgraph() {
         assert!(others.is_empty(), "{others:?}");
         assert!(headers.values().all(|value| value != "999999"), "{headers:?}");
     }
-    assert_eq!(seen[0]["x-request-id"], "r1");
+    assert_eq!((&seen[0]["x-request-id"], &seen[0]["x-berth-client"]), (&"r1".parse().unwrap(), &"127.0.0.1".parse().unwrap()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

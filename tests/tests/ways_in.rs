@@ -37,7 +37,7 @@ const TASK: &str = "mutation { requestSignUpChallenge { __typename \
 
 /// The code that an app with this secret shows now.
 fn code(secret: &str) -> anyhow::Result<String> {
-    let step = chrono::Utc::now().timestamp() / 30;
+    let step = berth_tests::now_secs() / 30;
     let mut mac = Hmac::<Sha1>::new_from_slice(&BASE32_NOPAD.decode(secret.as_bytes())?)?;
     mac.update(&step.to_be_bytes());
     let digest = mac.finalize().into_bytes();

@@ -139,8 +139,7 @@ mod tests {
     async fn a_key_waits_and_others_do_not() {
         let clock = Clock::system();
         let limits = Limits::new(&Bus::local(), clock.clone(), Sealer::new([7; 32]));
-        let (narrow, wide) =
-            (limits.limit("narrow", 2, Duration::from_secs(60)), limits.limit("wide", 4, Duration::from_secs(1)));
+        let (narrow, wide) = (limits.limit("narrow", 2, Duration::from_mins(1)), limits.limit("wide", 4, Duration::from_secs(1)));
         for _ in 0..2 {
             assert_eq!(limits.count(&[(&wide, "1.2.3.4"), (&narrow, "siti")]).await, Ok(()));
         }
