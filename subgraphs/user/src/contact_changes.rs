@@ -101,10 +101,10 @@ impl Accounts {
         let (to_new, to_old) = (ContactChange::cause_to_new(id), format!("contact-change-old:{id}"));
         match &change.new {
             Address::Email(email) if change.decoy => {
-                post.queue(tx, &to_new, &letters::change_taken(locale, email.as_str())?).await?
+                post.queue(tx, &to_new, &letters::change_taken(locale, email.as_str())?).await?;
             }
             Address::Email(email) => {
-                post.queue(tx, &to_new, &letters::change_new(locale, email.as_str(), new_code, ttl)?).await?
+                post.queue(tx, &to_new, &letters::change_new(locale, email.as_str(), new_code, ttl)?).await?;
             }
             Address::Phone(to) if change.decoy => post.queue_sms(tx, &to_new, &texts::known(locale, to)).await?,
             Address::Phone(to) => post.queue_sms(tx, &to_new, &texts::code(locale, to, new_code, ttl)).await?,

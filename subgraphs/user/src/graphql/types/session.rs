@@ -35,7 +35,7 @@ pub struct SignUpByPhoneInput {
     pub password: String,
     /// Language of the messages of this sign-up, and of the account it makes. English when left out.
     pub locale: Option<Locale>,
-    /// The work that requestSignUpChallenge asked for. Needed only where the operator asks for it: the refusal WORK_REQUIRED says so.
+    /// The work that requestSignUpChallenge asked for. Needed only where the operator asks for it: the refusal `WORK_REQUIRED` says so.
     pub work: Option<SignUpWorkInput>,
 }
 
