@@ -34,7 +34,8 @@ impl Accounts {
                     return Err(Refusal::BankAccountLimit { limit }.into());
                 }
                 store::bank_account::insert(tx, &desk.deps.sealer, user_id, &added, now).await?;
-                desk.tell(tx, user_id, &Notice::about(Notified::BankAccountAdded, added.id, Facts::default())).await?;
+                let facts = Facts { account_number: Some(added.number.masked()), ..Facts::default() };
+                desk.tell(tx, user_id, &Notice::about(Notified::BankAccountAdded, added.id, facts)).await?;
                 Ok::<_, Error>(added)
             })
         });

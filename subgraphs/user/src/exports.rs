@@ -11,15 +11,20 @@ use uuid::Uuid;
 use crate::{
     account::Account,
     accounts::Accounts,
+    audit_entry::{Entry, EntryFilter},
     bank_account::BankAccount,
     document::{IdNumber, IdType},
     error::{Error, Refusal},
     identifier,
-    notification::{Facts, Kind as Notified, Notice},
+    notification::{Facts, Kind as Notified, Notice, Notification, say},
     passenger::Passenger,
+    passkeys::Passkey,
+    setting::{Channels, Settings},
     store::{self, privacy::KeptSession},
 };
 
+/// More than any list has.
+const ALL: u64 = 1 << 40;
 const DAY: TimeDelta = TimeDelta::hours(24);
 /// Version of the document's form.
 const FORMAT: &str = "berth-personal-data/1";
@@ -80,10 +85,14 @@ impl Accounts {
     /// What this service keeps about a person.
     async fn own_records(&self, account: &Account) -> Result<Value, Error> {
         let read = self.deps.db.read();
-        let passengers = store::passenger::list(read, &self.deps.sealer, account.id, Uuid::nil(), u64::MAX).await?;
+        let passengers = store::passenger::list(read, &self.deps.sealer, account.id, Uuid::nil(), ALL).await?;
         let sessions = store::privacy::sessions(read, account.id).await?;
         let times = store::privacy::times(read, account.id).await?;
         let exports = store::privacy::exports_since(read, account.id, DateTime::UNIX_EPOCH).await?;
+        let (kept, protection) = (self.settings(account.id).await?, self.protection(account.id).await?);
+        let notifications = self.notifications(account.id, Uuid::max(), false, ALL).await?;
+        let about = EntryFilter { subject_id: Some(account.id), ..EntryFilter::default() };
+        let acts = store::audit::list_before(read, about, i64::MAX, ALL).await?;
         let profile = &account.profile;
         Ok(json!({
             "email": account.email,
@@ -105,6 +114,13 @@ impl Accounts {
             "sessions": sessions.iter().map(session).collect::<Vec<_>>(),
             "wantedAddresses": store::contact_change::wanted(read, account.id).await?,
             "bankAccounts": self.bank_accounts(account.id).await?.iter().map(bank_account).collect::<Vec<_>>(),
+            "role": account.standing.role.word(),
+            "suspendedAt": account.standing.suspended_at,
+            "settings": settings(&kept),
+            "notifications": notifications.iter().map(|told| notification(told, &kept)).collect::<Vec<_>>(),
+            "secondFactor": { "on": protection.totp_enabled, "recoveryCodesLeft": protection.recovery_codes_left },
+            "passkeys": self.passkeys(account.id).await?.iter().map(passkey).collect::<Vec<_>>(),
+            "actsOfAdmins": acts.iter().map(act).collect::<Vec<_>>(),
             "passwordResetAskedAt": store::privacy::reset_asked_at(read, account.id).await?,
             "exports": exports,
         }))
@@ -139,4 +155,34 @@ fn session(kept: &KeptSession) -> Value {
         "expiresAt": kept.session.expires_at,
         "endedAt": kept.ended_at,
     })
+}
+
+fn settings(settings: &Settings) -> Value {
+    let channels = |channels: Channels| json!({ "email": channels.email, "sms": channels.sms });
+    json!({
+        "locale": settings.locale.word(),
+        "timeZone": settings.time_zone.name(),
+        "bookings": channels(settings.bookings),
+        "payments": channels(settings.payments),
+        "security": channels(settings.security),
+    })
+}
+
+fn notification(told: &Notification, settings: &Settings) -> Value {
+    let said = say(told.kind, settings.locale, &told.facts, settings.time_zone);
+    json!({ "kind": told.kind.rule().name, "title": said.title, "body": said.body, "createdAt": told.created_at, "readAt": told.read_at })
+}
+
+fn passkey(passkey: &Passkey) -> Value {
+    json!({
+        "id": Kind::Passkey.encode(passkey.id),
+        "name": passkey.name,
+        "createdAt": passkey.created_at,
+        "lastUsedAt": passkey.used_at,
+    })
+}
+
+fn act(entry: &Entry) -> Value {
+    let at = DateTime::from_timestamp_millis(entry.at_ms);
+    json!({ "at": at, "action": entry.action, "details": entry.details })
 }

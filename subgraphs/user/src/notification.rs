@@ -155,6 +155,9 @@ pub struct Facts {
     /// When it happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<DateTime<Utc>>,
+    /// The number of a bank account, masked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_number: Option<String>,
 }
 
 impl Facts {
@@ -167,6 +170,7 @@ impl Facts {
             amount: Some(Money::new(18_500_000, berth_contracts::Currency::IDR)),
             device: Some("Siti's phone".to_owned()),
             at: Some(at),
+            account_number: Some("********6789".to_owned()),
         }
     }
 }

@@ -40,7 +40,7 @@ fn with_advice(title: &str, body: String, question: &str, answer: &str) -> Said 
 }
 
 /// What was changed about how an account is protected: title and body.
-fn protection(kind: Kind, locale: Locale) -> Said {
+fn protection(kind: Kind, locale: Locale, facts: &Facts) -> Said {
     let (title, body) = match locale {
         Locale::En => protection_in_english(kind),
         Locale::Id => protection_in_indonesian(kind),
@@ -54,7 +54,9 @@ fn protection(kind: Kind, locale: Locale) -> Said {
             "Segera atur kata sandi baru: seseorang mengetahui yang sekarang, atau memegang salah satu perangkat Anda.",
         ),
     };
-    with_advice(title, body.to_owned(), question, answer)
+    let number = facts.account_number.as_ref().filter(|_| kind == Kind::BankAccountAdded);
+    let body = number.map_or_else(|| body.to_owned(), |number| format!("{body} ({number})"));
+    with_advice(title, body, question, answer)
 }
 
 fn protection_in_english(kind: Kind) -> (&'static str, &'static str) {
@@ -196,7 +198,7 @@ fn english(kind: Kind, facts: &Facts, zone: Tz) -> Said {
             "Did you not expect this?",
             "Then look after the device you used last: somebody may have read its storage.",
         ),
-        Kind::SecondFactorOn | Kind::SecondFactorOff | Kind::RecoveryCodesRenewed | Kind::RecoveryCodeUsed | Kind::PasskeyAdded | Kind::PasskeyRemoved | Kind::BankAccountAdded | Kind::DataExported => protection(kind, Locale::En),
+        Kind::SecondFactorOn | Kind::SecondFactorOff | Kind::RecoveryCodesRenewed | Kind::RecoveryCodeUsed | Kind::PasskeyAdded | Kind::PasskeyRemoved | Kind::BankAccountAdded | Kind::DataExported => protection(kind, Locale::En, facts),
     }
 }
 
@@ -257,7 +259,7 @@ fn indonesian(kind: Kind, facts: &Facts, zone: Tz) -> Said {
             "Anda tidak menduganya?",
             "Periksa perangkat yang terakhir Anda pakai: seseorang mungkin telah membaca isinya.",
         ),
-        Kind::SecondFactorOn | Kind::SecondFactorOff | Kind::RecoveryCodesRenewed | Kind::RecoveryCodeUsed | Kind::PasskeyAdded | Kind::PasskeyRemoved | Kind::BankAccountAdded | Kind::DataExported => protection(kind, Locale::Id),
+        Kind::SecondFactorOn | Kind::SecondFactorOff | Kind::RecoveryCodesRenewed | Kind::RecoveryCodeUsed | Kind::PasskeyAdded | Kind::PasskeyRemoved | Kind::BankAccountAdded | Kind::DataExported => protection(kind, Locale::Id, facts),
     }
 }
 

@@ -13,6 +13,7 @@ use berth_kernel::{
 };
 use chrono::TimeDelta;
 use futures_util::{Stream, StreamExt};
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -125,8 +126,12 @@ async fn letters_and_texts_go_by_the_settings() {
     let world = World::new().await;
     world.user.start();
     let siti = world.person("siti@example.com").await;
-    let phone = world.result(Some(&siti.access), PROFILE, json!({ "phone": "+6281234567890" })).await;
+    // What is told of a phone is not proved: it gets no messages.
+    let phone = world.result(Some(&siti.access), PROFILE, json!({ "phone": "+6289999999999" })).await;
     assert_eq!(phone["__typename"], "UpdateProfileSuccess");
+    let proved =
+        "INSERT INTO identifier (kind, value, account_id, proved_at_ms) SELECT 'PHONE', '+6281234567890', id, 1 FROM account";
+    world.db.read().execute_unprepared(proved).await.expect("written");
 
     world.happens(payment(&siti, key(1), key(9), "FAILED")).await;
     assert_eq!(world.subjects("siti@example.com").await[0], "The payment for booking BK7QK9 failed");
@@ -140,6 +145,7 @@ async fn letters_and_texts_go_by_the_settings() {
     let texts = world.texts("+6281234567890").await;
     assert_eq!(texts.len(), 1, "{texts:?}");
     assert!(texts[0].message.text.starts_with("Berth: The payment for booking BK7QK9 failed. "), "{texts:?}");
+    assert!(world.texts("+6289999999999").await.is_empty());
     assert_eq!(world.listed(&siti).await["notifications"]["totalCount"], 2, "the list is always written");
 }
 

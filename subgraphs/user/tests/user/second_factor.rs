@@ -165,7 +165,7 @@ async fn a_recovery_code_stands_in_once() {
     assert_eq!(me(&world, &person).await["recoveryCodesLeft"], 9);
     let asked = challenge(&world, PASSWORD).await;
     assert_eq!(code(&complete(&world, &asked, &codes[3]).await), Some("SECOND_FACTOR_INVALID"));
-    assert!(world.letters(EMAIL).await.iter().any(|caught| caught.letter.text.contains("one of its recovery codes")));
+    assert!(world.letters(EMAIL).await.iter().any(|caught| caught.letter.text.contains("one of the recovery codes")));
     next_step(&world);
     let renewed = input(&world, &person, REGENERATE, json!({ "code": app.shows(&world, 0) })).await;
     let fresh = renewed["recoveryCodes"].as_array().expect("a list");
