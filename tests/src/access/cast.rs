@@ -21,6 +21,11 @@ const PAST_TOKENS_SECS: i64 = 601;
 const SUSPEND: &str = "mutation($input: SuspendAccountInput!) { suspendAccount(input: $input) { __typename \
      ... on SuspendAccountSuccess { account { id } } ... on UserError { code } } }";
 const SIGN_OUT: &str = "mutation { signOut { __typename } }";
+const ADD_BANK: &str = "mutation($input: AddBankAccountInput!) { addBankAccount(input: $input) { __typename \
+     ... on AddBankAccountSuccess { bankAccount { id } } ... on UserError { code } } }";
+const CHANGE_EMAIL: &str = "mutation($input: RequestEmailChangeInput!) { requestEmailChange(input: $input) { __typename \
+     ... on RequestContactChangeSuccess { changeId } ... on UserError { code } } }";
+const NOTIFICATION: &str = "{ me { notifications(first: 1) { nodes { id } } } }";
 const SESSION: &str = "{ me { sessions(first: 1) { nodes { id } } } }";
 
 /// Everybody, and everything they ask for.
@@ -51,11 +56,19 @@ impl Cast {
                 person.refresh().await?;
             }
         }
+        let mut bank = String::new();
+        for (caller, person) in people.iter().filter(|(caller, _)| **caller != Caller::Expired) {
+            let input = json!({ "bankCode": "014", "holderName": "Siti", "number": "700123456789" });
+            let added = person.client.mutate(ADD_BANK, input).await?.done()?;
+            if *caller == Caller::Owner {
+                bank = id_of(&added["bankAccount"])?;
+            }
+        }
         people[&Caller::Revoked].client.query(SIGN_OUT, Value::Null).await?;
         let input = json!({ "accountId": people[&Caller::Suspended].id });
         people[&Caller::Admin].client.mutate(SUSPEND, input).await?.done()?;
         let mut cast = Self { nobody, people, holds: BTreeMap::new(), things: BTreeMap::new() };
-        cast.things.insert("victim", victim.id);
+        cast.things.extend([("victim", victim.id), ("bank", bank)]);
         cast.furnish().await?;
         Ok(cast)
     }
@@ -72,6 +85,9 @@ impl Cast {
         let passenger = json!({ "fullName": "Ani", "idType": "PASSPORT", "idNumber": "C1234567", "birthDate": "1990-01-01" });
         let passenger = owner.client.mutate(documents::ADD_PASSENGER, passenger).await?.done()?;
         let session = owner.client.query(SESSION, Value::Null).await?;
+        let told = owner.client.query(NOTIFICATION, Value::Null).await?;
+        let wish = json!({ "password": PASSWORD, "newEmail": format!("wanted-{}@example.org", next_number()) });
+        let change = owner.client.mutate(CHANGE_EMAIL, wish).await?.done()?;
         let stations = timetable::stations(&self.nobody, None).await?;
         let things = [
             ("trip", train.id.clone()),
@@ -90,6 +106,8 @@ impl Cast {
             ("spare_hold", owner.hold_best(&segment, 1).await?.id),
             ("passenger", id_of(&passenger["passenger"])?),
             ("session", id_of(&session["me"]["sessions"]["nodes"][0])?),
+            ("notification", id_of(&told["me"]["notifications"]["nodes"][0])?),
+            ("change", change["changeId"].as_str().context("no change")?.to_owned()),
             ("user", owner.id.clone()),
             ("password", PASSWORD.to_owned()),
         ];
@@ -112,6 +130,7 @@ impl Cast {
         match name {
             "email" => nobodys(),
             "key" => fresh_key(),
+            "flow" => format!("flow_{:0>26}", next_number()),
             "phone" => format!("+628{:010}", next_number()),
             "my_email" => person.map_or_else(nobodys, |person| person.email.clone()),
             "my_refresh" => person.map_or_else(|| "none".to_owned(), |person| person.refresh_token.clone()),
