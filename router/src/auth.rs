@@ -2,9 +2,12 @@
 //! the operation runs, because an embedded router that takes a bad token for an anonymous caller
 //! would turn an expired session into a silently different answer.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use ntex::http::{HeaderMap, header};
 use serde::Deserialize;
@@ -15,6 +18,8 @@ use crate::{
     refusal::Refusal,
 };
 
+/// Where the tickets begin to count.
+static STARTED: OnceLock<Instant> = OnceLock::new();
 /// Tokens remembered as verified, so that a busy client pays for one signature check, not thousands.
 const REMEMBERED: u64 = 20_000;
 
@@ -37,7 +42,18 @@ impl std::fmt::Debug for Viewer {
     }
 }
 
+/// Header in which the embedded router finds the [`Viewer::ticket`]. What a client sends in it is dropped.
+pub(crate) const TICKET: HeaderName = HeaderName::from_static("x-berth-viewer");
+/// Seconds for which a ticket is used. The embedded router remembers one for five seconds.
+const TICKET_SECS: u64 = 2;
+
 impl Viewer {
+    /// By what the embedded router knows the caller. A new one every two seconds, so that none ends while it is used.
+    pub(crate) fn ticket(&self) -> String {
+        let started = STARTED.get_or_init(Instant::now);
+        format!("{}.{}", started.elapsed().as_secs() / TICKET_SECS, self.token)
+    }
+
     /// Time until the token ends.
     pub(crate) fn remaining(&self) -> Duration {
         Duration::from_secs(self.expires_at.saturating_sub((self.now)()))

@@ -38,7 +38,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::{
-    auth::Viewer,
+    auth::{self, Viewer},
     config::{RouterConfig, RouterError, Subgraph},
     executor::OwnWay,
     plugin::{self, Caller, FrontDoor, Public},
@@ -95,7 +95,8 @@ impl Engine {
     /// Runs one operation. The request's method, path, Accept and headers count; its body does not.
     pub(crate) async fn run(&self, request: &mut HttpRequest, params: GraphQLParams, caller: Caller) -> Answer {
         if let Some(viewer) = &caller.viewer {
-            self.introduce(viewer).await;
+            let ticket = request.headers().get(auth::TICKET).and_then(|ticket| ticket.to_str().ok()).unwrap_or_default();
+            self.introduce(ticket, viewer).await;
         }
         let context = Arc::new(plugin::context(params, caller));
         request.extensions_mut().insert(context.clone());
@@ -105,18 +106,16 @@ impl Engine {
         Answer { response, public: is_public(&context) }
     }
 
-    /// Tells the embedded router whom a token stands for: it reads its own keys only once, and ours change.
-    async fn introduce(&self, viewer: &Viewer) {
-        let (cache, token) = (&self.shared.jwt_claims_cache, viewer.token.to_string());
-        let known = match cache.get(&token).await {
-            Some(known) => known,
-            None => match serde_json::from_value(Value::clone(&viewer.claims)) {
-                Ok(claims) => Arc::new(TokenData { header: Header::new(Algorithm::EdDSA), claims }),
-                Err(_) => return,
-            },
-        };
-        // Always anew: what it remembers ends after five seconds.
-        cache.insert(token, known).await;
+    /// Tells the embedded router whom a ticket stands for: it reads its own keys only once, and ours change.
+    async fn introduce(&self, ticket: &str, viewer: &Viewer) {
+        let cache = &self.shared.jwt_claims_cache;
+        if cache.contains_key(ticket) {
+            return;
+        }
+        if let Ok(claims) = serde_json::from_value(Value::clone(&viewer.claims)) {
+            let known = TokenData { header: Header::new(Algorithm::EdDSA), claims };
+            cache.insert(ticket.to_owned(), Arc::new(known)).await;
+        }
     }
 
     async fn call(&self, request: &mut HttpRequest) -> HttpResponse {
@@ -217,7 +216,7 @@ fn settings(config: &RouterConfig, keys: &str) -> Value {
             "allowed_algorithms": ["EdDSA"],
             "require_authentication": false,
             "scopes_claim": "roles",
-            "lookup_locations": [{ "source": "header", "name": "authorization", "prefix": "Bearer" }],
+            "lookup_locations": [{ "source": "header", "name": auth::TICKET.as_str() }],
         },
         "headers": { "all": { "request": [
             { "propagate": { "named": ["authorization", "x-request-id", "x-berth-client", "traceparent"] } },

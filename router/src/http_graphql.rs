@@ -15,7 +15,7 @@ use ntex::{
 use hive_router::executor::plugins::hooks::on_graphql_params::GraphQLParams;
 
 use crate::{
-    client,
+    auth, client,
     config::Limits,
     document,
     door::Door,
@@ -91,7 +91,9 @@ fn prepare(door: &Door, request: &mut WebRequest<DefaultError>, request_id: &str
     let client = client::address(request, door.trusted_proxies);
     let trace_parent = door.observer.trace_parent();
     let headers = request.headers_mut();
+    headers.remove(auth::TICKET);
     if let Some(viewer) = &viewer {
+        set(headers, auth::TICKET, &viewer.ticket());
         set(headers, header::AUTHORIZATION, &format!("Bearer {}", viewer.token));
     }
     set(headers, REQUEST_ID, request_id);

@@ -393,7 +393,7 @@ pub(crate) fn synthetic(caller: &Caller) -> HttpRequest {
         request = request.header("traceparent", parent.as_str());
     }
     if let Some(viewer) = &caller.viewer {
-        request = request.header("authorization", format!("Bearer {}", viewer.token));
+        request = request.header("authorization", format!("Bearer {}", viewer.token)).header(auth::TICKET, viewer.ticket());
     }
     request.to_http_request()
 }
