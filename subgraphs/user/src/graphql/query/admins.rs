@@ -24,7 +24,7 @@ pub(crate) struct AdminQueries;
 
 #[Object]
 impl AdminQueries {
-    /// For admins: all accounts, newest first. Others get the error FORBIDDEN.
+    /// For admins: all accounts, newest first. Others get null and the error FORBIDDEN.
     #[graphql(directive = authenticated::apply(), requires_scopes = "ADMIN")]
     #[allow(clippy::too_many_arguments, reason = "the filters of a list")]
     async fn accounts(
@@ -47,7 +47,7 @@ impl AdminQueries {
                     error INVALID_INPUT."
         )]
         search: Option<String>,
-    ) -> Result<PageOf<Account>> {
+    ) -> Result<Option<PageOf<Account>>> {
         let person = signed_in(ctx)?;
         let span = span(first, after, last, before)?;
         let stretch = Stretch {
@@ -60,7 +60,7 @@ impl AdminQueries {
         let filter = CardFilter { role: role.map(Into::into), suspended, search };
         let found = answer_query(accounts(ctx)?.accounts_listed(person, &filter, stretch).await)?;
         let rows = found.into_iter().map(|account| (account.id.to_string(), Account(account))).collect();
-        Ok(connection_of(&span, rows))
+        Ok(Some(connection_of(&span, rows)))
     }
 
     /// For admins: an account by its id. Null when there is none. Others get the error FORBIDDEN.
@@ -85,7 +85,7 @@ impl AdminQueries {
         #[graphql(desc = "Only what this admin did.")] actor_id: Option<ID>,
         #[graphql(desc = "Only what was done to this account.")] subject_id: Option<ID>,
         #[graphql(desc = "Only acts of this kind.")] action: Option<AuditAction>,
-    ) -> Result<PageOf<AuditEntry>> {
+    ) -> Result<Option<PageOf<AuditEntry>>> {
         let person = signed_in(ctx)?;
         let page = page(first, after)?;
         let before = page.after.as_deref().map_or(Ok(i64::MAX), str::parse);
@@ -96,7 +96,7 @@ impl AdminQueries {
         let wanted = u64::try_from(page.first + 1).unwrap_or(u64::MAX);
         let found = answer_query(accounts(ctx)?.audit_entries(person, filter, before, wanted).await)?;
         let rows = found.into_iter().map(|entry| (entry.seq.to_string(), AuditEntry(entry))).collect();
-        Ok(connection(&page, rows, None))
+        Ok(Some(connection(&page, rows, None)))
     }
 }
 

@@ -250,18 +250,7 @@ impl From<Refusal> for UserError {
                 let text = RefusalText::new("PASSENGER_LIMIT", format!("a list has at most {limit} passengers"));
                 PassengerLimitError::from_text(text, limit).into()
             }
-            Refusal::BankAccountLimit { limit } => {
-                let text = RefusalText::new("BANK_ACCOUNT_LIMIT", format!("a list has at most {limit} bank accounts"));
-                BankAccountLimitError::from_text(text, limit).into()
-            }
-            Refusal::UsernameTaken => {
-                let text = RefusalText::at("USERNAME_TAKEN", "somebody has this user name", &["username"]);
-                UsernameTakenError::from_text(text).into()
-            }
-            Refusal::OpenBookings { count } => {
-                let text = RefusalText::new("ACCOUNT_HAS_OPEN_BOOKINGS", "bookings of this account are unfinished");
-                OpenBookingsError::from_text(text, i32::try_from(count).unwrap_or(i32::MAX)).into()
-            }
+            Refusal::BankAccountLimit { .. } | Refusal::UsernameTaken | Refusal::OpenBookings { .. } => of_belongings(refusal),
             Refusal::SecondFactor { .. }
             | Refusal::ChallengeEnded
             | Refusal::Transition(_)
@@ -272,6 +261,24 @@ impl From<Refusal> for UserError {
                 let text = RefusalText::new("RATE_LIMITED", "too many attempts: wait before the next");
                 RateLimitedError::from_text(text, i32::try_from(retry_after.num_milliseconds()).unwrap_or(i32::MAX)).into()
             }
+        }
+    }
+}
+
+/// Refusals about what belongs to an account.
+fn of_belongings(refusal: Refusal) -> UserError {
+    match refusal {
+        Refusal::BankAccountLimit { limit } => {
+            let text = RefusalText::new("BANK_ACCOUNT_LIMIT", format!("a list has at most {limit} bank accounts"));
+            BankAccountLimitError::from_text(text, limit).into()
+        }
+        Refusal::OpenBookings { count } => {
+            let text = RefusalText::new("ACCOUNT_HAS_OPEN_BOOKINGS", "bookings of this account are unfinished");
+            OpenBookingsError::from_text(text, i32::try_from(count).unwrap_or(i32::MAX)).into()
+        }
+        _ => {
+            let text = RefusalText::at("USERNAME_TAKEN", "somebody has this user name", &["username"]);
+            UsernameTakenError::from_text(text).into()
         }
     }
 }
