@@ -8,6 +8,7 @@
 //! * [`history`]: who held what when, and the checkers that judge it; [`fight`]: many clients, few seats
 //! * [`privacy`]: the map of personal data, and a search through all databases
 //! * [`arrears`]: money that arrives late; [`notices`]: webhooks
+//! * [`timing`]: whether two kinds of answers can be told apart by how long they take
 //! * [`watch`]: what a subscriber of live seats may rely on
 //! * [`access`]: who may do what, from the matrix in `access/`
 //! * [`load`]: the load generator behind `berth-load`

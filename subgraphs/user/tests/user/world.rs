@@ -19,6 +19,7 @@ use berth_user::{HashCost, User, UserConfig, UserSchema};
 use sea_orm::{ConnectionTrait, DatabaseBackend};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
 /// A password that is long enough.
 pub const PASSWORD: &str = "correct horse battery";
@@ -48,6 +49,7 @@ pub struct World {
     mail: Arc<Mail>,
     sms: Arc<Sms>,
     folder: TempDir,
+    sending: Mutex<()>,
 }
 
 /// Somebody signed in.
@@ -97,7 +99,7 @@ impl World {
         let user = User::new(deps.clone(), config, TokenSigner::new(key.clone(), clock.clone()));
         let verifier = TokenVerifier::new(&[key], clock.clone());
         let door = Door::new(user.schema(), user.prepare(), verifier, "between services");
-        Self { user, clock, db, deps, door, mail, sms, folder }
+        Self { user, clock, db, deps, door, mail, sms, folder, sending: Mutex::new(()) }
     }
 
     /// The whole response.
@@ -128,15 +130,22 @@ impl World {
         self.data(access, query, json!({ "input": input })).await["r"].take()
     }
 
+    /// Sends what waits, one caller after the other: on PostgreSQL several senders share the letters, and who finds none left has
+    /// not yet seen the others' sent.
+    async fn send(&self) {
+        let _turn = self.sending.lock().await;
+        self.deps.post.send_due(&self.db).await.expect("sends");
+    }
+
     /// Letters that were sent by now, newest first.
     pub async fn letters(&self, to: &str) -> Vec<Caught> {
-        self.deps.post.send_due(&self.db).await.expect("sends");
+        self.send().await;
         self.mail.caught(Some(to))
     }
 
     /// Text messages that were sent by now, newest first.
     pub async fn texts(&self, to: &str) -> Vec<CaughtText> {
-        self.deps.post.send_due(&self.db).await.expect("sends");
+        self.send().await;
         self.sms.caught(Some(to))
     }
 
