@@ -4,15 +4,14 @@ use axum::{
     http::StatusCode,
     response::{Html, IntoResponse, Response},
 };
-use berth_contracts::Locale;
-use berth_kernel::mail::Letter;
+use berth_kernel::mail::Preview;
 
 use super::escape;
 
 pub async fn page() -> Response {
     match letters() {
         Ok(letters) => {
-            let articles: String = letters.iter().map(|(name, locale, letter)| article(name, *locale, letter)).collect();
+            let articles: String = letters.iter().map(article).collect();
             Html(include_str!("../../assets/letters.html").replace("{{letters}}", &articles)).into_response()
         }
         Err(error) => {
@@ -22,14 +21,11 @@ pub async fn page() -> Response {
     }
 }
 
-fn letters() -> anyhow::Result<Vec<(String, Locale, Letter)>> {
-    let user = berth_user::letters::previews()?.into_iter().map(|preview| (preview.name, preview.locale, preview.letter));
-    let booking = berth_booking::letter::previews()?;
-    let booking = booking.into_iter().map(|preview| (preview.name.to_owned(), preview.locale, preview.letter));
-    Ok(user.chain(booking).collect())
+fn letters() -> anyhow::Result<Vec<Preview>> {
+    Ok([berth_user::letters::previews()?, berth_booking::letter::previews()?].concat())
 }
 
-fn article(name: &str, locale: Locale, letter: &Letter) -> String {
+fn article(Preview { name, locale, letter }: &Preview) -> String {
     format!(
         "<article><h2>{}</h2><p class=meta>{} &middot; {}</p><iframe sandbox srcdoc=\"{}\"></iframe><pre>{}</pre></article>\n",
         escape(&letter.subject),

@@ -6,11 +6,11 @@ mod redis;
 mod shuffle;
 mod wake;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use ::redis::RedisError;
 use async_trait::async_trait;
-use berth_contracts::event::Envelope;
+use berth_contracts::event::{Envelope, Event};
 use tokio::sync::broadcast;
 
 pub use local::LocalBus;
@@ -87,6 +87,25 @@ impl Live {
             Ok(news) => Some(news),
             Err(broadcast::error::RecvError::Lagged(_)) => Some(News::Missed),
             Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+
+    /// Until something may have changed for a watcher: an event that concerns it, news that were lost, or the end of this time.
+    pub async fn wait(&mut self, at_most: Duration, concerns: impl Fn(&Event) -> bool) {
+        let pause = tokio::time::sleep(at_most);
+        tokio::pin!(pause);
+        loop {
+            tokio::select! {
+                () = &mut pause => return,
+                news = self.next() => match news {
+                    Some(News::Event(envelope)) if !concerns(&envelope.event) => {}
+                    Some(_) => return,
+                    None => {
+                        (&mut pause).await;
+                        return;
+                    }
+                },
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ pub use locale::Locale;
 pub use page::{Page, PageError, PageOf, Total, connection, page};
 pub use refusal::{
     IdempotencyConflictError, IdempotencyInProgressError, InvalidInputError, InvalidTransitionError, NotFoundError,
-    RateLimitedError, RefusalText, internal, refuse, unauthenticated,
+    RateLimitedError, RefusalText, internal, refuse, token_expired, unauthenticated,
 };
 pub use scalar::{BigInt, Date, DateTime, Decimal, LocalDateTime, Money, TimeZone, in_utc};
 pub use sdl::{authenticated, federation_sdl};

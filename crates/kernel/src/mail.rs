@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use berth_contracts::Locale;
 use chrono::{DateTime, TimeDelta, Utc};
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
@@ -38,6 +39,17 @@ pub struct Letter {
     pub text: String,
     /// The same as HTML.
     pub html: String,
+}
+
+/// A letter filled with examples, for people who look at its words.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    /// What the letter is about.
+    pub name: String,
+    /// Its language.
+    pub locale: Locale,
+    /// The letter.
+    pub letter: Letter,
 }
 
 /// A letter the catcher caught.

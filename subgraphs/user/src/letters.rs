@@ -7,7 +7,7 @@ mod words;
 
 use askama::Template;
 use berth_contracts::Locale;
-use berth_kernel::mail::Letter;
+use berth_kernel::mail::{Letter, Preview};
 use chrono::{DateTime, TimeDelta};
 use chrono_tz::Tz;
 
@@ -125,17 +125,6 @@ fn write(locale: Locale, to: &str, words: Words) -> Result<Letter, Error> {
     let text = AsText { blocks: &blocks }.render().map_err(unwritable)?;
     let html = AsHtml { lang: locale.word(), subject: &subject, blocks: &blocks }.render().map_err(unwritable)?;
     Ok(Letter { to: to.to_owned(), subject, text: text.trim_end().to_owned() + "\n", html })
-}
-
-/// A letter filled with examples, for people who look at its words.
-#[derive(Debug, Clone)]
-pub struct Preview {
-    /// What the letter is about.
-    pub name: String,
-    /// Its language.
-    pub locale: Locale,
-    /// The letter.
-    pub letter: Letter,
 }
 
 /// Every letter of this service in every language.

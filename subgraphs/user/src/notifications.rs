@@ -92,7 +92,7 @@ impl Accounts {
             let message = TextMessage { to, text: said.short() };
             post.queue_sms(tx, &format!("notification-sms:{id}"), &message).await?;
         }
-        if letter && !account.email.is_empty() {
+        if letter {
             let letter = letters::notification(settings.locale, &account.email, said)?;
             post.queue(tx, &format!("notification:{id}"), &letter).await?;
         }

@@ -23,6 +23,11 @@ use sea_orm::DbErr;
 
 use crate::{account::Standing, document::IdType, role::Role};
 
+/// The address of an account; empty when what stands in its place is none.
+fn address(stored: String) -> String {
+    if stored.contains('@') { stored } else { String::new() }
+}
+
 fn instant(ms: i64) -> Result<DateTime<Utc>, DbErr> {
     DateTime::from_timestamp_millis(ms).ok_or_else(|| unreadable("a time"))
 }

@@ -94,6 +94,11 @@ pub fn refuse(code: &'static str, message: impl Into<String>) -> Error {
     })
 }
 
+/// The error that ends a private stream with its access token.
+pub fn token_expired() -> Error {
+    refuse("TOKEN_EXPIRED", "the access token has ended: refresh the session and subscribe again")
+}
+
 /// Nobody is signed in, and somebody must be.
 pub fn unauthenticated() -> Error {
     refuse("UNAUTHENTICATED", "sign in first: this needs an access token")

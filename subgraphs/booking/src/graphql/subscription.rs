@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use async_graphql::{Context, Error, ID, Result, Subscription as GraphqlSubscription};
+use async_graphql::{Context, ID, Result, Subscription as GraphqlSubscription};
 use berth_contracts::{Kind, event::Event};
 use berth_kernel::{
     auth::SignedIn,
-    bus::{Live, News},
-    graphql::{authenticated, refuse, signed_in},
+    bus::Live,
+    graphql::{authenticated, refuse, signed_in, token_expired},
 };
 use chrono::{DateTime, Utc};
 use futures_util::{Stream, stream};
@@ -77,7 +77,7 @@ impl Watch {
         }
         loop {
             if self.service.deps.clock.now() >= self.token_ends {
-                return Some(Err(expired()));
+                return Some(Err(token_expired()));
             }
             match self.look().await {
                 Ok(Some(booking)) => return Some(Ok(booking)),
@@ -102,28 +102,8 @@ impl Watch {
     /// Until something may have changed: news of this booking, lost news, the end of the token, or a while.
     async fn wait(&mut self) {
         let left = (self.token_ends - self.service.deps.clock.now()).to_std().unwrap_or_default();
-        let pause = tokio::time::sleep(left.min(LOOK_EVERY));
-        tokio::pin!(pause);
-        loop {
-            tokio::select! {
-                () = &mut pause => return,
-                news = self.news.next() => match news {
-                    Some(News::Event(envelope)) if !self.concerns(&envelope.event) => {}
-                    Some(_) => return,
-                    None => {
-                        (&mut pause).await;
-                        return;
-                    }
-                },
-            }
-        }
+        let key = self.key;
+        let concerns = |event: &Event| matches!(event, Event::BookingChanged { booking_id, .. } if *booking_id == key);
+        self.news.wait(left.min(LOOK_EVERY), concerns).await;
     }
-
-    fn concerns(&self, event: &Event) -> bool {
-        matches!(event, Event::BookingChanged { booking_id, .. } if *booking_id == self.key)
-    }
-}
-
-fn expired() -> Error {
-    refuse("TOKEN_EXPIRED", "the access token has ended: refresh the session and subscribe again")
 }

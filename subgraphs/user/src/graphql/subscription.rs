@@ -6,8 +6,8 @@ use async_graphql::{Context, Error, ID, Result, Subscription as GraphqlSubscript
 use berth_contracts::{Kind, event::Event};
 use berth_kernel::{
     auth::SignedIn,
-    bus::{Live, News},
-    graphql::{authenticated, internal, refuse, signed_in},
+    bus::Live,
+    graphql::{authenticated, internal, refuse, signed_in, token_expired},
 };
 use chrono::{DateTime, Utc};
 use futures_util::{Stream, stream};
@@ -76,7 +76,7 @@ impl Watch {
         }
         loop {
             if self.accounts.now() >= self.token_ends {
-                return Some(Err(expired()));
+                return Some(Err(token_expired()));
             }
             if let Some(next) = self.ready.pop_front() {
                 return Some(Ok(next));
@@ -102,32 +102,12 @@ impl Watch {
     /// Until something may have come: news for this person, lost news, the end of the token, or a while.
     async fn wait(&mut self) {
         let left = (self.token_ends - self.accounts.now()).to_std().unwrap_or_default();
-        let pause = tokio::time::sleep(left.min(LOOK_EVERY));
-        tokio::pin!(pause);
-        loop {
-            tokio::select! {
-                () = &mut pause => return,
-                news = self.news.next() => match news {
-                    Some(News::Event(envelope)) if !self.concerns(&envelope.event) => {}
-                    Some(_) => return,
-                    None => {
-                        (&mut pause).await;
-                        return;
-                    }
-                },
-            }
-        }
-    }
-
-    fn concerns(&self, event: &Event) -> bool {
-        matches!(event, Event::NotificationSent { user_id, .. } if *user_id == self.viewer)
+        let viewer = self.viewer;
+        let concerns = |event: &Event| matches!(event, Event::NotificationSent { user_id, .. } if *user_id == viewer);
+        self.news.wait(left.min(LOOK_EVERY), concerns).await;
     }
 }
 
 fn fault(error: &error::Error) -> Error {
     internal(&told(error))
-}
-
-fn expired() -> Error {
-    refuse("TOKEN_EXPIRED", "the access token has ended: refresh the session and subscribe again")
 }

@@ -51,7 +51,7 @@ impl Row {
         };
         Ok(Account {
             id: self.id,
-            email: if self.email.contains('@') { self.email } else { String::new() },
+            email: super::address(self.email),
             password_hash: self.password_hash,
             standing: super::standing(&self.role, self.suspended_at_ms)?,
             profile,

@@ -30,7 +30,7 @@ impl TryFrom<Row> for AccountCard {
     fn try_from(row: Row) -> Result<Self, DbErr> {
         Ok(Self {
             id: row.id,
-            email: if row.email.contains('@') { row.email } else { String::new() },
+            email: super::address(row.email),
             standing: super::standing(&row.role, row.suspended_at_ms)?,
             full_name: row.full_name,
             phone: row.phone,
