@@ -147,4 +147,8 @@ impl SubgraphCall for Remote {
     async fn execute_mutation(&self, headers: HeaderMap, body: Bytes) -> Bytes {
         self.call(&headers, body, Repeat::Unsent).await
     }
+
+    fn runs_anywhere(&self) -> bool {
+        true
+    }
 }

@@ -71,6 +71,11 @@ pub trait SubgraphCall: Send + Sync {
     async fn execute_mutation(&self, headers: http::HeaderMap, body: Bytes) -> Bytes {
         self.execute(headers, body).await
     }
+
+    /// Whether it may run on any runtime, because it holds no socket of one. Else it runs on the app's.
+    fn runs_anywhere(&self) -> bool {
+        false
+    }
 }
 
 /// The answer of a subgraph that gives none: clients see `SERVICE_UNAVAILABLE`, which may be repeated.

@@ -1,5 +1,5 @@
 //! The way into a subgraph that the app provides: the bytes that the embedded router would have sent
-//! go to a task on the app's runtime instead.
+//! go to a task instead, on the app's runtime where a subgraph needs it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 
 use crate::config::SubgraphCall;
 
-/// Runs a subgraph's requests on the app's runtime.
+/// Runs a subgraph's requests.
 pub(crate) struct OwnWay {
     name: String,
     endpoint: http::Uri,
@@ -42,9 +42,12 @@ impl OwnWay {
         timeout: Option<Duration>,
     ) -> Result<Bytes, &'static str> {
         let subgraph = self.subgraph.clone();
-        let task = self.runtime.spawn(async move {
+        let anywhere = subgraph.runs_anywhere();
+        let work = async move {
             if mutation { subgraph.execute_mutation(headers, body).await } else { subgraph.execute(headers, body).await }
-        });
+        };
+        // Staying on this thread saves waking another one, twice.
+        let task = if anywhere { tokio::spawn(work) } else { self.runtime.spawn(work) };
         let joined = match timeout {
             Some(limit) => tokio::time::timeout(limit, task).await.map_err(|_| "timeout")?,
             None => task.await,

@@ -24,8 +24,10 @@ use tracing::Instrument;
 use crate::{metrics, telemetry::Origin};
 
 mod postgres;
+mod table;
 
 pub use postgres::{PostgresLimits, exclusive};
+pub use table::{rows_placeholder, table};
 
 /// The handle a write works on.
 pub type Tx = DatabaseTransaction;
@@ -334,23 +336,6 @@ fn copy_of(error: &DbErr) -> DbErr {
 /// A statement with `$1`-style placeholders, which both dialects read.
 pub fn sql(connection: &impl ConnectionTrait, text: &str, values: impl IntoIterator<Item = Value>) -> Statement {
     Statement::from_sql_and_values(connection.get_database_backend(), text, values)
-}
-
-/// Placeholders for a multi-row insert: `($1,$2),($3,$4)` for two rows of two columns, counting on from `first`.
-pub fn rows_placeholder(rows: usize, columns: usize, first: usize) -> String {
-    let mut text = String::with_capacity(rows * (columns * 5 + 2));
-    for row in 0..rows {
-        text.push_str(if row == 0 { "(" } else { ",(" });
-        for column in 0..columns {
-            if column > 0 {
-                text.push(',');
-            }
-            text.push('$');
-            text.push_str(&(first + row * columns + column).to_string());
-        }
-        text.push(')');
-    }
-    text
 }
 
 /// An SQL expression for the present instant by the database's own clock, in milliseconds since 1970: several processes with

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     clock::Clock,
-    db::{Tx, rows_placeholder, sql},
+    db::{Tx, sql, table},
 };
 
 /// Longest accepted key, in characters; the shortest is 1.
@@ -44,7 +44,7 @@ pub enum Seen {
 /// SHA-256, in hex, of the input's JSON. The fields' order is that of the type, so it is canonical.
 pub fn fingerprint(input: &impl Serialize) -> String {
     let bytes = serde_json::to_vec(input).unwrap_or_default();
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// Records the call and its answer, unless it was seen before. The row vanishes with the transaction when the effect
@@ -72,26 +72,24 @@ pub async fn record(tx: &Tx, clock: &Clock, call: &Call, answer: &str) -> Result
 /// Records several first calls with their answers in one statement. `false`: some of them were seen before, and the caller
 /// must undo this and take them one by one.
 pub async fn record_all(tx: &Tx, clock: &Clock, calls: &[(&Call, String)]) -> Result<bool, DbErr> {
-    const COLUMNS: usize = 6;
     let now_ms = clock.now().timestamp_millis();
-    let text = format!(
-        "INSERT INTO idempotency (user_id, mutation, key, fingerprint, answer, expires_at_ms) VALUES {} \
-         ON CONFLICT (user_id, mutation, key) DO UPDATE SET fingerprint = excluded.fingerprint, answer = excluded.answer, \
-         expires_at_ms = excluded.expires_at_ms WHERE idempotency.expires_at_ms <= $1",
-        rows_placeholder(calls.len(), COLUMNS, 2)
-    );
-    let mut values: Vec<Value> = Vec::with_capacity(calls.len() * COLUMNS + 1);
-    values.push(now_ms.into());
-    for (call, answer) in calls {
-        values.extend([
+    let row = |(call, answer): &(&Call, String)| -> [Value; 6] {
+        [
             call.user_id.into(),
             call.mutation.into(),
             call.key.clone().into(),
             call.fingerprint.clone().into(),
             answer.clone().into(),
             (now_ms + call.keep.num_milliseconds()).into(),
-        ]);
-    }
+        ]
+    };
+    let mut values: Vec<Value> = vec![now_ms.into()];
+    let rows = table(tx, "v", calls.iter().map(row), &mut values);
+    let text = format!(
+        "INSERT INTO idempotency (user_id, mutation, key, fingerprint, answer, expires_at_ms) SELECT * FROM {rows} WHERE true \
+         ON CONFLICT (user_id, mutation, key) DO UPDATE SET fingerprint = excluded.fingerprint, answer = excluded.answer, \
+         expires_at_ms = excluded.expires_at_ms WHERE idempotency.expires_at_ms <= $1"
+    );
     let done = tx.execute_raw(sql(tx, &text, values)).await?;
     Ok(usize::try_from(done.rows_affected()).is_ok_and(|rows| rows == calls.len()))
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     bus::{Bus, Wake},
     clock::Clock,
-    db::{Db, Tx, rows_placeholder, sql},
+    db::{Db, Tx, sql, table},
     failpoint,
     jobs::Background,
     telemetry,
@@ -44,14 +44,18 @@ impl Outbox {
         if events.is_empty() {
             return Ok(());
         }
-        let mut values: Vec<Value> = Vec::with_capacity(events.len() * 4);
+        let trace_parent = telemetry::current_trace_parent();
+        let mut rows: Vec<[Value; 4]> = Vec::with_capacity(events.len());
         for event in events {
-            let (id, at, trace_parent) = (self.clock.new_key(), self.clock.now(), telemetry::current_trace_parent());
+            let (id, at, trace_parent) = (self.clock.new_key(), self.clock.now(), trace_parent.clone());
             let envelope = Envelope { id, at, trace_parent, event: event.clone() };
             let payload = serde_json::to_string(&envelope).map_err(|error| DbErr::Custom(error.to_string()))?;
-            values.extend([envelope.id.into(), event.kind().into(), payload.into(), self.owner.into()]);
+            rows.push([envelope.id.into(), event.kind().into(), payload.into(), self.owner.into()]);
         }
-        let text = format!("INSERT INTO outbox (id, kind, payload, owner) VALUES {}", rows_placeholder(events.len(), 4, 1));
+        let mut values = Vec::new();
+        let rows = table(tx, "v", rows, &mut values);
+        // In the order of the rows, as the numbers that they get are the order of delivery.
+        let text = format!("INSERT INTO outbox (id, kind, payload, owner) SELECT * FROM {rows}");
         tx.execute_raw(sql(tx, &text, values)).await?;
         failpoint::at("outbox.appended");
         Ok(())

@@ -34,9 +34,8 @@ use crate::{
 const LANES_AT_MOST: usize = 4;
 /// Requests that one transaction places.
 const MAX_BATCH: usize = 64;
-/// Requests of one set of statements.
-const MAX_TOGETHER: usize = 32;
-/// The same on SQLite, which looks each parameter up in a list, so that long statements cost more than several.
+/// Requests of one set of statements on SQLite, which looks each parameter up in a list, so that long statements cost more than
+/// several. PostgreSQL gets whole batches.
 const MAX_TOGETHER_ON_SQLITE: usize = 16;
 const QUEUE: usize = 8192;
 
@@ -172,10 +171,8 @@ impl Holds {
         let (together, mut alone) = sort_out(orders);
         let mut done = Vec::with_capacity(orders.len());
         let mut rest = together.as_slice();
-        let at_most = if self.deps.db.has_one_writer() { MAX_TOGETHER_ON_SQLITE } else { MAX_TOGETHER };
-        while let Some(size) = rest.len().min(at_most).checked_ilog2().map(|power| 1 << power) {
-            // Sizes are powers of two, so that few different statements are prepared.
-            let (chunk, later) = rest.split_at(size);
+        while !rest.is_empty() {
+            let (chunk, later) = rest.split_at(self.together(rest.len()));
             rest = later;
             match self.place_together(tx, chunk, batch).await? {
                 Some(placed) => done.extend(chunk.iter().zip(placed).map(|((index, _), done)| (*index, Ok(done)))),
@@ -196,6 +193,16 @@ impl Holds {
             done.push((index, outcome));
         }
         Ok(done)
+    }
+
+    /// How many of the waiting orders go into one set of statements. On SQLite, where each number of rows is a statement of its
+    /// own, a power of two, so that few of them are prepared.
+    fn together(&self, waiting: usize) -> usize {
+        if self.deps.db.has_one_writer() {
+            waiting.min(MAX_TOGETHER_ON_SQLITE).checked_ilog2().map_or(waiting, |power| 1 << power)
+        } else {
+            waiting
+        }
     }
 
     /// Places all of these orders, or `None` of them.

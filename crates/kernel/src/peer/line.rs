@@ -1,9 +1,13 @@
 //! One request to one of a service's replicas.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use thread_local::ThreadLocal;
 
 use super::Replicas;
 use crate::{
@@ -78,7 +82,8 @@ pub struct Call<'a> {
 /// The line to a service: pooled connections, a fresh credential in every request.
 #[derive(Clone)]
 pub struct Line {
-    http: reqwest::Client,
+    /// One a thread: a connection belongs to the runtime that opened it, and some threads have a runtime of their own.
+    http: Arc<ThreadLocal<reqwest::Client>>,
     signer: ServiceSigner,
     replicas: Replicas,
 }
@@ -93,15 +98,8 @@ enum Sent {
 impl Line {
     /// A line to a service at these base URLs.
     pub fn new(signer: ServiceSigner, service: &str, urls: &[String]) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .http1_only()
-            .tcp_nodelay(true)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(1))
-            .pool_idle_timeout(Duration::from_secs(30))
-            .pool_max_idle_per_host(256)
-            .build()?;
+        let http = Arc::new(ThreadLocal::new());
+        http.get_or_try(client)?;
         Ok(Self { http, signer, replicas: Replicas::new(service, urls) })
     }
 
@@ -111,7 +109,7 @@ impl Line {
     }
 
     /// A credential for the service.
-    pub fn credential(&self) -> std::sync::Arc<str> {
+    pub fn credential(&self) -> Arc<str> {
         self.signer.credential(self.replicas.service())
     }
 
@@ -166,7 +164,8 @@ impl Line {
     }
 
     async fn one(&self, base: &str, call: &Call<'_>) -> Sent {
-        let request = self.http.request(call.method.clone(), format!("{base}{}", call.path));
+        let Ok(http) = self.http.get_or_try(client) else { return Sent::Refused };
+        let request = http.request(call.method.clone(), format!("{base}{}", call.path));
         let mut headers = call.headers.clone();
         if let Ok(credential) = HeaderValue::from_str(&self.credential()) {
             headers.insert(SERVICE_HEADER, credential);
@@ -178,6 +177,18 @@ impl Line {
             Err(_) => Sent::Failed(Failure::Lost),
         }
     }
+}
+
+fn client() -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .http1_only()
+        .tcp_nodelay(true)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(1))
+        .pool_idle_timeout(Duration::from_secs(30))
+        .pool_max_idle_per_host(256)
+        .build()
 }
 
 async fn read(response: reqwest::Response) -> Option<Answer> {

@@ -1,9 +1,9 @@
 //! Claims in the database. The primary key (occurrence, seat, leg) is what makes selling twice impossible.
 
-use std::{collections::HashMap, fmt::Write};
+use std::collections::HashMap;
 
 use berth_contracts::id::TripKey;
-use berth_kernel::db::{Tx, sql};
+use berth_kernel::db::{Tx, sql, table};
 use sea_orm::{ConnectionTrait, DbErr, Value};
 use uuid::Uuid;
 
@@ -25,47 +25,28 @@ pub async fn claim(tx: &Tx, blocks: &[(Uuid, &Block)], terms: &Terms, now_ms: i6
     let mut values: Vec<Value> =
         vec![terms.state.number().into(), terms.booking_id.into(), terms.expires_at_ms.into(), now_ms.into()];
     let last_leg = blocks.iter().map(|(_, block)| block.legs.end).max().unwrap_or(0);
-    let mut text = String::with_capacity(1024);
-    text.push_str(
-        "INSERT INTO seat_claim (occurrence_id, spot_no, leg_no, state, hold_id, booking_id, expires_at_ms, version) \
-         SELECT b.column1, b.column2, l.column1, $1, b.column3, $2, $3, b.column4 FROM (VALUES ",
-    );
-    for (hold_id, block) in blocks {
-        push_seats(&mut text, &mut values, *hold_id, block);
-    }
-    text.pop();
-    text.push_str(") AS b JOIN (VALUES ");
+    let seats = table(tx, "b", blocks.iter().flat_map(|(hold_id, block)| seats(*hold_id, block)), &mut values);
     // In steps of eight, so that few different texts are prepared.
-    for leg in 0..last_leg.next_multiple_of(8) {
-        // Writing to a String can't fail.
-        let _written = write!(text, "({leg}),");
-    }
-    text.pop();
-    text.push_str(
-        ") AS l ON l.column1 >= b.column5 AND l.column1 < b.column6 WHERE true \
+    let legs = (0..last_leg.next_multiple_of(8)).map(|leg| format!("({leg})")).collect::<Vec<_>>().join(",");
+    let text = format!(
+        "INSERT INTO seat_claim (occurrence_id, spot_no, leg_no, state, hold_id, booking_id, expires_at_ms, version) \
+         SELECT b.column1, b.column2, l.column1, $1, b.column3, $2, $3, b.column4 \
+         FROM {seats} JOIN (VALUES {legs}) AS l ON l.column1 >= b.column5 AND l.column1 < b.column6 WHERE true \
          ON CONFLICT (occurrence_id, spot_no, leg_no) DO UPDATE SET state = excluded.state, hold_id = excluded.hold_id, \
-         booking_id = excluded.booking_id, expires_at_ms = excluded.expires_at_ms, version = excluded.version",
+         booking_id = excluded.booking_id, expires_at_ms = excluded.expires_at_ms, version = excluded.version{}",
+        guard()
     );
-    text.push_str(guard());
     let affected = tx.execute_raw(sql(tx, &text, values)).await?.rows_affected();
     Ok(affected == blocks.iter().map(|(_, block)| block.claims()).sum::<u64>())
 }
 
-/// A row for each seat of a block, each with a comma behind. What they share is bound once.
-fn push_seats(text: &mut String, values: &mut Vec<Value>, hold_id: Uuid, block: &Block) {
-    let shared = values.len();
-    values.extend([
-        block.occurrence_id.into(),
-        hold_id.into(),
-        block.version.into(),
-        i32::from(block.legs.start).into(),
-        i32::from(block.legs.end).into(),
-    ]);
-    let [occurrence, hold, version, from, to] = [1, 2, 3, 4, 5].map(|place| shared + place);
-    for &spot_no in &block.spots {
-        values.push(i32::from(spot_no).into());
-        let _written = write!(text, "(${occurrence},${},${hold},${version},${from},${to}),", values.len());
-    }
+/// A row for each seat of a block.
+fn seats(hold_id: Uuid, block: &Block) -> impl Iterator<Item = [Value; 6]> {
+    let (occurrence_id, version) = (block.occurrence_id, block.version);
+    let (from, to) = (i32::from(block.legs.start), i32::from(block.legs.end));
+    block.spots.iter().map(move |&spot_no| {
+        [occurrence_id.into(), i32::from(spot_no).into(), hold_id.into(), version.into(), from.into(), to.into()]
+    })
 }
 
 const GUARD: &str = " WHERE (seat_claim.state = 0 AND seat_claim.expires_at_ms <= $4) OR seat_claim.hold_id = excluded.hold_id";

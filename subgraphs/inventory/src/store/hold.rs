@@ -1,7 +1,7 @@
 //! Holds and their seats in the database.
 
 use berth_contracts::{Currency, Money, id::TripKey};
-use berth_kernel::db::{Tx, rows_placeholder, skip_locked, sql};
+use berth_kernel::db::{Tx, rows_placeholder, skip_locked, sql, table};
 use chrono::DateTime;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 use uuid::Uuid;
@@ -17,37 +17,30 @@ const COLUMNS: &str = "h.id, h.user_id, h.status, h.booking_id, h.total_minor, h
 /// were not inserted; the caller must undo the whole. No two may have one owner.
 pub async fn insert(tx: &Tx, holds: &[&Hold], max_active: u32) -> Result<bool, DbErr> {
     let Some(first) = holds.first() else { return Ok(true) };
-    // `+ 0` keeps planners off the index of deadlines: a person has few holds, everybody together many.
-    let text = format!(
-        "INSERT INTO hold (id, user_id, status, booking_id, total_minor, currency, expires_at_ms, created_at_ms, extended) \
-         SELECT v.column1, v.column2, 0, NULL, v.column3, v.column4, $1, $2, 0 FROM (VALUES {}) AS v \
-         WHERE (SELECT COUNT(*) FROM hold active WHERE active.user_id = v.column2 AND active.status = 0 \
-         AND active.expires_at_ms + 0 > $2) < $3",
-        rows_placeholder(holds.len(), 4, 4)
-    );
     let mut values: Vec<Value> = vec![
         first.expires_at.timestamp_millis().into(),
         first.created_at.timestamp_millis().into(),
         i64::from(max_active).into(),
     ];
-    for hold in holds {
-        values.extend([hold.id.into(), hold.user_id.into(), hold.total.amount_minor.into(), hold.total.currency.code().into()]);
-    }
+    let row = |hold: &&Hold| -> [Value; 4] {
+        [hold.id.into(), hold.user_id.into(), hold.total.amount_minor.into(), hold.total.currency.code().into()]
+    };
+    let rows = table(tx, "v", holds.iter().map(row), &mut values);
+    // `+ 0` keeps planners off the index of deadlines: a person has few holds, everybody together many.
+    let text = format!(
+        "INSERT INTO hold (id, user_id, status, booking_id, total_minor, currency, expires_at_ms, created_at_ms, extended) \
+         SELECT v.column1, v.column2, 0, NULL, v.column3, v.column4, $1, $2, 0 FROM {rows} \
+         WHERE (SELECT COUNT(*) FROM hold active WHERE active.user_id = v.column2 AND active.status = 0 \
+         AND active.expires_at_ms + 0 > $2) < $3"
+    );
     let inserted = tx.execute_raw(sql(tx, &text, values)).await?.rows_affected();
     Ok(usize::try_from(inserted).is_ok_and(|inserted| inserted == holds.len()))
 }
 
 /// Inserts the holds' seats.
 pub async fn insert_items(tx: &Tx, holds: &[&Hold]) -> Result<(), DbErr> {
-    const COLUMN_COUNT: usize = 10;
-    let count = holds.iter().map(|hold| hold.items.len()).sum();
-    let text = format!(
-        "INSERT INTO hold_item (hold_id, id, occurrence_id, template, day, spot_no, from_stop, to_stop, price_minor, currency) VALUES {}",
-        rows_placeholder(count, COLUMN_COUNT, 1)
-    );
-    let mut values: Vec<Value> = Vec::with_capacity(count * COLUMN_COUNT);
-    for (hold, item) in holds.iter().flat_map(|hold| hold.items.iter().map(move |item| (hold, item))) {
-        values.extend([
+    let row = |(hold, item): (&&Hold, &HeldItem)| -> [Value; 10] {
+        [
             hold.id.into(),
             item.id.into(),
             item.occurrence_id.into(),
@@ -58,8 +51,15 @@ pub async fn insert_items(tx: &Tx, holds: &[&Hold]) -> Result<(), DbErr> {
             i32::from(item.to_stop).into(),
             item.price.amount_minor.into(),
             item.price.currency.code().into(),
-        ]);
-    }
+        ]
+    };
+    let items = holds.iter().flat_map(|hold| hold.items.iter().map(move |item| (hold, item)));
+    let mut values = Vec::new();
+    let rows = table(tx, "v", items.map(row), &mut values);
+    let text = format!(
+        "INSERT INTO hold_item (hold_id, id, occurrence_id, template, day, spot_no, from_stop, to_stop, price_minor, currency) \
+         SELECT * FROM {rows}"
+    );
     tx.execute_raw(sql(tx, &text, values)).await.map(|_| ())
 }
 

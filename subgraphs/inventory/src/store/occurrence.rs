@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use berth_contracts::id::TripKey;
-use berth_kernel::db::{Tx, rows_placeholder, sql};
+use berth_kernel::db::{Tx, sql, table};
 use sea_orm::{ConnectionTrait, DbErr, Value};
 
 /// A trip in the claim tables.
@@ -27,12 +27,13 @@ pub async fn bump(tx: &Tx, trips: impl IntoIterator<Item = TripKey>) -> Result<O
     if trips.is_empty() {
         return Ok(Occurrences::new());
     }
+    let mut values = Vec::new();
+    let asked = trips.iter().map(|trip| [Value::from(1_i64), trip.template.into(), i32::from(trip.day).into()]);
+    let asked = table(tx, "v", asked, &mut values);
     let text = format!(
-        "INSERT INTO occurrence (version, template, day) VALUES {} ON CONFLICT (template, day) DO UPDATE \
-         SET version = occurrence.version + 1 RETURNING id, version, template, day",
-        rows_placeholder(trips.len(), 3, 1)
+        "INSERT INTO occurrence (version, template, day) SELECT * FROM {asked} WHERE true ON CONFLICT (template, day) DO UPDATE \
+         SET version = occurrence.version + 1 RETURNING id, version, template, day"
     );
-    let values = trips.iter().flat_map(|trip| [Value::from(1_i64), trip.template.into(), i32::from(trip.day).into()]);
     let rows = tx.query_all_raw(sql(tx, &text, values)).await?;
     let mut occurrences = Occurrences::new();
     for row in &rows {
