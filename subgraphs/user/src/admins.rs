@@ -1,5 +1,5 @@
 //! What admins do about the accounts of others. Who is an admin is asked of the token and, in the transaction of the act, of the
-//! database: a token outlives a lost role by some minutes.
+//! database: it takes other processes a moment to hear that a session was ended.
 
 use berth_contracts::{Kind, Locale};
 use berth_kernel::{
@@ -55,7 +55,9 @@ impl Accounts {
                 work(&Change { tx, actor, subject, now: desk.deps.clock.now() }).await
             })
         });
-        acted.await
+        let outcome = acted.await?;
+        self.tell_ended().await;
+        Ok(outcome)
     }
 
     /// Gives an account another role.
@@ -92,7 +94,7 @@ impl Accounts {
             })
         });
         removed.await?;
-        self.tell_of_departure(departures::Actor::Admin, account_id);
+        self.tell_of_departure(departures::Actor::Admin, account_id).await;
         Ok(account_id)
     }
 

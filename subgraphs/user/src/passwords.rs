@@ -37,6 +37,7 @@ impl Accounts {
         let (desk, known, kept) = (self.clone(), account.clone(), Some(person.session_id));
         let changed = self.deps.db.write(move |tx| Box::pin(async move { desk.set_password(tx, &known, &hash, kept).await }));
         changed.await?;
+        self.tell_ended().await;
         self.wake_told();
         Ok(account)
     }
@@ -105,6 +106,7 @@ impl Accounts {
             })
         });
         reset.await?;
+        self.tell_ended().await;
         self.wake_told();
         metrics::reached("user", "RESET");
         Ok(())

@@ -118,11 +118,16 @@ impl Accounts {
         let desk = self.clone();
         // A family that dies must be dead for good, so its refusal commits.
         let outcome = self.deps.db.write(move |tx| Box::pin(async move { desk.rotate(tx, &hash).await })).await?;
-        let (account, grant) = outcome.map_err(|end| {
-            self.wake_told();
-            Refusal::SessionEnded(end)
-        })?;
-        self.hand_out(account, grant)
+        match outcome {
+            Ok((account, grant)) => self.hand_out(account, grant),
+            Err(end) => {
+                if end == SessionEnd::Revoked {
+                    self.tell_ended().await;
+                }
+                self.wake_told();
+                Err(Refusal::SessionEnded(end).into())
+            }
+        }
     }
 
     async fn rotate(&self, tx: &Tx, hash: &str) -> Result<Result<(Account, Grant), SessionEnd>, Error> {
@@ -157,13 +162,14 @@ impl Accounts {
         Ok(SessionEnd::Revoked)
     }
 
-    /// Ends the session of an access token. Doing it twice is harmless. Access tokens that were given out live to their end.
+    /// Ends the session of an access token. Doing it twice is harmless.
     pub async fn sign_out(&self, person: &SignedIn) -> Result<(), Error> {
         let (session_id, account_id, now) = (person.session_id, person.user_id, self.deps.clock.now());
         let ended = self.deps.db.write::<_, DbErr, _>(move |tx| {
             Box::pin(async move { store::session::revoke(tx, session_id, account_id, now).await })
         });
         if ended.await? {
+            self.tell_ended().await;
             metrics::reached("session", "SIGNED_OUT");
         }
         Ok(())
@@ -187,6 +193,7 @@ impl Accounts {
             })
         });
         if ended.await? {
+            self.tell_ended().await;
             metrics::reached("session", "REVOKED");
         }
         Ok(id)
@@ -199,6 +206,8 @@ impl Accounts {
             .deps
             .db
             .write::<_, DbErr, _>(move |tx| Box::pin(async move { store::session::revoke_all(tx, account_id, None, now).await }));
-        Ok(ended.await?)
+        let count = ended.await?;
+        self.tell_ended().await;
+        Ok(count)
     }
 }

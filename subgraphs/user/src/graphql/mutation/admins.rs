@@ -34,8 +34,8 @@ impl Admins {
         answer(created.map(CreateAccountSuccess::from))
     }
 
-    /// For admins: gives somebody else another role. It counts at once in what admins may do, and elsewhere from the next
-    /// refreshSession of each session on, after at most 10 minutes. The same role again is no error.
+    /// For admins: gives somebody else another role. One that may do more counts from the next refreshSession of each session on, after
+    /// at most 10 minutes; one that may do less ends every session of the account. The same role again is no error.
     #[graphql(directive = authenticated::apply())]
     async fn change_role(
         &self,
@@ -47,8 +47,8 @@ impl Admins {
         answer(changed.map(ChangeRoleSuccess::from))
     }
 
-    /// For admins: suspends somebody else's account. Its sessions end and nobody can sign in to it; access tokens that were given out
-    /// live to their end, at most 10 minutes. Suspending twice is no error.
+    /// For admins: suspends somebody else's account. Its sessions end, with their access tokens, and nobody can sign in to it.
+    /// Suspending twice is no error.
     #[graphql(directive = authenticated::apply())]
     async fn suspend_account(
         &self,
@@ -84,8 +84,7 @@ impl Admins {
         answer(accounts(ctx)?.remove_account(person, &input.account_id).await.map(RemoveAccountSuccess::from))
     }
 
-    /// For admins: ends every session of an account, on every device. Access tokens that were given out live to their end, at most
-    /// 10 minutes.
+    /// For admins: ends every session of an account, on every device, with their access tokens.
     #[graphql(directive = authenticated::apply())]
     async fn revoke_account_sessions(
         &self,

@@ -39,24 +39,23 @@ impl Sessions {
         answer(accounts(ctx)?.refresh(&input.refresh_token).await.map(SessionSuccess::from))
     }
 
-    /// Ends the session of the access token: its refresh tokens work no more. Access tokens that were given out live to their
-    /// end, at most 10 minutes. Signing out twice is no error.
+    /// Ends the session of the access token: its refresh tokens work no more, and its access tokens are refused with
+    /// `SESSION_REVOKED` within seconds, the one of this request included.
     #[graphql(directive = authenticated::apply())]
     async fn sign_out(&self, ctx: &Context<'_>) -> Result<SignOutResult> {
         let person = signed_in(ctx)?;
         answer(accounts(ctx)?.sign_out(person).await.map(|()| SignOutSuccess { signed_out: true }))
     }
 
-    /// Ends every session of the signed-in person, on every device, this one included. Access tokens that were given out live to
-    /// their end, at most 10 minutes.
+    /// Ends every session of the signed-in person, on every device, this one included. Their access tokens are refused with
+    /// `SESSION_REVOKED` within seconds.
     #[graphql(directive = authenticated::apply())]
     async fn sign_out_everywhere(&self, ctx: &Context<'_>) -> Result<SignOutEverywhereResult> {
         let person = signed_in(ctx)?;
         answer(accounts(ctx)?.sign_out_everywhere(person).await.map(SignOutEverywhereSuccess::from))
     }
 
-    /// Ends one session of your list: that device must sign in again, at the latest when its access token ends, after at most
-    /// 10 minutes. Ending one twice is no error.
+    /// Ends one session of your list: that device must sign in again, within seconds. Ending one twice is no error.
     #[graphql(directive = authenticated::apply())]
     async fn revoke_session(
         &self,

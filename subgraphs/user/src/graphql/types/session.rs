@@ -81,7 +81,7 @@ pub struct RefreshSessionInput {
 /// The tokens of a signed-in session.
 #[derive(SimpleObject)]
 pub struct Session {
-    /// Goes into the header Authorization: Bearer ... A signed JWT that lives 10 minutes.
+    /// Goes into the header Authorization: Bearer ... A signed JWT that lives 10 minutes, and not longer than its session.
     pub access_token: String,
     /// Exchanged by refreshSession for the next pair of tokens. Opaque; keep it secret.
     pub refresh_token: String,
