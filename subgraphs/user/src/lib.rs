@@ -4,7 +4,7 @@
 //!   [`profile`], [`session`], [`passenger`], [`document`], [`person`], [`role`], [`bank_account`], [`totp`], [`webauthn`],
 //!   [`account_card`] (an account as admins see it), [`audit_entry`]
 //! * [`setting`] (how somebody wants to be written to), [`notification`]: the one catalogue of what people are told
-//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `ended_sessions`, `passwords`, [`second_factors`], [`passkeys`], [`work`],
+//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `ended_sessions`, `passwords`, [`second_factors`], [`passkeys`], `fresh_proofs`, [`work`],
 //!   `profiles`, `passengers`, `names` (phone numbers, user names), `contact_changes`, `bank_accounts`, `settings`, `notifications`,
 //!   `departures` (deletion), `exports`, `admins`; `jobs` cleans up; [`operator`]: what the command line does about admins
 //! * [`hashing`]: argon2id on a bounded number of threads; `strength`: passwords that are guessed first; `throttle`: attempts per
@@ -34,6 +34,7 @@ pub mod error;
 mod events;
 mod exports;
 pub mod flow;
+mod fresh_proofs;
 mod graphql;
 pub mod hashing;
 pub mod identifier;

@@ -22,7 +22,9 @@ pub struct Token {
 pub struct Session {
     /// Whose it is.
     pub account_id: Uuid,
-    /// When it ends unless refreshed, milliseconds since 1970.
+    /// When somebody signed in, milliseconds since 1970.
+    pub created_at_ms: i64,
+    /// When it ends unless refreshed.
     pub expires_at_ms: i64,
     /// When it was ended.
     pub revoked_at_ms: Option<i64>,
@@ -118,9 +120,9 @@ pub async fn advance(tx: &Tx, token: &Token, hash: &str, now: DateTime<Utc>, exp
 }
 
 /// The session with this key.
-pub async fn find(tx: &Tx, id: Uuid) -> Result<Option<Session>, DbErr> {
-    let statement = sql(tx, "SELECT account_id, expires_at_ms, revoked_at_ms FROM session WHERE id = $1", [id.into()]);
-    Session::find_by_statement(statement).one(tx).await
+pub async fn find(connection: &impl ConnectionTrait, id: Uuid) -> Result<Option<Session>, DbErr> {
+    let text = "SELECT account_id, created_at_ms, expires_at_ms, revoked_at_ms FROM session WHERE id = $1";
+    Session::find_by_statement(sql(connection, text, [id.into()])).one(connection).await
 }
 
 /// Ends a session of an account, and notes it; `false` when it had ended before or is somebody else's.
