@@ -140,11 +140,7 @@ impl Accounts {
         let code = match proof {
             Proof::Code(code) => Some(totp::typed(code)),
             Proof::Password(password) => {
-                self.throttle.sign_in(&account.email).await?;
-                let checked = self.hasher.check(password.to_owned(), Some(account.password_hash.clone())).await?;
-                if !checked.right {
-                    return Err(Refusal::Credentials.into());
-                }
+                self.prove(person, password).await?;
                 None
             }
         };

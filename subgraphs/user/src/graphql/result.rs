@@ -84,7 +84,7 @@ result!(
 );
 result!(
     /// Outcome of refreshSession.
-    RefreshSessionResult = SessionSuccess | SessionEndedError
+    RefreshSessionResult = SessionSuccess | SessionEndedError | RateLimitedError
 );
 result!(
     /// Outcome of signOut. It has no refusals yet.
