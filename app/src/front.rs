@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use axum::{Router, body::Body};
 use berth_kernel::{
     auth::{AUDIENCE, ISSUER},
+    ended::EndedSessions,
     telemetry::Origin,
 };
 use berth_router::{PublicRoutes, RouterConfig, Subgraph};
@@ -15,6 +16,7 @@ use tower::ServiceExt;
 
 use crate::{
     config::{Config, Profile},
+    ended,
     keys::Keys,
     observe::Observer,
     remote::Subgraphs,
@@ -28,6 +30,7 @@ pub fn router_config(
     config: &Config,
     common: &Common,
     keys: &Keys,
+    ended: &EndedSessions,
     listen: std::net::SocketAddr,
     subgraphs: Vec<Subgraph>,
     secret: String,
@@ -43,6 +46,7 @@ pub fn router_config(
         jwt_issuer: ISSUER.to_owned(),
         jwt_audience: AUDIENCE.to_owned(),
         now_secs: now_secs(common),
+        sessions: ended::at_the_door(ended),
         service_secret: secret,
         graphiql: config.profile == Profile::Development,
         introspection: true,

@@ -8,6 +8,7 @@ mod config;
 mod databases;
 mod doctor;
 mod doors;
+mod ended;
 mod events;
 mod front;
 mod health;

@@ -154,9 +154,9 @@ impl Roles {
         }
     }
 
-    /// As whom this process asks its peers: as its first role that is not the front door.
+    /// As whom this process asks its peers: as its first role that is not the front door, if there is one.
     pub fn peer_caller(&self) -> Role {
-        self.0.iter().copied().find(|role| *role != Role::Router).unwrap_or(Role::Worker)
+        self.0.iter().copied().find(|role| *role != Role::Router).unwrap_or(Role::Router)
     }
 }
 

@@ -11,6 +11,7 @@ use berth_kernel::{
     agreed_time,
     auth::TokenVerifier,
     clock::Clock,
+    ended::EndedSessions,
     random,
     service::{ServiceKey, ServiceSigner},
     telemetry::{self, TelemetryConfig},
@@ -24,6 +25,7 @@ use crate::{
     config::{Config, Profile},
     databases,
     doors::{Doors, Guards},
+    ended,
     front::{self, Public},
     import,
     keys::Keys,
@@ -78,6 +80,8 @@ struct Process {
     services: Services,
     sandbox: Option<Sandbox>,
     tokens: TokenVerifier,
+    /// The sessions whose tokens are refused.
+    ended: EndedSessions,
     /// The process was told to stop: it is ready for nothing new.
     leaving: CancellationToken,
     /// Ends listeners and live streams; background work ends after them.
@@ -113,9 +117,10 @@ impl Process {
             import::demo(inventory).await?;
         }
         let sandbox = sandbox::open(&config, &roles, &common, &addresses, listeners).await?;
-        let tokens = TokenVerifier::new(keys.access.clone(), common.clock.clone());
+        let ended = ended::follow(&services, &common, &peers).await?;
+        let tokens = TokenVerifier::new(keys.access.clone(), common.clock.clone()).refusing(ended.clone());
         let (leaving, stop) = (CancellationToken::new(), CancellationToken::new());
-        Ok(Self { config, roles, keys, common, clock, machine, services, sandbox, tokens, leaving, stop })
+        Ok(Self { config, roles, keys, common, clock, machine, services, sandbox, tokens, ended, leaving, stop })
     }
 
     fn start(&self) {
@@ -182,7 +187,7 @@ impl Process {
     }
 
     fn router_config(&self, listen: SocketAddr, subgraphs: Vec<berth_router::Subgraph>, secret: String) -> RouterConfig {
-        front::router_config(&self.config, &self.common, &self.keys, listen, subgraphs, secret)
+        front::router_config(&self.config, &self.common, &self.keys, &self.ended, listen, subgraphs, secret)
     }
 
     fn pages(&self) -> Router {

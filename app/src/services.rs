@@ -113,7 +113,8 @@ impl Peers<'_> {
         Ok(Arc::new(Remote::new(signer, service.name(), &self.config.subgraph(service))?))
     }
 
-    fn user(&self, here: Option<&User>) -> anyhow::Result<Arc<dyn UserPeer>> {
+    /// The user service: here, or elsewhere.
+    pub fn user(&self, here: Option<&User>) -> anyhow::Result<Arc<dyn UserPeer>> {
         here.map_or_else(|| Ok(self.remote(Service::User)? as _), |user| Ok(user.peer()))
     }
 

@@ -218,6 +218,7 @@ impl World {
                 let clock = self.clock.clone();
                 move || u64::try_from(clock.now().timestamp()).unwrap()
             }),
+            sessions: Arc::new(berth_router::Unending),
             service_secret: subgraphs.secret().to_owned(),
             graphiql: false,
             introspection: true,

@@ -1,6 +1,7 @@
 //! Tables of the user service.
 
 mod contacts;
+mod ended_sessions;
 mod factors;
 mod identifiers;
 mod notifications;
@@ -24,6 +25,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(privacy::Privacy),
         Box::new(identifiers::Identifiers),
         Box::new(contacts::Contacts),
+        Box::new(ended_sessions::EndedSessions),
     ]
 }
 

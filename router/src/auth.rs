@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    config::{FindKey, NowSecs},
+    config::{FindKey, NowSecs, RouterConfig, Sessions},
     refusal::Refusal,
 };
 
@@ -32,7 +32,9 @@ pub(crate) struct Viewer {
     pub expires_at: u64,
     /// What the embedded router learns of the caller: `sub` and `roles`.
     pub claims: Arc<Value>,
+    session: Arc<str>,
     now: NowSecs,
+    sessions: Arc<dyn Sessions>,
 }
 
 /// The token is a secret, and stays out of logs.
@@ -54,8 +56,24 @@ impl Viewer {
         format!("{}.{}", started.elapsed().as_secs() / TICKET_SECS, self.token)
     }
 
+    /// Why the token is worth nothing by now, if so.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        if self.remaining().is_zero() {
+            return Some(expired());
+        }
+        self.sessions.has_ended(&self.session).then(ended)
+    }
+
+    /// Waits until the token is worth nothing, and tells why.
+    pub(crate) async fn over(&self) -> Refusal {
+        tokio::select! {
+            () = tokio::time::sleep(self.remaining()) => expired(),
+            () = self.sessions.ended(&self.session) => ended(),
+        }
+    }
+
     /// Time until the token ends.
-    pub(crate) fn remaining(&self) -> Duration {
+    fn remaining(&self) -> Duration {
         Duration::from_secs(self.expires_at.saturating_sub((self.now)()))
     }
 }
@@ -65,6 +83,8 @@ struct Claims {
     sub: String,
     exp: u64,
     #[serde(default)]
+    sid: Box<str>,
+    #[serde(default)]
     roles: Vec<String>,
 }
 
@@ -73,6 +93,7 @@ struct Claims {
 struct Verified {
     kid: Arc<str>,
     expires_at: u64,
+    session: Arc<str>,
     claims: Arc<Value>,
 }
 
@@ -82,18 +103,20 @@ pub(crate) struct TokenVerifier {
     validation: Validation,
     verified: moka::sync::Cache<Arc<str>, Verified>,
     now: NowSecs,
+    sessions: Arc<dyn Sessions>,
 }
 
 impl TokenVerifier {
-    pub(crate) fn new(keys: FindKey, issuer: &str, audience: &str, now: NowSecs) -> Self {
+    pub(crate) fn new(config: &RouterConfig) -> Self {
         let mut validation = Validation::new(Algorithm::EdDSA);
         // The clock is the app's, which tests move: it is compared below.
         validation.validate_exp = false;
-        validation.set_issuer(&[issuer]);
-        validation.set_audience(&[audience]);
+        validation.set_issuer(&[&config.jwt_issuer]);
+        validation.set_audience(&[&config.jwt_audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let verified = moka::sync::Cache::builder().max_capacity(REMEMBERED).time_to_live(Duration::from_mins(10)).build();
-        Self { keys, validation, verified, now }
+        let (keys, now, sessions) = (config.keys.clone(), config.now_secs.clone(), config.sessions.clone());
+        Self { keys, validation, verified, now, sessions }
     }
 
     /// The caller of an HTTP request; `None` without a token.
@@ -119,14 +142,17 @@ impl TokenVerifier {
     fn verify(&self, token: &str) -> Result<Viewer, Refusal> {
         let token: Arc<str> = token.into();
         let known = self.verified.get(&token);
-        let Verified { kid, expires_at, claims } = known.map_or_else(|| self.check(&token), Ok)?;
+        let Verified { kid, expires_at, session, claims } = known.map_or_else(|| self.check(&token), Ok)?;
         if (self.keys)(&kid).is_none() {
             return Err(invalid());
         }
         if expires_at <= (self.now)() {
             return Err(expired());
         }
-        Ok(Viewer { token, expires_at, claims, now: self.now.clone() })
+        if self.sessions.has_ended(&session) {
+            return Err(ended());
+        }
+        Ok(Viewer { token, expires_at, claims, session, now: self.now.clone(), sessions: self.sessions.clone() })
     }
 
     fn check(&self, token: &Arc<str>) -> Result<Verified, Refusal> {
@@ -138,16 +164,21 @@ impl TokenVerifier {
         let kid = head.kid.ok_or_else(invalid)?;
         let public = (self.keys)(&kid).ok_or_else(invalid)?;
         let key = DecodingKey::from_ed_components(&public).map_err(|_| invalid())?;
-        let Claims { sub, exp, roles } = decode(token.as_bytes(), &key, &self.validation).map_err(|_| invalid())?.claims;
+        let Claims { sub, exp, sid, roles } = decode(token.as_bytes(), &key, &self.validation).map_err(|_| invalid())?.claims;
         let claims = Arc::new(json!({ "sub": sub, "roles": roles }));
-        let verified = Verified { kid: kid.into(), expires_at: exp, claims };
+        let verified = Verified { kid: kid.into(), expires_at: exp, session: sid.into(), claims };
         self.verified.insert(token.clone(), verified.clone());
         Ok(verified)
     }
 }
 
-pub(crate) fn expired() -> Refusal {
+fn expired() -> Refusal {
     Refusal::new(StatusCode::UNAUTHORIZED, "TOKEN_EXPIRED", "The access token has expired. Refresh the session.")
+}
+
+/// Its session was ended.
+fn ended() -> Refusal {
+    Refusal::new(StatusCode::UNAUTHORIZED, "SESSION_REVOKED", "The session was ended. Sign in again.")
 }
 
 fn invalid() -> Refusal {

@@ -13,6 +13,29 @@ pub type NowSecs = Arc<dyn Fn() -> u64 + Send + Sync>;
 /// that keys can change.
 pub type FindKey = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
+/// The sessions that were ended while access tokens of theirs have time left.
+#[async_trait]
+pub trait Sessions: Send + Sync {
+    /// Whether the session with this id (`sid` of a token) was ended. Asked for each request.
+    fn has_ended(&self, session: &str) -> bool;
+    /// Waits until it is ended. Safe to drop while it waits.
+    async fn ended(&self, session: &str);
+}
+
+/// Every session lives as long as its tokens.
+pub struct Unending;
+
+#[async_trait]
+impl Sessions for Unending {
+    fn has_ended(&self, _: &str) -> bool {
+        false
+    }
+
+    async fn ended(&self, _: &str) {
+        std::future::pending().await
+    }
+}
+
 /// Everything the front door needs to know before it starts.
 pub struct RouterConfig {
     /// Public address; port 0 takes a free port, reported once bound.
@@ -29,6 +52,8 @@ pub struct RouterConfig {
     pub jwt_audience: String,
     /// The clock that ends access tokens.
     pub now_secs: NowSecs,
+    /// What ends them earlier.
+    pub sessions: Arc<dyn Sessions>,
     /// Sent to every subgraph as `x-berth-service`: as an HTTP header, and in the payload of
     /// `connection_init` on a subgraph's WebSocket (the embedded router sends no upgrade headers).
     pub service_secret: String,

@@ -219,7 +219,7 @@ fn settings(config: &RouterConfig, keys: &str) -> Value {
             "lookup_locations": [{ "source": "header", "name": auth::TICKET.as_str() }],
         },
         "headers": { "all": { "request": [
-            { "propagate": { "named": ["authorization", "x-request-id", "x-berth-client", "traceparent"] } },
+            { "propagate": { "named": ["authorization", "x-request-id", "x-berth-client", "traceparent", "accept-language"] } },
             { "insert": { "name": "x-berth-service", "value": config.service_secret } },
         ] } },
         "override_subgraph_urls": { "subgraphs": urls(&config.subgraphs) },

@@ -9,7 +9,6 @@
 use std::{
     collections::{BTreeMap, HashMap},
     rc::Rc,
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -32,16 +31,7 @@ use ntex::{
 };
 use tokio::sync::{broadcast, mpsc};
 
-use crate::{
-    auth::{self, Viewer},
-    door::Door,
-    framing::Form,
-    params,
-    plugin::Caller,
-    refusal::Refusal,
-    rules,
-    websocket::synthetic,
-};
+use crate::{auth::Viewer, door::Door, framing::Form, params, plugin::Caller, refusal::Refusal, rules, websocket::synthetic};
 
 /// The JSON of one event.
 pub(crate) type Event = Bytes;
@@ -265,7 +255,7 @@ pub(crate) async fn over_http(
     Some(form.response(Box::pin(events)))
 }
 
-/// A subscription of its own. A private one ends when its token does.
+/// A subscription of its own. A private one ends when its token or its session does.
 async fn alone(door: &Rc<Door>, params: &GraphQLParams, caller: &Caller) -> Option<mpsc::Receiver<Event>> {
     let document = parse_query::<String>(params.query.as_deref()?).ok()?.into_static();
     if !rules::operations(&document).all(|operation| matches!(operation, OperationDefinition::Subscription(_))) {
@@ -276,22 +266,22 @@ async fn alone(door: &Rc<Door>, params: &GraphQLParams, caller: &Caller) -> Opti
     if !is_stream(&answer.response) {
         return None;
     }
-    let ends = caller.viewer.as_ref().filter(|_| !answer.public).map(Viewer::remaining);
+    let viewer = caller.viewer.clone().filter(|_| !answer.public);
     let body = answer.response.take_body();
     let (out, events) = mpsc::channel(IN_FLIGHT);
-    rt::spawn(pass_on(body, ends, out, caller.request_id.clone()));
+    rt::spawn(pass_on(body, viewer, out, caller.request_id.clone()));
     Some(events)
 }
 
-async fn pass_on(mut body: ResponseBody<Body>, ends: Option<Duration>, out: mpsc::Sender<Event>, request_id: String) {
-    let expiry = after(ends);
+async fn pass_on(mut body: ResponseBody<Body>, viewer: Option<Viewer>, out: mpsc::Sender<Event>, request_id: String) {
+    let expiry = over(viewer.as_ref());
     tokio::pin!(expiry);
     loop {
         let event = tokio::select! {
             event = next_event(&mut body) => event,
             () = out.closed() => return,
-            () = &mut expiry => {
-                let _ = out.send(auth::expired().event(&request_id)).await;
+            refusal = &mut expiry => {
+                let _ = out.send(refusal.event(&request_id)).await;
                 return;
             }
         };
@@ -302,10 +292,10 @@ async fn pass_on(mut body: ResponseBody<Body>, ends: Option<Duration>, out: mpsc
     }
 }
 
-/// Resolves when the time is over; never without a limit.
-pub(crate) async fn after(limit: Option<Duration>) {
-    match limit {
-        Some(limit) => tokio::time::sleep(limit).await,
+/// Waits until the caller's token is worth nothing, and tells why; for ever where nobody is signed in.
+pub(crate) async fn over(viewer: Option<&Viewer>) -> Refusal {
+    match viewer {
+        Some(viewer) => viewer.over().await,
         None => std::future::pending().await,
     }
 }

@@ -90,7 +90,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + 'static,
 ) -> Result<(), RouterError> {
     install_tls();
-    let tokens = TokenVerifier::new(config.keys.clone(), &config.jwt_issuer, &config.jwt_audience, config.now_secs.clone());
+    let tokens = TokenVerifier::new(&config);
     let listener = listen(config.listen)?;
     let address = listener.local_addr()?;
     let (engine, tasks) = Engine::start(&config, &runtime).await?;

@@ -275,8 +275,7 @@ impl Socket {
 
     async fn operate(&self, id: &str, params: GraphQLParams, serial: u64) {
         let viewer = self.viewer.borrow().clone();
-        if viewer.as_ref().is_some_and(|viewer| viewer.remaining().is_zero()) {
-            let refusal = auth::expired();
+        if let Some(refusal) = viewer.as_ref().and_then(Viewer::refusal) {
             self.send(self.refused(id, &refusal)).await;
             self.send(protocol::close_for(&refusal)).await;
             return;
@@ -301,15 +300,15 @@ impl Socket {
         let single = !live::is_stream(&answer.response);
         let failed = !answer.response.status().is_success();
         let mut body = answer.response.take_body();
-        let ends = viewer.filter(|_| !answer.public).map(|viewer| viewer.remaining());
+        let viewer = viewer.filter(|_| !answer.public);
         let mut text = Vec::new();
-        let expiry = live::after(ends);
+        let expiry = live::over(viewer.as_ref());
         tokio::pin!(expiry);
         loop {
             let chunk = tokio::select! {
                 chunk = body.next() => chunk,
-                () = &mut expiry, if !single => {
-                    self.send(self.refused(id, &auth::expired())).await;
+                refusal = &mut expiry, if !single => {
+                    self.send(self.refused(id, &refusal)).await;
                     return;
                 }
             };

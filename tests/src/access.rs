@@ -25,9 +25,9 @@ pub enum Caller {
     Admin,
     /// With an access token that has ended.
     Expired,
-    /// With a living access token of an ended session.
+    /// With an access token of an ended session.
     Revoked,
-    /// With a living access token of a suspended account.
+    /// With an access token of a suspended account.
     Suspended,
     /// Whose things they are. The last one: what is used up is used up by its owner.
     Owner,
@@ -74,6 +74,9 @@ pub struct Row {
     select: Option<String>,
     expect: String,
     allowed: Option<String>,
+    /// Asked with a session of its own.
+    #[serde(default)]
+    pub fresh: bool,
     #[serde(flatten)]
     instead: BTreeMap<String, String>,
 }

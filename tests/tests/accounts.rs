@@ -4,10 +4,20 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use berth_tests::{client::Client, documents, eventually, in_both_arms, person::Person, process::Arm};
+use berth_tests::{
+    client::Client,
+    documents, eventually, in_both_arms,
+    person::{PASSWORD, Person, next_number},
+    process::Arm,
+};
+use reqwest::Method;
 use serde_json::{Value, json};
 
-in_both_arms!(a_lost_device_is_signed_out, a_forgotten_password_is_replaced_by_a_link);
+in_both_arms!(
+    a_lost_device_is_signed_out,
+    a_forgotten_password_is_replaced_by_a_link,
+    the_first_letter_is_in_the_language_of_the_browser
+);
 
 const NEW_PASSWORD: &str = "an even newer battery staple 8";
 const SESSIONS: &str = "{ me { sessions { nodes { id device current } } } }";
@@ -52,6 +62,24 @@ async fn a_forgotten_password_is_replaced_by_a_link(arm: Arm) -> anyhow::Result<
     ensure!(Person::sign_in(&client, &person.email).await.is_err(), "the old password still works");
     let signed_in = json!({ "email": person.email, "password": NEW_PASSWORD });
     client.mutate(documents::SIGN_IN, signed_in).await?.done()?;
+    berth.assert_alive()
+}
+
+async fn the_first_letter_is_in_the_language_of_the_browser(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.start().await?;
+    let client = berth.client()?;
+    for (header, greeting) in [("id-ID,id;q=0.9,en;q=0.8", "lang=\"id\""), ("de,en;q=0.5", "lang=\"en\"")] {
+        let email = format!("reader-{}@example.org", next_number());
+        let body = json!({ "query": documents::SIGN_UP, "variables": { "input": { "email": email, "password": PASSWORD } } });
+        let request = client.request(Method::POST, "/graphql").header("accept-language", header).json(&body);
+        let answer: Value = request.send().await?.json().await?;
+        ensure!(answer["data"]["signUp"]["__typename"] == "SignUpSuccess", "{answer}");
+        let html = eventually("the letter", Duration::from_secs(20), || async {
+            Ok(client.letters(&email).await?.first().and_then(|letter| letter["html"].as_str().map(str::to_owned)))
+        })
+        .await?;
+        ensure!(html.contains(greeting), "{header}: {html}");
+    }
     berth.assert_alive()
 }
 

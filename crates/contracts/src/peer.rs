@@ -135,11 +135,23 @@ pub struct PassengerCopy {
     pub birth_date: NaiveDate,
 }
 
-/// What user does for booking.
+/// A session that was ended: signed out, revoked, or ended with its account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedSession {
+    /// The session: `sid` of its access tokens.
+    pub session_id: Uuid,
+    /// When it was ended.
+    pub at: DateTime<Utc>,
+}
+
+/// What user does for booking, and for everybody who verifies access tokens.
 #[async_trait]
 pub trait UserPeer: Send + Sync {
     /// Those of the asked passengers that belong to the user.
     async fn passengers(&self, user_id: Uuid, passenger_ids: Vec<Uuid>) -> PeerResult<Vec<PassengerCopy>>;
+    /// The sessions that were ended after `since` and of which tokens may still live, oldest first. When there are more than
+    /// 100,000, the newest of them.
+    async fn sessions_ended(&self, since: DateTime<Utc>) -> PeerResult<Vec<EndedSession>>;
 }
 
 /// What payment must know of a booking before it takes money.

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{clock::Clock, keyring::KeyRing, random};
+use crate::{clock::Clock, ended::EndedSessions, keyring::KeyRing, random};
 use berth_contracts::Kind;
 
 /// `iss` of every access token.
@@ -192,6 +192,9 @@ pub enum TokenError {
     /// Its life is over: refresh the session.
     #[error("the access token has expired")]
     Expired,
+    /// Its session was ended: sign in.
+    #[error("the session of the access token was ended")]
+    Ended,
     /// Anything else: wrong signature, algorithm, type, issuer or audience.
     #[error("the access token is not valid")]
     Invalid,
@@ -202,6 +205,7 @@ impl TokenError {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Expired => "TOKEN_EXPIRED",
+            Self::Ended => "SESSION_REVOKED",
             Self::Invalid => "TOKEN_INVALID",
         }
     }
@@ -213,6 +217,7 @@ pub struct TokenVerifier {
     keys: KeyRing,
     /// Tokens whose signature was found good, with the key's name: a busy client pays for one check, not for one a fetch.
     verified: Arc<RwLock<Verified>>,
+    ended: EndedSessions,
     clock: Clock,
 }
 
@@ -224,7 +229,14 @@ const REMEMBERED: usize = 20_000;
 impl TokenVerifier {
     /// A verifier that knows these keys.
     pub fn new(keys: impl Into<KeyRing>, clock: Clock) -> Self {
-        Self { keys: keys.into(), verified: Arc::default(), clock }
+        Self { keys: keys.into(), verified: Arc::default(), ended: EndedSessions::new(clock.clone()), clock }
+    }
+
+    /// The same, refusing the tokens of these sessions.
+    #[must_use]
+    pub fn refusing(mut self, ended: EndedSessions) -> Self {
+        self.ended = ended;
+        self
     }
 
     /// The viewer a token stands for.
@@ -236,6 +248,9 @@ impl TokenVerifier {
         }
         if person.expires_at <= self.clock.now() {
             return Err(TokenError::Expired);
+        }
+        if self.ended.contains(person.session_id) {
+            return Err(TokenError::Ended);
         }
         Ok(Viewer(Some(person)))
     }
@@ -305,6 +320,7 @@ impl Viewer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use berth_contracts::peer::EndedSession;
 
     fn world() -> (TokenSigner, TokenVerifier, Clock) {
         let (clock, key) = (Clock::system(), SignKey::generate());
@@ -319,6 +335,20 @@ mod tests {
         assert_eq!(verifier.verify(&token).expect("valid").user_id(), Some(user_id));
         clock.advance(TimeDelta::minutes(10));
         assert_eq!(verifier.verify(&token).err(), Some(TokenError::Expired));
+    }
+
+    #[test]
+    fn a_token_dies_with_its_session() {
+        let (signer, verifier, clock) = world();
+        let ended = EndedSessions::new(clock.clone());
+        let verifier = verifier.refusing(ended.clone());
+        let session_id = clock.new_key();
+        let (token, _) = signer.sign(clock.new_key(), session_id, &[]).expect("signs");
+        assert!(verifier.verify(&token).is_ok());
+        ended.learn([EndedSession { session_id, at: clock.now() }]);
+        assert_eq!(verifier.verify(&token).err(), Some(TokenError::Ended));
+        let (other, _) = signer.sign(clock.new_key(), clock.new_key(), &[]).expect("signs");
+        assert!(verifier.verify(&other).is_ok());
     }
 
     #[test]

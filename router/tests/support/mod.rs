@@ -101,6 +101,7 @@ fn config() -> RouterConfig {
         jwt_issuer: ISSUER.to_owned(),
         jwt_audience: AUDIENCE.to_owned(),
         now_secs: std::sync::Arc::new(now),
+        sessions: Arc::new(berth_router::Unending),
         service_secret: SECRET.to_owned(),
         graphiql: true,
         introspection: true,

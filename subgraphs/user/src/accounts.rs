@@ -3,7 +3,12 @@
 
 use std::sync::{Arc, OnceLock};
 
-use berth_kernel::{Deps, auth::TokenSigner};
+use berth_kernel::{
+    Deps,
+    auth::TokenSigner,
+    bus::Wake,
+    ended::{self, EndedSessions},
+};
 
 use tokio::sync::Semaphore;
 
@@ -22,6 +27,10 @@ pub struct Accounts {
     pub(crate) throttle: Arc<Throttle>,
     /// Links for new passwords that are being made beside the requests.
     pub(crate) links: Arc<Semaphore>,
+    /// Sessions whose access tokens this process refuses.
+    pub(crate) ended: EndedSessions,
+    /// Tells every process that sessions were ended.
+    pub(crate) endings: Wake,
     /// What else is kept about people.
     pub(crate) neighbours: Arc<OnceLock<Neighbours>>,
 }
@@ -32,6 +41,7 @@ impl Accounts {
         let hasher = Arc::new(Hasher::new(&config));
         let throttle = Arc::new(Throttle::new(&deps));
         let (links, neighbours) = (Arc::new(Semaphore::new(LINKS_AT_ONCE)), Arc::default());
-        Self { deps, config: Arc::new(config), signer, hasher, throttle, links, neighbours }
+        let (ended, endings) = (EndedSessions::new(deps.clock.clone()), deps.wake(ended::WORK));
+        Self { deps, config: Arc::new(config), signer, hasher, throttle, links, ended, endings, neighbours }
     }
 }

@@ -196,6 +196,8 @@ impl Accounts {
                 Ok::<_, Error>(())
             })
         });
-        stopped.await
+        stopped.await?;
+        self.tell_ended().await;
+        Ok(())
     }
 }

@@ -52,7 +52,7 @@ impl Accounts {
             })
         });
         left.await?;
-        self.tell_of_departure(Actor::Owner, account_id);
+        self.tell_of_departure(Actor::Owner, account_id).await;
         Ok(())
     }
 
@@ -60,6 +60,7 @@ impl Accounts {
     pub(crate) async fn prove(&self, person: &SignedIn, password: &str) -> Result<Account, Error> {
         let account = self.account(person.user_id).await?.ok_or(Error::Stranger)?;
         self.throttle.sign_in(&account.own_name()).await?;
+        self.throttle.sign_in_to(Some(account.id), "").await?;
         let checked = self.hasher.check(password.to_owned(), Some(account.password_hash.clone())).await?;
         if checked.right { Ok(account) } else { Err(Refusal::Credentials.into()) }
     }
@@ -74,9 +75,10 @@ impl Accounts {
     }
 
     /// After the commit that erased an account.
-    pub(crate) fn tell_of_departure(&self, actor: Actor, account_id: Uuid) {
+    pub(crate) async fn tell_of_departure(&self, actor: Actor, account_id: Uuid) {
         self.deps.outbox.wake();
         self.deps.post.wake();
+        self.tell_ended().await;
         metrics::reached("user", "DELETED");
         tracing::info!(user.id = %account_id, actor = actor.word(), "user.deleted");
     }
@@ -98,6 +100,7 @@ impl Accounts {
             self.deps.post.forget(tx, address).await?;
             store::flow::delete_of(tx, address).await?;
         }
+        store::ended_session::note_all_of(tx, account_id, now).await?;
         store::account::delete(tx, account_id).await?;
         store::privacy::note_deleted(tx, account_id, actor.word(), now).await?;
         let cause = format!("account-deleted:{account_id}");

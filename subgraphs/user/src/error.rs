@@ -101,6 +101,8 @@ pub enum Refusal {
         /// Leading zero bits of the hash.
         bits: i32,
     },
+    /// The sign-in is too long ago for what is asked.
+    ProofRequired,
     /// Too many attempts.
     RateLimited {
         /// When the next can succeed.

@@ -17,6 +17,8 @@ const KEEP_CHANGES: TimeDelta = TimeDelta::hours(24);
 const KEEP_EXPORTS: TimeDelta = TimeDelta::hours(24);
 /// Ended sessions stay, so that their tokens are told from unknown ones.
 const KEEP_SESSIONS: TimeDelta = TimeDelta::days(7);
+/// Long after the last token of an ended session is over.
+const KEEP_ENDINGS: TimeDelta = TimeDelta::hours(1);
 /// Notifications stay for so long after they were read.
 const KEEP_READ: TimeDelta = TimeDelta::days(180);
 
@@ -46,6 +48,7 @@ impl Accounts {
                 store::passkey::forget(tx, now).await?;
                 store::work::forget(tx, now).await?;
                 let sessions = store::session::forget(tx, now - KEEP_SESSIONS).await?;
+                store::ended_session::forget(tx, now - KEEP_ENDINGS).await?;
                 store::notification::forget(tx, now - KEEP_READ).await?;
                 idempotency::forget_expired(tx, &clock).await?;
                 Ok::<_, DbErr>((flows, sessions))

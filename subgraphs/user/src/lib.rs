@@ -4,7 +4,7 @@
 //!   [`profile`], [`session`], [`passenger`], [`document`], [`person`], [`role`], [`bank_account`], [`totp`], [`webauthn`],
 //!   [`account_card`] (an account as admins see it), [`audit_entry`]
 //! * [`setting`] (how somebody wants to be written to), [`notification`]: the one catalogue of what people are told
-//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `passwords`, [`second_factors`], [`passkeys`], [`work`],
+//! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `ended_sessions`, `passwords`, [`second_factors`], [`passkeys`], `fresh_proofs`, [`work`],
 //!   `profiles`, `passengers`, `names` (phone numbers, user names), `contact_changes`, `bank_accounts`, `settings`, `notifications`,
 //!   `departures` (deletion), `exports`, `admins`; `jobs` cleans up; [`operator`]: what the command line does about admins
 //! * [`hashing`]: argon2id on a bounded number of threads; `strength`: passwords that are guessed first; `throttle`: attempts per
@@ -29,10 +29,12 @@ mod contact_changes;
 mod departures;
 pub mod document;
 pub mod email;
+mod ended_sessions;
 pub mod error;
 mod events;
 mod exports;
 pub mod flow;
+mod fresh_proofs;
 mod graphql;
 pub mod hashing;
 pub mod identifier;
@@ -71,7 +73,7 @@ pub mod work;
 use std::sync::Arc;
 
 use berth_contracts::peer::UserPeer;
-use berth_kernel::{Deps, auth::TokenSigner, graphql::federation_sdl, server::Prepare};
+use berth_kernel::{Deps, auth::TokenSigner, ended::EndedSessions, graphql::federation_sdl, server::Prepare};
 
 pub use config::{HashCost, UserConfig};
 pub use graphql::{Mutation, Query, Subscription, UserSchema};
@@ -110,6 +112,11 @@ impl User {
     /// The service as booking calls it within the process.
     pub fn peer(&self) -> Arc<dyn UserPeer> {
         Arc::new(peer::Peer(self.accounts.clone()))
+    }
+
+    /// What this process knows of ended sessions: the service itself tells it before it answers.
+    pub fn ended_sessions(&self) -> EndedSessions {
+        self.accounts.ended_sessions()
     }
 
     /// Introduces the other services, which themselves need [`User::peer`]. Only the first call counts.

@@ -66,9 +66,9 @@ impl Accounts {
     }
 
     /// What the browser of a signed-in person is asked for a new passkey.
-    pub async fn begin_passkey_registration(&self, person: &SignedIn) -> Result<Asked, Error> {
+    pub async fn begin_passkey_registration(&self, person: &SignedIn, password: Option<&str>) -> Result<Asked, Error> {
         self.throttle.second_factor(person.user_id).await?;
-        let account = self.account(person.user_id).await?.ok_or(Error::Stranger)?;
+        let account = self.prove_freshly(person, password).await?;
         let known = self.passkeys(account.id).await?;
         if known.len() >= LIMIT {
             return Err(full());
@@ -195,11 +195,11 @@ impl Accounts {
         all.into_iter().find(|passkey| passkey.id == id).ok_or_else(|| missing.into())
     }
 
-    /// Removes a passkey: it signs in no more. Sessions that it opened stay.
-    pub async fn remove_passkey(&self, person: &SignedIn, id: &str) -> Result<Uuid, Error> {
+    /// Removes a passkey, for who has proved freshly who they are: it signs in no more. Sessions that it opened stay.
+    pub async fn remove_passkey(&self, person: &SignedIn, id: &str, password: Option<&str>) -> Result<Uuid, Error> {
         let missing = Refusal::NotFound { field: "passkeyId" };
+        let account = self.prove_freshly(person, password).await?;
         let id = Kind::Passkey.decode(id).map_err(|_| missing)?;
-        let account = self.account(person.user_id).await?.ok_or(Error::Stranger)?;
         let desk = self.clone();
         let removed = self.deps.db.write(move |tx| {
             Box::pin(async move {

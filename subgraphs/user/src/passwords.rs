@@ -27,16 +27,12 @@ impl Accounts {
     /// Sets a new password for who knows the old one. Every other session of the person ends, and the owner gets a letter.
     pub async fn change_password(&self, person: &SignedIn, old: &str, new: &str) -> Result<Account, Error> {
         let new = parsed(new)?;
-        let account = self.account(person.user_id).await?.ok_or(Error::Stranger)?;
-        self.throttle.sign_in(&account.own_name()).await?;
-        let checked = self.hasher.check(old.to_owned(), Some(account.password_hash.clone())).await?;
-        if !checked.right {
-            return Err(Refusal::Credentials.into());
-        }
+        let account = self.prove(person, old).await?;
         let hash = self.fresh_hash(new, &account).await?;
         let (desk, known, kept) = (self.clone(), account.clone(), Some(person.session_id));
         let changed = self.deps.db.write(move |tx| Box::pin(async move { desk.set_password(tx, &known, &hash, kept).await }));
         changed.await?;
+        self.tell_ended().await;
         self.wake_told();
         Ok(account)
     }
@@ -105,6 +101,7 @@ impl Accounts {
             })
         });
         reset.await?;
+        self.tell_ended().await;
         self.wake_told();
         metrics::reached("user", "RESET");
         Ok(())

@@ -1,7 +1,8 @@
 //! What this service does for the others.
 
 use async_trait::async_trait;
-use berth_contracts::peer::{PassengerCopy, PeerError, PeerResult, UserPeer};
+use berth_contracts::peer::{EndedSession, PassengerCopy, PeerError, PeerResult, UserPeer};
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{accounts::Accounts, passenger::Passenger};
@@ -15,6 +16,10 @@ impl UserPeer for Peer {
         let found = self.0.passengers_asked(user_id, &passenger_ids).await;
         let found = found.map_err(|error| PeerError::Unavailable(error.to_string()))?;
         Ok(found.into_iter().map(copy).collect())
+    }
+
+    async fn sessions_ended(&self, since: DateTime<Utc>) -> PeerResult<Vec<EndedSession>> {
+        self.0.sessions_ended(since).await.map_err(|error| PeerError::Unavailable(error.to_string()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What somebody is to Berth.
 
-/// The role of an account. No input that everybody may send can name one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// The role of an account; a later one may do more. No input that everybody may send can name one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Role {
     /// Books for themselves and others.
     #[default]

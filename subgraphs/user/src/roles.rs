@@ -28,13 +28,17 @@ pub struct Change<'c> {
 }
 
 impl Change<'_> {
-    /// Gives the account another role. The same role again changes nothing.
+    /// Gives the account another role. The same role again changes nothing. One that lets do less ends the account's sessions: their
+    /// tokens carry the old one.
     pub async fn role(&self, role: Role) -> Result<AccountCard, Error> {
         let standing = self.standing().await?;
         if standing.role != role {
             self.keep_own_rights()?;
             self.keep_an_admin(standing).await?;
             store::admin::set_role(self.tx, self.subject, role, self.now).await?;
+            if role < standing.role {
+                store::session::revoke_all(self.tx, self.subject, None, self.now).await?;
+            }
             self.note(self.act(Action::RoleChanged).with("from", standing.role.word()).with("to", role.word())).await?;
         }
         self.outcome().await

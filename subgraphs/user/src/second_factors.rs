@@ -91,9 +91,10 @@ impl Accounts {
         Ok(Protection { totp_enabled, recovery_codes_left: store::second_factor::recovery_codes(read, account_id).await? })
     }
 
-    /// Makes a secret for an authenticator app. It counts once a code of it came back; until then it may be made anew.
-    pub async fn enrol_totp(&self, person: &SignedIn) -> Result<Enrolment, Error> {
-        let account = self.account(person.user_id).await?.ok_or(Error::Stranger)?;
+    /// Makes a secret for an authenticator app, for who has proved freshly who they are. It counts once a code of it came back; until
+    /// then it may be made anew.
+    pub async fn enrol_totp(&self, person: &SignedIn, password: Option<&str>) -> Result<Enrolment, Error> {
+        let account = self.prove_freshly(person, password).await?;
         let secret = Secret::generate();
         let (id, sealed) = (account.id, self.deps.sealer.seal(&secret.base32()));
         let kept = self
@@ -139,11 +140,7 @@ impl Accounts {
         let code = match proof {
             Proof::Code(code) => Some(totp::typed(code)),
             Proof::Password(password) => {
-                self.throttle.sign_in(&account.email).await?;
-                let checked = self.hasher.check(password.to_owned(), Some(account.password_hash.clone())).await?;
-                if !checked.right {
-                    return Err(Refusal::Credentials.into());
-                }
+                self.prove(person, password).await?;
                 None
             }
         };

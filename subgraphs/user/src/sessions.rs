@@ -55,10 +55,14 @@ impl Accounts {
         if let Some(name) = &name {
             self.throttle.sign_in(name.as_str()).await?;
         }
-        let account = self.account_of(name).await?;
+        let account = self.account_of(name.as_ref()).await?;
+        // Each name of an account has its own allowance; together they have no more than one. Whether it is used up is told like a wrong
+        // password: else the refusal of one name would tell that another is of the same account.
+        let typed = name.as_ref().map(Name::as_str).unwrap_or_default();
+        let allowed = self.throttle.sign_in_to(account.as_ref().map(|account| account.id), typed).await.is_ok();
         let hash = account.as_ref().map(|account| account.password_hash.clone());
         let checked = self.hasher.check(password.to_owned(), hash).await?;
-        let account = account.filter(|_| checked.right).ok_or(Refusal::Credentials)?;
+        let account = account.filter(|_| checked.right && allowed).ok_or(Refusal::Credentials)?;
         let (desk, id, old) = (self.clone(), account.id, account.password_hash.clone());
         let device = device.and_then(device_name);
         let opened = self.deps.db.write::<_, Error, _>(move |tx| {
@@ -79,9 +83,9 @@ impl Accounts {
         }
     }
 
-    async fn account_of(&self, name: Option<Name>) -> Result<Option<Account>, Error> {
+    async fn account_of(&self, name: Option<&Name>) -> Result<Option<Account>, Error> {
         let Some(name) = name else { return Ok(None) };
-        self.account_named(&name).await
+        self.account_named(name).await
     }
 
     /// A new session of an account: every way in ends here, and none is open to a suspended one. Ask only for who has proved
@@ -115,14 +119,20 @@ impl Accounts {
     /// Exchanges a refresh token for fresh tokens.
     pub async fn refresh(&self, refresh_token: &str) -> Result<Opened, Error> {
         let hash = self.deps.sealer.hash(PURPOSE, refresh_token);
+        self.throttle.refresh(&hash).await?;
         let desk = self.clone();
         // A family that dies must be dead for good, so its refusal commits.
         let outcome = self.deps.db.write(move |tx| Box::pin(async move { desk.rotate(tx, &hash).await })).await?;
-        let (account, grant) = outcome.map_err(|end| {
-            self.wake_told();
-            Refusal::SessionEnded(end)
-        })?;
-        self.hand_out(account, grant)
+        match outcome {
+            Ok((account, grant)) => self.hand_out(account, grant),
+            Err(end) => {
+                if end == SessionEnd::Revoked {
+                    self.tell_ended().await;
+                }
+                self.wake_told();
+                Err(Refusal::SessionEnded(end).into())
+            }
+        }
     }
 
     async fn rotate(&self, tx: &Tx, hash: &str) -> Result<Result<(Account, Grant), SessionEnd>, Error> {
@@ -157,13 +167,14 @@ impl Accounts {
         Ok(SessionEnd::Revoked)
     }
 
-    /// Ends the session of an access token. Doing it twice is harmless. Access tokens that were given out live to their end.
+    /// Ends the session of an access token. Doing it twice is harmless.
     pub async fn sign_out(&self, person: &SignedIn) -> Result<(), Error> {
         let (session_id, account_id, now) = (person.session_id, person.user_id, self.deps.clock.now());
         let ended = self.deps.db.write::<_, DbErr, _>(move |tx| {
             Box::pin(async move { store::session::revoke(tx, session_id, account_id, now).await })
         });
         if ended.await? {
+            self.tell_ended().await;
             metrics::reached("session", "SIGNED_OUT");
         }
         Ok(())
@@ -187,6 +198,7 @@ impl Accounts {
             })
         });
         if ended.await? {
+            self.tell_ended().await;
             metrics::reached("session", "REVOKED");
         }
         Ok(id)
@@ -199,6 +211,8 @@ impl Accounts {
             .deps
             .db
             .write::<_, DbErr, _>(move |tx| Box::pin(async move { store::session::revoke_all(tx, account_id, None, now).await }));
-        Ok(ended.await?)
+        let count = ended.await?;
+        self.tell_ended().await;
+        Ok(count)
     }
 }

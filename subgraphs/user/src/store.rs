@@ -6,6 +6,7 @@ pub mod admin;
 pub mod audit;
 pub mod bank_account;
 pub mod contact_change;
+pub mod ended_session;
 pub mod flow;
 pub mod identifier;
 pub mod notification;

@@ -5,10 +5,11 @@
 //! | --- | --- | --- |
 //! | sign-ups | 5 at once, one more a minute | 30 at once, one more every 20 s |
 //! | codes of a sign-up, and new ones | 10 at once, one more every 30 s | 60 at once, one more every 2 s |
-//! | sign-ins | 20 at once, one more every 3 s | 100 at once, one more a second |
+//! | sign-ins | 20 at once, one more every 3 s, for each name typed and for each account | 100 at once, one more a second |
 //! | links for new passwords | 3 at once, one more a minute | 20 at once, one more every 30 s |
 //! | second factors, wrong or right | 10 at once, one more every 30 s | as codes |
 //! | passkeys, and proofs of work | | as codes |
+//! | refreshes | 10 at once of one token, one more every 30 s | 300 at once, five more a second |
 
 use std::{net::IpAddr, time::Duration};
 
@@ -29,7 +30,10 @@ pub struct Throttle {
     codes: Limit,
     guesses_from: Limit,
     sign_ins: Limit,
+    sign_ins_to: Limit,
     sign_ins_from: Limit,
+    refreshes: Limit,
+    refreshes_from: Limit,
     resets: Limit,
     resets_from: Limit,
     second_factors: Limit,
@@ -46,7 +50,10 @@ impl Throttle {
             codes: limit("code", 10, 30),
             guesses_from: limit("guess-from", 60, 2),
             sign_ins: limit("sign-in", 20, 3),
+            sign_ins_to: limit("sign-in-to", 20, 3),
             sign_ins_from: limit("sign-in-from", 100, 1),
+            refreshes: limit("refresh", 10, 30),
+            refreshes_from: limits.limit("refresh-from", 300, Duration::from_millis(200)),
             resets: limit("reset", 3, 60),
             resets_from: limit("reset-from", 20, 30),
             second_factors: limit("second-factor", 10, 30),
@@ -67,6 +74,19 @@ impl Throttle {
     /// Counts a sign-in of an address, known or not.
     pub async fn sign_in(&self, address: &str) -> Result<(), Refusal> {
         self.count(&[(&self.sign_ins, address)], &self.sign_ins_from).await
+    }
+
+    /// Counts a sign-in of an account, by whichever of its names; of a name that has none, the same by that name, so that nobody
+    /// learns the difference from the time.
+    pub async fn sign_in_to(&self, account_id: Option<Uuid>, name: &str) -> Result<(), Refusal> {
+        let account = account_id.map_or_else(|| name.to_owned(), |id| id.to_string());
+        let counted = self.limits.count(&[(&self.sign_ins_to, &account)]).await;
+        counted.map_err(|retry_after| Refusal::RateLimited { retry_after })
+    }
+
+    /// Counts a use of a refresh token, known or not, by its hash.
+    pub async fn refresh(&self, hash: &str) -> Result<(), Refusal> {
+        self.count(&[(&self.refreshes, hash)], &self.refreshes_from).await
     }
 
     /// Counts a link for a new password, whether the address is known or not.

@@ -20,7 +20,8 @@ pub async fn differences(matrix: &Matrix, cast: &Cast) -> anyhow::Result<Vec<Str
         let mut alike: BTreeMap<String, (Vec<&str>, String)> = BTreeMap::new();
         for caller in Caller::ALL {
             let document = row.document(|thing| cast.thing(thing, caller));
-            let (class, text) = class_of(row, &cast.client(caller), &document).await?;
+            let client = if row.fresh { cast.fresh_client(caller).await? } else { cast.client(caller) };
+            let (class, text) = class_of(row, &client, &document).await?;
             let expected = matrix.expected(row, caller)?;
             if class != expected {
                 let told = alike.entry(format!("{class} instead of {expected}"));

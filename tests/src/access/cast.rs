@@ -1,6 +1,6 @@
 //! The callers of the access matrix, and the things that they ask for.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, ensure};
 use chrono::Days;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Caller;
 use crate::{
     client::Client,
-    documents,
+    documents, eventually,
     person::{Hold, PASSWORD, Person, fresh_key, id_of, next_number},
     process::Berth,
     timetable, today,
@@ -27,6 +27,11 @@ const CHANGE_EMAIL: &str = "mutation($input: RequestEmailChangeInput!) { request
      ... on RequestContactChangeSuccess { changeId } ... on UserError { code } } }";
 const NOTIFICATION: &str = "{ me { notifications(first: 1) { nodes { id } } } }";
 const SESSION: &str = "{ me { sessions(first: 1) { nodes { id } } } }";
+
+/// Whose tokens are worth nothing.
+const TURNED_AWAY: [Caller; 3] = [Caller::Expired, Caller::Revoked, Caller::Suspended];
+/// How long every process takes to hear that a session was ended, at most: see docs/decisions/0017-ended-sessions.md.
+const HEARD_WITHIN: Duration = Duration::from_secs(20);
 
 /// Everybody, and everything they ask for.
 pub struct Cast {
@@ -67,6 +72,13 @@ impl Cast {
         people[&Caller::Revoked].client.query(SIGN_OUT, Value::Null).await?;
         let input = json!({ "accountId": people[&Caller::Suspended].id });
         people[&Caller::Admin].client.mutate(SUSPEND, input).await?.done()?;
+        for turned_away in [Caller::Revoked, Caller::Suspended] {
+            let client = &people[&turned_away].client;
+            eventually("a token dies with its session", HEARD_WITHIN, || async {
+                Ok((client.send("{ __typename }", Value::Null).await?.status == 401).then_some(()))
+            })
+            .await?;
+        }
         let mut cast = Self { nobody, people, holds: BTreeMap::new(), things: BTreeMap::new() };
         cast.things.extend([("victim", victim.id), ("bank", bank)]);
         cast.furnish().await?;
@@ -84,6 +96,8 @@ impl Cast {
         let open = owner.hold(&segment, &[&free[2]]).await?;
         let passenger = json!({ "fullName": "Ani", "idType": "PASSPORT", "idNumber": "C1234567", "birthDate": "1990-01-01" });
         let passenger = owner.client.mutate(documents::ADD_PASSENGER, passenger).await?.done()?;
+        // The newest in the list is on another device.
+        Person::sign_in(&self.nobody, &owner.email).await?;
         let session = owner.client.query(SESSION, Value::Null).await?;
         let told = owner.client.query(NOTIFICATION, Value::Null).await?;
         let wish = json!({ "password": PASSWORD, "newEmail": format!("wanted-{}@example.org", next_number()) });
@@ -112,7 +126,7 @@ impl Cast {
             ("password", PASSWORD.to_owned()),
         ];
         self.things.extend(things);
-        for (caller, person) in self.people.iter().filter(|(caller, _)| **caller != Caller::Expired) {
+        for (caller, person) in self.people.iter().filter(|(caller, _)| !TURNED_AWAY.contains(caller)) {
             self.holds.insert(*caller, person.hold_best(&segment, 1).await?);
         }
         Ok(())
@@ -121,6 +135,14 @@ impl Cast {
     /// As whom a caller asks.
     pub fn client(&self, caller: Caller) -> Client {
         self.people.get(&caller).map_or_else(|| self.nobody.clone(), |person| person.client.clone())
+    }
+
+    /// The same with a session that was just opened; who has none keeps the token that is worth nothing.
+    pub async fn fresh_client(&self, caller: Caller) -> anyhow::Result<Client> {
+        match self.people.get(&caller) {
+            Some(person) if !TURNED_AWAY.contains(&caller) => Ok(Person::sign_in(&self.nobody, &person.email).await?.client),
+            _ => Ok(self.client(caller)),
+        }
     }
 
     /// What a `$thing` is for this caller. One that is unknown is a text that names nothing.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::{Router, routing::post};
 use berth_contracts::peer::{
-    BookingPeer, CommitOutcome, HoldCopy, InventoryPeer, PassengerCopy, Payable, PaymentCopy, PaymentPeer, PeerResult,
-    RecordsPeer, RefundState, UserPeer,
+    BookingPeer, CommitOutcome, EndedSession, HoldCopy, InventoryPeer, PassengerCopy, Payable, PaymentCopy, PaymentPeer,
+    PeerResult, RecordsPeer, RefundState, UserPeer,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,7 @@ calls! {
     }
     UserPeer as user {
         passengers(user_id: Uuid, passenger_ids: Vec<Uuid>) -> Vec<PassengerCopy>;
+        sessions_ended(since: DateTime<Utc>) -> Vec<EndedSession>;
     }
     BookingPeer as booking {
         payable(user_id: Uuid, booking_id: Uuid) -> Payable;

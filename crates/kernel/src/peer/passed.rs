@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use berth_contracts::Locale;
 use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -25,6 +26,7 @@ pub struct Passed {
     origin: Origin,
     authorization: Option<HeaderValue>,
     client: Option<HeaderValue>,
+    language: Option<HeaderValue>,
     deadline: Option<Instant>,
 }
 
@@ -36,6 +38,7 @@ impl Passed {
             origin: Origin::from_headers(headers),
             authorization: headers.get(header::AUTHORIZATION).cloned(),
             client: headers.get(CLIENT).cloned(),
+            language: headers.get(header::ACCEPT_LANGUAGE).cloned(),
             deadline: left.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
         }
     }
@@ -66,6 +69,11 @@ impl Passed {
         self.client.as_ref()?.to_str().ok()
     }
 
+    /// The language of ours that the client likes best, if it says so.
+    pub fn locale(&self) -> Option<Locale> {
+        Locale::liked(self.language.as_ref()?.to_str().ok()?)
+    }
+
     /// Runs a future with this in hand, in a span that was not entered yet.
     pub fn scope<F: Future>(self, span: tracing::Span, work: F) -> impl Future<Output = F::Output> {
         self.origin.clone().run(span, PASSED.scope(self, work))
@@ -91,6 +99,9 @@ impl Passed {
         }
         if let Some(client) = &self.client {
             headers.insert(CLIENT, client.clone());
+        }
+        if let Some(language) = &self.language {
+            headers.insert(header::ACCEPT_LANGUAGE, language.clone());
         }
         let left = deadline.saturating_duration_since(Instant::now()).as_millis();
         headers.insert(TIMEOUT_MS, HeaderValue::from(u64::try_from(left).unwrap_or(u64::MAX)));

@@ -24,6 +24,9 @@ use crate::{
 
 /// Who may ask peers: every caller but the front door.
 const CALLERS: [&str; 5] = ["user", "inventory", "booking", "payment", "worker"];
+/// The one thing that the front door asks as well: whose tokens it must refuse.
+const OF_ROUTER: &str = "sessions_ended";
+const WITH_ROUTER: [&str; 6] = ["router", "user", "inventory", "booking", "payment", "worker"];
 
 /// Checks who asks.
 #[derive(Clone)]
@@ -44,9 +47,10 @@ impl Desk {
         Self { services, tokens }
     }
 
-    fn viewer(&self, headers: &HeaderMap) -> Result<Viewer, Box<Response>> {
+    fn viewer(&self, method: &str, headers: &HeaderMap) -> Result<Viewer, Box<Response>> {
         let forbidden = |error: CredentialError| Box::new(refusal(StatusCode::FORBIDDEN, error.code(), &error.to_string()));
-        self.services.admit(credential(headers), &CALLERS).map_err(forbidden)?;
+        let allowed: &[&str] = if method == OF_ROUTER { &WITH_ROUTER } else { &CALLERS };
+        self.services.admit(credential(headers), allowed).map_err(forbidden)?;
         let unauthorized = |error: TokenError| Box::new(refusal(StatusCode::UNAUTHORIZED, error.code(), &error.to_string()));
         self.tokens.viewer(authorization(headers)).map_err(unauthorized)
     }
@@ -63,7 +67,7 @@ impl Desk {
         T: Serialize,
         F: Future<Output = PeerResult<T>> + Send,
     {
-        let viewer = match self.viewer(&headers) {
+        let viewer = match self.viewer(method, &headers) {
             Ok(viewer) => viewer,
             Err(refused) => return *refused,
         };

@@ -12,8 +12,8 @@ use berth_contracts::{
     Currency, Kind, Money,
     id::TripKey,
     peer::{
-        CommitOutcome, HeldSeat, HoldCopy, HoldState, InventoryPeer, PassengerCopy, PaymentCopy, PaymentPeer, PeerError,
-        PeerResult, RefundState, StopCopy, UserPeer,
+        CommitOutcome, EndedSession, HeldSeat, HoldCopy, HoldState, InventoryPeer, PassengerCopy, PaymentCopy, PaymentPeer,
+        PeerError, PeerResult, RefundState, StopCopy, UserPeer,
     },
 };
 use berth_kernel::clock::Clock;
@@ -220,6 +220,10 @@ impl UserPeer for Users {
         let all = self.passengers.lock().expect("lock");
         let theirs = all.iter().filter(|(owner, copy)| *owner == user_id && passenger_ids.contains(&copy.passenger_id));
         Ok(theirs.map(|(_, copy)| copy.clone()).collect())
+    }
+
+    async fn sessions_ended(&self, _: DateTime<Utc>) -> PeerResult<Vec<EndedSession>> {
+        Ok(vec![])
     }
 }
 

@@ -23,7 +23,7 @@ use super::types::{
     refusal::{
         AccountExistsError, AccountSuspendedError, BankAccountLimitError, ChallengeEndedError, ForbiddenError,
         InvalidCredentialsError, LastAdminError, OpenBookingsError, OtpExpiredError, OtpInvalidError, OtpLockedError,
-        OwnAccountError, PassengerLimitError, PasskeyInvalidError, PasskeyLimitError, ResetTokenInvalidError,
+        OwnAccountError, PassengerLimitError, PasskeyInvalidError, PasskeyLimitError, ProofRequiredError, ResetTokenInvalidError,
         SecondFactorInvalidError, SessionEndedError, UserError, UsernameTakenError, WorkRequiredError,
     },
     second_factor::{
@@ -84,7 +84,7 @@ result!(
 );
 result!(
     /// Outcome of refreshSession.
-    RefreshSessionResult = SessionSuccess | SessionEndedError
+    RefreshSessionResult = SessionSuccess | SessionEndedError | RateLimitedError
 );
 result!(
     /// Outcome of signOut. It has no refusals yet.
@@ -140,7 +140,7 @@ result!(
 );
 result!(
     /// Outcome of enrolTotp.
-    EnrolTotpResult = EnrolTotpSuccess | InvalidTransitionError
+    EnrolTotpResult = EnrolTotpSuccess | InvalidTransitionError | ProofRequiredError | InvalidCredentialsError | RateLimitedError
 );
 result!(
     /// Outcome of confirmTotp.
@@ -157,7 +157,8 @@ result!(
 );
 result!(
     /// Outcome of beginPasskeyRegistration.
-    BeginPasskeyRegistrationResult = BeginPasskeyRegistrationSuccess | PasskeyLimitError | RateLimitedError
+    BeginPasskeyRegistrationResult =
+        BeginPasskeyRegistrationSuccess | PasskeyLimitError | ProofRequiredError | InvalidCredentialsError | RateLimitedError
 );
 result!(
     /// Outcome of finishPasskeyRegistration.
@@ -177,7 +178,7 @@ result!(
 );
 result!(
     /// Outcome of removePasskey.
-    RemovePasskeyResult = RemovePasskeySuccess | NotFoundError
+    RemovePasskeyResult = RemovePasskeySuccess | NotFoundError | ProofRequiredError | InvalidCredentialsError | RateLimitedError
 );
 result!(
     /// Outcome of updateProfile.

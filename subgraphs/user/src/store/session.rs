@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Value};
 use uuid::Uuid;
 
+use super::ended_session;
 use crate::session::OpenSession;
 
 /// A refresh token.
@@ -21,7 +22,9 @@ pub struct Token {
 pub struct Session {
     /// Whose it is.
     pub account_id: Uuid,
-    /// When it ends unless refreshed, milliseconds since 1970.
+    /// When somebody signed in, milliseconds since 1970.
+    pub created_at_ms: i64,
+    /// When it ends unless refreshed.
     pub expires_at_ms: i64,
     /// When it was ended.
     pub revoked_at_ms: Option<i64>,
@@ -117,24 +120,32 @@ pub async fn advance(tx: &Tx, token: &Token, hash: &str, now: DateTime<Utc>, exp
 }
 
 /// The session with this key.
-pub async fn find(tx: &Tx, id: Uuid) -> Result<Option<Session>, DbErr> {
-    let statement = sql(tx, "SELECT account_id, expires_at_ms, revoked_at_ms FROM session WHERE id = $1", [id.into()]);
-    Session::find_by_statement(statement).one(tx).await
+pub async fn find(connection: &impl ConnectionTrait, id: Uuid) -> Result<Option<Session>, DbErr> {
+    let text = "SELECT account_id, created_at_ms, expires_at_ms, revoked_at_ms FROM session WHERE id = $1";
+    Session::find_by_statement(sql(connection, text, [id.into()])).one(connection).await
 }
 
-/// Ends a session of an account; `false` when it had ended before or is somebody else's.
+/// Ends a session of an account, and notes it; `false` when it had ended before or is somebody else's.
 pub async fn revoke(tx: &Tx, id: Uuid, account_id: Uuid, now: DateTime<Utc>) -> Result<bool, DbErr> {
     let text = "UPDATE session SET revoked_at_ms = $3 WHERE id = $1 AND account_id = $2 AND revoked_at_ms IS NULL";
     let values = [id.into(), account_id.into(), now.timestamp_millis().into()];
-    tx.execute_raw(sql(tx, text, values)).await.map(|done| done.rows_affected() == 1)
+    let ended = tx.execute_raw(sql(tx, text, values)).await?.rows_affected() == 1;
+    if ended {
+        ended_session::note(tx, id, now).await?;
+    }
+    Ok(ended)
 }
 
-/// Ends every session of an account, but the kept one if there is one; answers how many.
+/// Ends every session of an account, but the kept one if there is one, and notes them; answers how many.
 pub async fn revoke_all(tx: &Tx, account_id: Uuid, kept: Option<Uuid>, now: DateTime<Utc>) -> Result<u64, DbErr> {
     let text = "UPDATE session SET revoked_at_ms = $3 WHERE account_id = $1 AND id <> $2 AND revoked_at_ms IS NULL \
-                AND expires_at_ms > $3";
+                AND expires_at_ms > $3 RETURNING id";
     let values = [account_id.into(), kept.unwrap_or_default().into(), now.timestamp_millis().into()];
-    tx.execute_raw(sql(tx, text, values)).await.map(|done| done.rows_affected())
+    let rows = tx.query_all_raw(sql(tx, text, values)).await?;
+    for row in &rows {
+        ended_session::note(tx, row.try_get("", "id")?, now).await?;
+    }
+    Ok(u64::try_from(rows.len()).unwrap_or(u64::MAX))
 }
 
 /// Forgets sessions that ended before `until`, with their tokens.

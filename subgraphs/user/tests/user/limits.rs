@@ -10,7 +10,7 @@ use berth_kernel::{
 use chrono::TimeDelta;
 use serde_json::json;
 
-use crate::world::{SIGN_IN, SIGN_UP, World, cheap};
+use crate::world::{PASSWORD, Person, SIGN_IN, SIGN_UP, World, cheap};
 
 /// A replica on the Redis that `BERTH_TEST_REDIS_URL` names, among those with this prefix; `None` where there is no Redis.
 async fn replica(prefix: &str, background: &Background) -> Option<World> {
@@ -53,7 +53,7 @@ async fn replicas_count_together() {
         .await
         .expect("Redis");
     let keys: Vec<String> = redis::cmd("KEYS").arg(format!("{prefix}:limit:*")).query_async(&mut redis).await.expect("keys");
-    assert_eq!(keys.len(), 2, "{keys:?}");
+    assert_eq!(keys.len(), 4, "two names, and what they may stand for: {keys:?}");
     assert!(!keys.iter().any(|key| key.contains("siti") || key.contains("example")), "no address stands in Redis");
     for key in &keys {
         let left: i64 = redis::cmd("PTTL").arg(key).query_async(&mut redis).await.expect("a time");
@@ -95,4 +95,38 @@ async fn each_executed_field_counts_for_the_client() {
     assert!((10..=20).contains(&limited), "of 120 sign-ins 100 were at once, and {limited} were refused");
     let one = json!({ "input": { "email": "somebody@example.com", "password": "wrong password" } });
     assert!(world.respond_to("203.0.113.10", SIGN_IN, one).await["data"]["r"]["__typename"] == "InvalidCredentialsError");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_names_of_an_account_share_its_allowance() {
+    let world = World::new().await;
+    let siti = world.person("siti@example.com").await;
+    let named = "mutation { r: setUsername(input: { username: \"siti.nur\" }) { __typename } }";
+    assert_eq!(world.data(Some(&siti.access), named, json!({})).await["r"]["__typename"], "SetUsernameSuccess");
+    world.clock.advance(TimeDelta::minutes(2));
+    // Neither name is used up, and what is left of the account is the same as for names that nobody has.
+    for (name, nobodys) in [("siti@example.com", "nobody@example.com"), ("siti.nur", "no.body")] {
+        for _ in 0..18 {
+            let (known, unknown) = (world.sign_in(name, "a wrong one").await, world.sign_in(nobodys, "a wrong one").await);
+            assert_eq!((&known, &known["code"]), (&unknown, &json!("CREDENTIALS_INVALID")));
+        }
+    }
+    // One attempt comes back every 3 seconds.
+    let right = [world.sign_in("siti.nur", PASSWORD).await, world.sign_in("siti.nur", PASSWORD).await];
+    assert!(right.iter().any(|answer| answer["code"] == "CREDENTIALS_INVALID"), "{right:?}");
+    world.clock.advance(TimeDelta::minutes(2));
+    Person::of(&world.sign_in("siti.nur", PASSWORD).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refreshes_are_counted_by_their_token() {
+    let world = World::new().await;
+    let (siti, budi) = (world.person("siti@example.com").await, world.person("budi@example.com").await);
+    for _ in 0..10 {
+        Person::of(&world.refresh(&siti.refresh).await);
+    }
+    assert_eq!(world.refresh(&siti.refresh).await["code"], "RATE_LIMITED");
+    Person::of(&world.refresh(&budi.refresh).await);
+    world.clock.advance(TimeDelta::seconds(31));
+    Person::of(&world.refresh(&siti.refresh).await);
 }

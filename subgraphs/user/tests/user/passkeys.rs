@@ -247,3 +247,44 @@ async fn nonsense_is_refused() {
         assert!(is_refused(&finish(&world, &siti, nonsense).await), "{nonsense}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_way_in_needs_a_fresh_proof() {
+    const ENROL: &str =
+        "mutation($input: EnrolTotpInput) { r: enrolTotp(input: $input) { __typename ... on UserError { code path } } }";
+    const BEGIN: &str = "mutation($input: BeginPasskeyRegistrationInput) { r: beginPasskeyRegistration(input: $input) { __typename \
+         ... on UserError { code path } } }";
+    let world = World::new().await;
+    let siti = world.person("siti@example.com").await;
+    let mut device = registered(&world, &siti, Device::p256()).await;
+    let id = world.data(Some(&siti.access), LIST, json!({})).await["me"]["passkeys"][0]["id"].take();
+
+    world.clock.advance(TimeDelta::minutes(11));
+    let old = Person::of(&world.refresh(&siti.refresh).await);
+    let ask = async |person: &Person, mutation: &str, mut input: Value, password: Option<&str>| {
+        if let Some(password) = password {
+            input["currentPassword"] = password.into();
+        }
+        if mutation == REMOVE {
+            input["passkeyId"] = id.clone();
+        }
+        world.result(Some(&person.access), mutation, input).await
+    };
+    for mutation in [ENROL, BEGIN, REMOVE] {
+        let refused = ask(&old, mutation, json!({}), None).await;
+        assert_eq!((&refused["code"], &refused["path"]), (&json!("PROOF_REQUIRED"), &json!(["input", "currentPassword"])));
+        assert_eq!(ask(&old, mutation, json!({}), Some("a wrong one")).await["code"], "CREDENTIALS_INVALID", "{mutation}");
+        let done = ask(&old, mutation, json!({}), Some(crate::world::PASSWORD)).await;
+        assert!(done["__typename"].as_str().is_some_and(|name| name.ends_with("Success")), "{done}");
+        if mutation == BEGIN {
+            // A passkey proves as well, by signing in: the session is fresh, and a wrong password is wrong in it too.
+            let fresh = Person::of(&sign_in(&world, &mut device).await);
+            assert_eq!(ask(&fresh, BEGIN, json!({}), None).await["__typename"], "BeginPasskeyRegistrationSuccess");
+            assert_eq!(ask(&fresh, BEGIN, json!({}), Some("a wrong one")).await["code"], "CREDENTIALS_INVALID");
+        }
+    }
+    for _ in 0..40 {
+        ask(&old, ENROL, json!({}), Some("a wrong one")).await;
+    }
+    assert_eq!(ask(&old, ENROL, json!({}), Some(crate::world::PASSWORD)).await["code"], "RATE_LIMITED", "they are counted");
+}

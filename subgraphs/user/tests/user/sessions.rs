@@ -100,3 +100,31 @@ async fn no_secret_is_stored_in_the_clear() {
     assert!(found("siti@example.com"), "the search works");
     assert!(!found(PASSWORD) && !found(&person.refresh) && !found(&person.access));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_verifies_tokens_learns_which_sessions_ended() {
+    let world = World::new().await;
+    let person = world.person("siti@example.com").await;
+    let others = [world.sign_in("siti@example.com", PASSWORD).await, world.sign_in("siti@example.com", PASSWORD).await];
+    let (peer, here, before) = (world.user.peer(), world.user.ended_sessions(), world.clock.now() - TimeDelta::hours(1));
+    assert_eq!(peer.sessions_ended(before).await.unwrap(), []);
+
+    world.data(Some(&person.access), "mutation { signOut { __typename } }", serde_json::json!({})).await;
+    let first = peer.sessions_ended(before).await.unwrap();
+    assert_eq!(first.len(), 1);
+    assert!(here.contains(first[0].session_id), "this process knows before it answers");
+
+    world.clock.advance(TimeDelta::minutes(1));
+    let other = Person::of(&others[0]);
+    world.data(Some(&other.access), "mutation { signOutEverywhere { __typename } }", serde_json::json!({})).await;
+    let all = peer.sessions_ended(before).await.unwrap();
+    assert_eq!((all.len(), all[0]), (3, first[0]), "oldest first");
+    assert!(all.iter().all(|ended| here.contains(ended.session_id)));
+    assert_eq!(peer.sessions_ended(first[0].at).await.unwrap().len(), 2, "only what is new");
+
+    world.clock.advance(TimeDelta::minutes(10));
+    assert_eq!(peer.sessions_ended(before).await.unwrap().len(), 2, "no token of the first lives");
+    world.clock.advance(TimeDelta::hours(2));
+    world.user.forget_ended().await.unwrap();
+    assert_eq!(world.user_rows("ended_session").await, 0);
+}

@@ -246,3 +246,27 @@ async fn passwords_that_are_tried_first_are_refused() {
     }
     assert!(world.letters("siti.rahayu@example.com").await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_are_in_the_language_that_the_request_likes_best() {
+    let world = World::new().await;
+    for (number, (header, locale, lang)) in [
+        ("id-ID,id;q=0.9,en;q=0.8", json!(null), "id"),
+        ("de, en;q=0.4", json!(null), "en"),
+        ("de, fr;q=0.4", json!(null), "en"),
+        ("id", json!("EN"), "en"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let email = format!("reader{number}@example.com");
+        let input = json!({ "input": { "email": email, "password": PASSWORD, "locale": locale } });
+        let answer = world.respond_with("accept-language", header, SIGN_UP, input).await;
+        let flow = answer["data"]["r"]["flowId"].as_str().expect("a flow").to_owned();
+        let html = world.letters(&email).await.remove(0).letter.html;
+        assert!(html.contains(&format!("lang=\"{lang}\"")), "{header}: {html}");
+        let person = Person::of(&world.verify(&flow, &world.code(&email).await).await);
+        let settings = world.data(Some(&person.access), "{ me { settings { locale } } }", json!({})).await;
+        assert_eq!(settings["me"]["settings"]["locale"], lang.to_uppercase(), "{header}: it stays");
+    }
+}

@@ -1,7 +1,10 @@
 //! What admins do about the accounts of others.
 
 use async_graphql::{Context, Object, Result};
-use berth_kernel::graphql::{authenticated, signed_in};
+use berth_kernel::{
+    graphql::{authenticated, signed_in},
+    peer::Passed,
+};
 
 use crate::graphql::{
     accounts,
@@ -21,8 +24,8 @@ pub struct Admins;
 
 #[Object]
 impl Admins {
-    /// For admins: makes an account for the owner of an address, who gets a link that sets the password. Until then nobody can
-    /// sign in to it.
+    /// For admins: makes an account for the owner of an address, who gets a link that sets the password, in the language that
+    /// your Accept-Language likes best. Until then nobody can sign in to it.
     #[graphql(directive = authenticated::apply())]
     async fn create_account(
         &self,
@@ -30,12 +33,13 @@ impl Admins {
         #[graphql(desc = "Whose account.")] input: CreateAccountInput,
     ) -> Result<CreateAccountResult> {
         let person = signed_in(ctx)?;
-        let created = accounts(ctx)?.create_account(person, &input.email, input.role.into()).await;
+        let locale = Passed::current().locale().unwrap_or_default();
+        let created = accounts(ctx)?.create_account(person, &input.email, input.role.into(), locale).await;
         answer(created.map(CreateAccountSuccess::from))
     }
 
-    /// For admins: gives somebody else another role. It counts at once in what admins may do, and elsewhere from the next
-    /// refreshSession of each session on, after at most 10 minutes. The same role again is no error.
+    /// For admins: gives somebody else another role. One that may do more counts from the next refreshSession of each session on, after
+    /// at most 10 minutes; one that may do less ends every session of the account. The same role again is no error.
     #[graphql(directive = authenticated::apply())]
     async fn change_role(
         &self,
@@ -47,8 +51,8 @@ impl Admins {
         answer(changed.map(ChangeRoleSuccess::from))
     }
 
-    /// For admins: suspends somebody else's account. Its sessions end and nobody can sign in to it; access tokens that were given out
-    /// live to their end, at most 10 minutes. Suspending twice is no error.
+    /// For admins: suspends somebody else's account. Its sessions end, with their access tokens, and nobody can sign in to it.
+    /// Suspending twice is no error.
     #[graphql(directive = authenticated::apply())]
     async fn suspend_account(
         &self,
@@ -84,8 +88,7 @@ impl Admins {
         answer(accounts(ctx)?.remove_account(person, &input.account_id).await.map(RemoveAccountSuccess::from))
     }
 
-    /// For admins: ends every session of an account, on every device. Access tokens that were given out live to their end, at most
-    /// 10 minutes.
+    /// For admins: ends every session of an account, on every device, with their access tokens.
     #[graphql(directive = authenticated::apply())]
     async fn revoke_account_sessions(
         &self,

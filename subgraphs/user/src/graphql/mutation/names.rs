@@ -1,7 +1,10 @@
 //! Other names than the e-mail address: phone numbers and user names.
 
 use async_graphql::{Context, Object, Result};
-use berth_kernel::graphql::{authenticated, signed_in};
+use berth_kernel::{
+    graphql::{authenticated, signed_in},
+    peer::Passed,
+};
 
 use crate::graphql::{
     accounts,
@@ -24,7 +27,7 @@ impl Names {
         ctx: &Context<'_>,
         #[graphql(desc = "Phone number and wanted password.")] input: SignUpByPhoneInput,
     ) -> Result<SignUpResult> {
-        let locale = input.locale.map(Into::into).unwrap_or_default();
+        let locale = input.locale.map(Into::into).or_else(|| Passed::current().locale()).unwrap_or_default();
         let work = input.work.as_ref().map(Into::into);
         answer(accounts(ctx)?.sign_up_by_phone(&input.phone, &input.password, locale, work).await.map(SignUpSuccess::from))
     }

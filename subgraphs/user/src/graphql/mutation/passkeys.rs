@@ -11,9 +11,9 @@ use crate::graphql::{
     },
     types::{
         passkey::{
-            BeginPasskeyRegistrationSuccess, BeginPasskeySignInSuccess, FinishPasskeyRegistrationInput,
-            FinishPasskeyRegistrationSuccess, FinishPasskeySignInInput, RemovePasskeyInput, RemovePasskeySuccess,
-            RenamePasskeyInput, RenamePasskeySuccess,
+            BeginPasskeyRegistrationInput, BeginPasskeyRegistrationSuccess, BeginPasskeySignInSuccess,
+            FinishPasskeyRegistrationInput, FinishPasskeyRegistrationSuccess, FinishPasskeySignInInput, RemovePasskeyInput,
+            RemovePasskeySuccess, RenamePasskeyInput, RenamePasskeySuccess,
         },
         session::SessionSuccess,
     },
@@ -25,11 +25,16 @@ pub struct Passkeys;
 #[Object]
 impl Passkeys {
     /// Asks for a new passkey: its answer goes to the browser, and the browser's to finishPasskeyRegistration. `RATE_LIMITED` after 10
-    /// of these for an account (then one every 30 seconds).
+    /// of these for an account (then one every 30 seconds). Needs a sign-in less than 10 minutes ago, or the password.
     #[graphql(directive = authenticated::apply())]
-    async fn begin_passkey_registration(&self, ctx: &Context<'_>) -> Result<BeginPasskeyRegistrationResult> {
-        let person = signed_in(ctx)?;
-        answer(accounts(ctx)?.begin_passkey_registration(person).await.map(BeginPasskeyRegistrationSuccess::from))
+    async fn begin_passkey_registration(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The password, where the sign-in was long ago.")] input: Option<BeginPasskeyRegistrationInput>,
+    ) -> Result<BeginPasskeyRegistrationResult> {
+        let (person, input) = (signed_in(ctx)?, input.unwrap_or_default());
+        let asked = accounts(ctx)?.begin_passkey_registration(person, input.current_password.as_deref()).await;
+        answer(asked.map(BeginPasskeyRegistrationSuccess::from))
     }
 
     /// Keeps the passkey that the browser made. From then on it signs in, without password and second factor: it is two factors by
@@ -74,7 +79,8 @@ impl Passkeys {
         answer(renamed.map(RenamePasskeySuccess::from))
     }
 
-    /// Removes a passkey of yours: it signs in no more. Sessions that it opened stay. The owner gets a letter.
+    /// Removes a passkey of yours: it signs in no more. Sessions that it opened stay. The owner gets a letter. Needs a sign-in less than
+    /// 10 minutes ago, or the password.
     #[graphql(directive = authenticated::apply())]
     async fn remove_passkey(
         &self,
@@ -82,6 +88,7 @@ impl Passkeys {
         #[graphql(desc = "The passkey.")] input: RemovePasskeyInput,
     ) -> Result<RemovePasskeyResult> {
         let person = signed_in(ctx)?;
-        answer(accounts(ctx)?.remove_passkey(person, &input.passkey_id).await.map(RemovePasskeySuccess::from))
+        let removed = accounts(ctx)?.remove_passkey(person, &input.passkey_id, input.current_password.as_deref()).await;
+        answer(removed.map(RemovePasskeySuccess::from))
     }
 }

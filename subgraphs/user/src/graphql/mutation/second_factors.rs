@@ -11,7 +11,7 @@ use crate::{
         },
         types::{
             second_factor::{
-                CompleteSignInInput, ConfirmTotpInput, ConfirmTotpSuccess, DisableTotpInput, DisableTotpSuccess,
+                CompleteSignInInput, ConfirmTotpInput, ConfirmTotpSuccess, DisableTotpInput, DisableTotpSuccess, EnrolTotpInput,
                 EnrolTotpSuccess, RegenerateRecoveryCodesInput, RegenerateRecoveryCodesSuccess,
             },
             session::SessionSuccess,
@@ -36,11 +36,15 @@ impl SecondFactors {
     }
 
     /// Begins to set up an authenticator app as a second factor: answers its secret, once. Nothing changes until confirmTotp; until
-    /// then a new call replaces the secret.
+    /// then a new call replaces the secret. Needs a sign-in less than 10 minutes ago, or the password.
     #[graphql(directive = authenticated::apply())]
-    async fn enrol_totp(&self, ctx: &Context<'_>) -> Result<EnrolTotpResult> {
-        let person = signed_in(ctx)?;
-        answer(accounts(ctx)?.enrol_totp(person).await.map(EnrolTotpSuccess::from))
+    async fn enrol_totp(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The password, where the sign-in was long ago.")] input: Option<EnrolTotpInput>,
+    ) -> Result<EnrolTotpResult> {
+        let (person, input) = (signed_in(ctx)?, input.unwrap_or_default());
+        answer(accounts(ctx)?.enrol_totp(person, input.current_password.as_deref()).await.map(EnrolTotpSuccess::from))
     }
 
     /// Switches the second factor on, with a code of the app that proves it has the secret. From now on sign-in by password asks

@@ -19,7 +19,8 @@ pub struct Sessions;
 impl Sessions {
     /// Opens a session with e-mail address, phone number or user name, and password. An unknown name and a wrong password get the same
     /// answer. An account with a second factor gets `SecondFactorRequired` instead of a session: see completeSignIn. `RATE_LIMITED`
-    /// after 20 attempts for a name (then one every 3 seconds), or 100 of a client (then one a second).
+    /// after 20 attempts for a name (then one every 3 seconds), or 100 of a client (then one a second). The names of one account share its
+    /// 20: when these are used up under several names, the answer is that of a wrong password.
     async fn sign_in(
         &self,
         ctx: &Context<'_>,
@@ -30,7 +31,8 @@ impl Sessions {
 
     /// Exchanges the refresh token for a new access token and a new refresh token. When the answer is lost, the same refresh
     /// token may be sent again as long as no token of the lost answer was used. Any other second use ends the session on every
-    /// device that shares it, and the user gets a letter.
+    /// device that shares it, and the user gets a letter. `RATE_LIMITED` after 10 uses of one token (then one every 30 seconds), or 300
+    /// refreshes of a client (then five a second).
     async fn refresh_session(
         &self,
         ctx: &Context<'_>,
@@ -39,24 +41,23 @@ impl Sessions {
         answer(accounts(ctx)?.refresh(&input.refresh_token).await.map(SessionSuccess::from))
     }
 
-    /// Ends the session of the access token: its refresh tokens work no more. Access tokens that were given out live to their
-    /// end, at most 10 minutes. Signing out twice is no error.
+    /// Ends the session of the access token: its refresh tokens work no more, and its access tokens are refused with
+    /// `SESSION_REVOKED` within seconds, the one of this request included.
     #[graphql(directive = authenticated::apply())]
     async fn sign_out(&self, ctx: &Context<'_>) -> Result<SignOutResult> {
         let person = signed_in(ctx)?;
         answer(accounts(ctx)?.sign_out(person).await.map(|()| SignOutSuccess { signed_out: true }))
     }
 
-    /// Ends every session of the signed-in person, on every device, this one included. Access tokens that were given out live to
-    /// their end, at most 10 minutes.
+    /// Ends every session of the signed-in person, on every device, this one included. Their access tokens are refused with
+    /// `SESSION_REVOKED` within seconds.
     #[graphql(directive = authenticated::apply())]
     async fn sign_out_everywhere(&self, ctx: &Context<'_>) -> Result<SignOutEverywhereResult> {
         let person = signed_in(ctx)?;
         answer(accounts(ctx)?.sign_out_everywhere(person).await.map(SignOutEverywhereSuccess::from))
     }
 
-    /// Ends one session of your list: that device must sign in again, at the latest when its access token ends, after at most
-    /// 10 minutes. Ending one twice is no error.
+    /// Ends one session of your list: that device must sign in again, within seconds. Ending one twice is no error.
     #[graphql(directive = authenticated::apply())]
     async fn revoke_session(
         &self,

@@ -1,6 +1,7 @@
 //! Signing up.
 
 use async_graphql::{Context, Object, Result};
+use berth_kernel::peer::Passed;
 
 use crate::graphql::{
     accounts,
@@ -26,7 +27,7 @@ impl SignUps {
         ctx: &Context<'_>,
         #[graphql(desc = "Address and wanted password.")] input: SignUpInput,
     ) -> Result<SignUpResult> {
-        let locale = input.locale.map(Into::into).unwrap_or_default();
+        let locale = input.locale.map(Into::into).or_else(|| Passed::current().locale()).unwrap_or_default();
         let work = input.work.as_ref().map(Into::into);
         answer(accounts(ctx)?.sign_up(&input.email, &input.password, locale, work).await.map(SignUpSuccess::from))
     }

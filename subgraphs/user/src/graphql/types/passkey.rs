@@ -37,6 +37,15 @@ impl Passkey {
     }
 }
 
+/// What beginPasskeyRegistration needs.
+#[derive(InputObject, Default)]
+pub struct BeginPasskeyRegistrationInput {
+    /// The account's password. Needed when this session was opened, by whichever sign-in, more than 10 minutes ago: `PROOF_REQUIRED` else. A
+    /// wrong one is refused also before, and counts like a failed sign-in.
+    #[graphql(secret)]
+    pub current_password: Option<String>,
+}
+
 /// What the browser is asked for a new passkey.
 #[derive(SimpleObject)]
 pub struct BeginPasskeyRegistrationSuccess {
@@ -128,6 +137,10 @@ impl From<passkeys::Passkey> for RenamePasskeySuccess {
 pub struct RemovePasskeyInput {
     /// The passkey.
     pub passkey_id: ID,
+    /// The account's password. Needed when this session was opened, by whichever sign-in, more than 10 minutes ago: `PROOF_REQUIRED` else. A
+    /// wrong one is refused also before, and counts like a failed sign-in.
+    #[graphql(secret)]
+    pub current_password: Option<String>,
 }
 
 /// The passkey signs in no more.

@@ -68,6 +68,8 @@ pub enum UserError {
     PasskeyLimitError(PasskeyLimitError),
     /// A sign-up costs work.
     WorkRequiredError(WorkRequiredError),
+    /// The sign-in is too long ago.
+    ProofRequiredError(ProofRequiredError),
 }
 
 macro_rules! refusal {
@@ -190,6 +192,11 @@ refusal!(
     limit: i32
 );
 refusal!(
+    /// Code `PROOF_REQUIRED`: this changes the ways into the account, and somebody signed in to this session more than 10 minutes ago.
+    /// Send currentPassword, or sign in again, with a passkey for example. Nothing was changed.
+    ProofRequiredError
+);
+refusal!(
     /// Code `WORK_REQUIRED`: a sign-up costs work here. Ask for a task with requestSignUpChallenge, do it, and send it along. Also the
     /// answer when the task is not ours, too old, not done, or was used.
     WorkRequiredError,
@@ -256,6 +263,7 @@ impl From<Refusal> for UserError {
             | Refusal::Transition(_)
             | Refusal::Passkey { .. }
             | Refusal::PasskeyLimit { .. }
+            | Refusal::ProofRequired
             | Refusal::WorkRequired { .. } => of_factor(refusal),
             Refusal::RateLimited { retry_after } => {
                 let text = RefusalText::new("RATE_LIMITED", "too many attempts: wait before the next");
@@ -297,6 +305,10 @@ fn of_factor(refusal: Refusal) -> UserError {
         Refusal::PasskeyLimit { limit } => {
             let text = RefusalText::new("PASSKEY_LIMIT", format!("an account has at most {limit} passkeys"));
             PasskeyLimitError::from_text(text, limit).into()
+        }
+        Refusal::ProofRequired => {
+            let why = "the sign-in is too long ago: send the password, or sign in again";
+            ProofRequiredError::from_text(RefusalText::at("PROOF_REQUIRED", why, &["currentPassword"])).into()
         }
         Refusal::WorkRequired { bits } => {
             let text = RefusalText::at("WORK_REQUIRED", "a sign-up costs work: see requestSignUpChallenge", &["work"]);

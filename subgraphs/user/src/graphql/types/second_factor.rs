@@ -47,6 +47,15 @@ pub struct CompleteSignInInput {
     pub code: String,
 }
 
+/// What enrolTotp needs.
+#[derive(InputObject, Default)]
+pub struct EnrolTotpInput {
+    /// The account's password. Needed when this session was opened, by whichever sign-in, more than 10 minutes ago: `PROOF_REQUIRED` else. A
+    /// wrong one is refused also before, and counts like a failed sign-in.
+    #[graphql(secret)]
+    pub current_password: Option<String>,
+}
+
 /// What an authenticator app needs. Shown once: it can't be read again.
 #[derive(SimpleObject)]
 pub struct EnrolTotpSuccess {

@@ -21,7 +21,8 @@ pub struct SignUpInput {
     pub password: String,
     /// The work that requestSignUpChallenge asked for. Needed only where the operator asks for it: the refusal `WORK_REQUIRED` says so.
     pub work: Option<SignUpWorkInput>,
-    /// Language of the letters of this sign-up, and of the account it makes. English when left out.
+    /// Language of the letters of this sign-up, and of the account it makes. When left out: the one of ours that the header
+    /// Accept-Language of the request likes best, else English.
     pub locale: Option<Locale>,
 }
 
@@ -33,7 +34,8 @@ pub struct SignUpByPhoneInput {
     /// Wanted password, 8 to 128 characters of any kind.
     #[graphql(secret)]
     pub password: String,
-    /// Language of the messages of this sign-up, and of the account it makes. English when left out.
+    /// Language of the messages of this sign-up, and of the account it makes. When left out: the one of ours that the header
+    /// Accept-Language of the request likes best, else English.
     pub locale: Option<Locale>,
     /// The work that requestSignUpChallenge asked for. Needed only where the operator asks for it: the refusal `WORK_REQUIRED` says so.
     pub work: Option<SignUpWorkInput>,
@@ -81,7 +83,7 @@ pub struct RefreshSessionInput {
 /// The tokens of a signed-in session.
 #[derive(SimpleObject)]
 pub struct Session {
-    /// Goes into the header Authorization: Bearer ... A signed JWT that lives 10 minutes.
+    /// Goes into the header Authorization: Bearer ... A signed JWT that lives 10 minutes, and not longer than its session.
     pub access_token: String,
     /// Exchanged by refreshSession for the next pair of tokens. Opaque; keep it secret.
     pub refresh_token: String,
