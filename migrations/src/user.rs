@@ -1,5 +1,6 @@
 //! Tables of the user service.
 
+mod avatars;
 mod contacts;
 mod factors;
 mod identifiers;
@@ -24,6 +25,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(privacy::Privacy),
         Box::new(identifiers::Identifiers),
         Box::new(contacts::Contacts),
+        Box::new(avatars::Avatars),
     ]
 }
 

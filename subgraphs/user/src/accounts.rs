@@ -7,7 +7,7 @@ use berth_kernel::{Deps, auth::TokenSigner};
 
 use tokio::sync::Semaphore;
 
-use crate::{config::UserConfig, hashing::Hasher, neighbours::Neighbours, throttle::Throttle};
+use crate::{config::UserConfig, darkroom::Darkroom, hashing::Hasher, neighbours::Neighbours, throttle::Throttle};
 
 /// Links that may be in the making: more are asked for only by who tries addresses out.
 const LINKS_AT_ONCE: usize = 64;
@@ -20,6 +20,7 @@ pub struct Accounts {
     pub(crate) signer: TokenSigner,
     pub(crate) hasher: Arc<Hasher>,
     pub(crate) throttle: Arc<Throttle>,
+    pub(crate) darkroom: Arc<Darkroom>,
     /// Links for new passwords that are being made beside the requests.
     pub(crate) links: Arc<Semaphore>,
     /// What else is kept about people.
@@ -32,6 +33,7 @@ impl Accounts {
         let hasher = Arc::new(Hasher::new(&config));
         let throttle = Arc::new(Throttle::new(&deps));
         let (links, neighbours) = (Arc::new(Semaphore::new(LINKS_AT_ONCE)), Arc::default());
-        Self { deps, config: Arc::new(config), signer, hasher, throttle, links, neighbours }
+        let darkroom = Arc::default();
+        Self { deps, config: Arc::new(config), signer, hasher, throttle, darkroom, links, neighbours }
     }
 }

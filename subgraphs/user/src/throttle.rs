@@ -9,6 +9,7 @@
 //! | links for new passwords | 3 at once, one more a minute | 20 at once, one more every 30 s |
 //! | second factors, wrong or right | 10 at once, one more every 30 s | as codes |
 //! | passkeys, and proofs of work | | as codes |
+//! | pictures | 10 at once, one more every 6 minutes | |
 
 use std::{net::IpAddr, time::Duration};
 
@@ -33,6 +34,7 @@ pub struct Throttle {
     resets: Limit,
     resets_from: Limit,
     second_factors: Limit,
+    avatars: Limit,
 }
 
 impl Throttle {
@@ -50,6 +52,7 @@ impl Throttle {
             resets: limit("reset", 3, 60),
             resets_from: limit("reset-from", 20, 30),
             second_factors: limit("second-factor", 10, 30),
+            avatars: limit("avatar", 10, 360),
             limits,
         }
     }
@@ -82,6 +85,12 @@ impl Throttle {
     /// Counts a code of the second factor of an account.
     pub async fn second_factor(&self, account_id: Uuid) -> Result<(), Refusal> {
         self.count(&[(&self.second_factors, &account_id.to_string())], &self.guesses_from).await
+    }
+
+    /// Counts a picture that an account sends.
+    pub async fn avatar(&self, account_id: Uuid) -> Result<(), Refusal> {
+        let counted = self.limits.count(&[(&self.avatars, &account_id.to_string())]).await;
+        counted.map_err(|retry_after| Refusal::RateLimited { retry_after })
     }
 
     async fn count(&self, of: &[(&Limit, &str)], from: &Limit) -> Result<(), Refusal> {
