@@ -106,7 +106,9 @@ impl Guards<'_> {
         };
         let records = records.map_or_else(Router::new, |peer| desk::records(peer, desk.clone()));
         let routes = match service {
-            Service::User => door!(services.user, desk::user, |_| Router::new()),
+            Service::User => {
+                door!(services.user, desk::user, |part: &berth_user::User| part.public_routes(self.tokens.clone()))
+            }
             Service::Inventory => door!(services.inventory, desk::inventory, |_| Router::new()),
             Service::Booking => door!(services.booking, desk::booking, |part: &berth_booking::Bookings| part.public_routes()),
             Service::Payment => {

@@ -64,11 +64,13 @@ fn now_secs(common: &Common) -> berth_router::NowSecs {
 }
 
 /// Which service answers a public path.
-const FORWARDED: [(&str, Service); 4] = [
+const FORWARDED: [(&str, Service); 6] = [
     ("/webhooks/", Service::Payment),
     ("/payments/", Service::Payment),
     ("/sandbox/", Service::Payment),
     ("/tickets/", Service::Booking),
+    ("/me/avatar", Service::User),
+    ("/avatars/", Service::User),
 ];
 
 /// The routes of the app behind the front door: answered here, or by a service of another process.

@@ -24,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 /// How long a subgraph may take: as long as the front door waits.
 const LIMIT: Duration = Duration::from_secs(10);
 /// The headers of a client that the public routes of a service see. Nothing else goes in: least of all what says who calls.
-const INWARD: [HeaderName; 4] = [header::ACCEPT, header::ACCEPT_LANGUAGE, header::CONTENT_TYPE, header::USER_AGENT];
+const INWARD: [HeaderName; 5] =
+    [header::ACCEPT, header::ACCEPT_LANGUAGE, header::CONTENT_TYPE, header::IF_NONE_MATCH, header::USER_AGENT];
 /// Headers of one connection, not of the answer.
 const OF_A_CONNECTION: [HeaderName; 4] =
     [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, HeaderName::from_static("keep-alive")];

@@ -205,6 +205,7 @@ impl Process {
     fn public_routes(&self) -> Router {
         let mut public = self.pages();
         public = self.services.payment.iter().fold(public, |all, payment| all.merge(payment.public_routes()));
+        public = self.services.user.iter().fold(public, |all, user| all.merge(user.public_routes(self.tokens.clone())));
         public = self.services.booking.iter().fold(public, |all, booking| all.merge(booking.public_routes()));
         self.sandbox.iter().fold(public, |all, sandbox| all.merge(sandbox.public_routes()))
     }

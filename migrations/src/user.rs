@@ -1,5 +1,6 @@
 //! Tables of the user service.
 
+mod avatars;
 mod contacts;
 mod ended_sessions;
 mod factors;
@@ -26,6 +27,7 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(identifiers::Identifiers),
         Box::new(contacts::Contacts),
         Box::new(ended_sessions::EndedSessions),
+        Box::new(avatars::Avatars),
     ]
 }
 

@@ -3,7 +3,11 @@
 //! would turn an expired session into a silently different answer.
 
 use std::{
-    sync::{Arc, OnceLock},
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, LazyLock, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -33,6 +37,7 @@ pub(crate) struct Viewer {
     /// What the embedded router learns of the caller: `sub` and `roles`.
     pub claims: Arc<Value>,
     session: Arc<str>,
+    name: Arc<str>,
     now: NowSecs,
     sessions: Arc<dyn Sessions>,
 }
@@ -53,7 +58,7 @@ impl Viewer {
     /// By what the embedded router knows the caller. A new one every two seconds, so that none ends while it is used.
     pub(crate) fn ticket(&self) -> String {
         let started = STARTED.get_or_init(Instant::now);
-        format!("{}.{}", started.elapsed().as_secs() / TICKET_SECS, self.token)
+        format!("{}.{}", started.elapsed().as_secs() / TICKET_SECS, self.name)
     }
 
     /// Why the token is worth nothing by now, if so.
@@ -91,6 +96,8 @@ struct Claims {
 /// A token that was found good.
 #[derive(Clone)]
 struct Verified {
+    /// No other token of this process has it.
+    name: Arc<str>,
     kid: Arc<str>,
     expires_at: u64,
     session: Arc<str>,
@@ -142,7 +149,7 @@ impl TokenVerifier {
     fn verify(&self, token: &str) -> Result<Viewer, Refusal> {
         let token: Arc<str> = token.into();
         let known = self.verified.get(&token);
-        let Verified { kid, expires_at, session, claims } = known.map_or_else(|| self.check(&token), Ok)?;
+        let Verified { name, kid, expires_at, session, claims } = known.map_or_else(|| self.check(&token), Ok)?;
         if (self.keys)(&kid).is_none() {
             return Err(invalid());
         }
@@ -152,7 +159,7 @@ impl TokenVerifier {
         if self.sessions.has_ended(&session) {
             return Err(ended());
         }
-        Ok(Viewer { token, expires_at, claims, session, now: self.now.clone(), sessions: self.sessions.clone() })
+        Ok(Viewer { token, expires_at, claims, session, name, now: self.now.clone(), sessions: self.sessions.clone() })
     }
 
     fn check(&self, token: &Arc<str>) -> Result<Verified, Refusal> {
@@ -166,10 +173,18 @@ impl TokenVerifier {
         let key = DecodingKey::from_ed_components(&public).map_err(|_| invalid())?;
         let Claims { sub, exp, sid, roles } = decode(token.as_bytes(), &key, &self.validation).map_err(|_| invalid())?.claims;
         let claims = Arc::new(json!({ "sub": sub, "roles": roles }));
-        let verified = Verified { kid: kid.into(), expires_at: exp, session: sid.into(), claims };
+        let verified = Verified { name: new_name(), kid: kid.into(), expires_at: exp, session: sid.into(), claims };
         self.verified.insert(token.clone(), verified.clone());
         Ok(verified)
     }
+}
+
+/// Unlike any other of this process, and not to be guessed.
+fn new_name() -> Arc<str> {
+    static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{number:x}.{:x}", SECRET.hash_one(number)).into()
 }
 
 fn expired() -> Refusal {

@@ -94,7 +94,10 @@ fn prepare(door: &Door, request: &mut WebRequest<DefaultError>, request_id: &str
     headers.remove(auth::TICKET);
     if let Some(viewer) = &viewer {
         set(headers, auth::TICKET, &viewer.ticket());
-        set(headers, header::AUTHORIZATION, &format!("Bearer {}", viewer.token));
+        let sent = headers.get(header::AUTHORIZATION).and_then(|sent| sent.to_str().ok()?.strip_prefix("Bearer "));
+        if sent != Some(&*viewer.token) {
+            set(headers, header::AUTHORIZATION, &format!("Bearer {}", viewer.token));
+        }
     }
     set(headers, REQUEST_ID, request_id);
     set(headers, CLIENT, &client);

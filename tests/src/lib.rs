@@ -29,6 +29,7 @@ pub mod live;
 pub mod load;
 pub mod notices;
 pub mod person;
+pub mod pictures;
 pub mod privacy;
 pub mod process;
 pub mod proxy;

@@ -13,9 +13,11 @@ use std::{
 use anyhow::ensure;
 use berth_tests::{
     person::{Person, Segment},
+    pictures,
     process::{Berth, Setup, program},
     timetable,
 };
+use image::ImageFormat;
 use sea_orm::{ConnectionTrait, Database};
 use tempfile::TempDir;
 
@@ -41,12 +43,14 @@ async fn buy(person: &Person, segment: &Segment) -> anyhow::Result<()> {
     person.await_booking(&booking, &["CONFIRMED"], Duration::from_secs(30)).await.map(|_| ())
 }
 
-/// Backs up while somebody buys, again and again; every backup must verify.
-async fn backed_up(running: &Berth, to: &Path, database_url: Option<&str>) -> anyhow::Result<()> {
+/// Backs up while somebody buys, again and again; every backup must verify. Answers where a picture is, and its bytes.
+async fn backed_up(running: &Berth, to: &Path, database_url: Option<&str>) -> anyhow::Result<(String, Vec<u8>)> {
     let client = running.client()?;
     let segment = timetable::demo_train(&client, 2).await?.whole();
     let person = Person::sign_up(&client, "ani").await?;
     buy(&person, &segment).await?;
+    let picture = pictures::set(&person, pictures::picture(ImageFormat::Png)?, "image/png").await?;
+    let bytes = pictures::file(&client, &picture).await?;
     let (folder, data_dir, url) = (to.to_owned(), running.data_dir(), database_url.map(str::to_owned));
     let backups = tokio::task::spawn_blocking(move || {
         (0..3)
@@ -68,14 +72,14 @@ async fn backed_up(running: &Berth, to: &Path, database_url: Option<&str>) -> an
         let verified = berth(&["restore", "--from", from.to_str().unwrap(), "--verify"], &running.data_dir(), database_url)?;
         ensure!(verified.status.success(), "{}", said(&verified));
     }
-    Ok(())
+    Ok((picture, bytes))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_goes_there_and_back() -> anyhow::Result<()> {
     let folder = TempDir::new()?;
     let mut running = Berth::start().await?;
-    backed_up(&running, folder.path(), None).await?;
+    let (picture, bytes) = backed_up(&running, folder.path(), None).await?;
     running.stop().await?;
     let first = folder.path().join("0");
     let first = first.to_str().unwrap();
@@ -93,6 +97,7 @@ async fn sqlite_goes_there_and_back() -> anyhow::Result<()> {
     ensure!(restored.status.success(), "{}", said(&restored));
     let revived = Setup::default().on(fresh).start().await?;
     let client = revived.client()?;
+    ensure!(pictures::file(&client, &picture).await? == bytes, "the picture did not come along");
     let segment = timetable::demo_train(&client, 2).await?.whole();
     buy(&Person::sign_up(&client, "budi").await?, &segment).await?;
     let audited = berth(&["audit"], &revived.data_dir(), None)?;
@@ -123,7 +128,7 @@ async fn postgres_goes_there_and_back() -> anyhow::Result<()> {
     let (here, there) = (database(&server, &unique).await?, database(&server, &format!("{unique}_there")).await?);
     let folder = TempDir::new()?;
     let mut running = Setup::default().env("BERTH_DATABASE_URL", &here).start().await?;
-    backed_up(&running, folder.path(), Some(&here)).await?;
+    let (picture, bytes) = backed_up(&running, folder.path(), Some(&here)).await?;
     let first = folder.path().join("0");
     let first = first.to_str().unwrap();
     let refused = berth(&["restore", "--from", first], &running.data_dir(), Some(&here))?;
@@ -135,6 +140,7 @@ async fn postgres_goes_there_and_back() -> anyhow::Result<()> {
     ensure!(restored.status.success(), "{}", said(&restored));
     let revived = Setup::default().on(fresh).env("BERTH_DATABASE_URL", &there).start().await?;
     let client = revived.client()?;
+    ensure!(pictures::file(&client, &picture).await? == bytes, "the picture did not come along");
     let segment = timetable::demo_train(&client, 2).await?.whole();
     buy(&Person::sign_up(&client, "budi").await?, &segment).await?;
     let audited = berth(&["audit"], &revived.data_dir(), Some(&there))?;

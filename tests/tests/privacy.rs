@@ -8,10 +8,12 @@ use berth_tests::{
     client::Client,
     documents, eventually, in_both_arms,
     person::{PASSWORD, Person, fresh_key, id_of},
+    pictures,
     privacy::{BEGIN, END, Map, search},
     process::Arm,
     timetable,
 };
+use image::ImageFormat;
 use serde_json::{Value, json};
 
 const WITHIN: Duration = Duration::from_secs(30);
@@ -85,6 +87,7 @@ async fn live(client: &Client) -> anyhow::Result<(Person, Marks)> {
     ensure!(bank["bankAccount"]["numberMasked"] == "********7007", "{bank}");
     let device = json!({ "email": person.email, "password": PASSWORD, "device": "Markwarts Fernsprecher" });
     client.mutate("mutation($input: SignInInput!) { signIn(input: $input) { __typename ... on SessionSuccess { user { id } } ... on UserError { code message path } } }", device).await?.done()?;
+    pictures::set(&person, pictures::picture(ImageFormat::Jpeg)?, "image/jpeg").await?;
     travel(&person, &id_of(&passenger["passenger"])?).await?;
     let facts = vec![
         "Markwart Unverkennbar",

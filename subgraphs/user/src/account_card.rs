@@ -21,6 +21,8 @@ pub struct AccountCard {
     pub full_name: Option<String>,
     /// Phone number, if its owner told it.
     pub phone: Option<String>,
+    /// Name of the file of its picture, if it has one.
+    pub avatar_file: Option<String>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }

@@ -12,7 +12,7 @@ use berth_kernel::{
 
 use tokio::sync::Semaphore;
 
-use crate::{config::UserConfig, hashing::Hasher, neighbours::Neighbours, throttle::Throttle};
+use crate::{config::UserConfig, darkroom::Darkroom, hashing::Hasher, neighbours::Neighbours, throttle::Throttle};
 
 /// Links that may be in the making: more are asked for only by who tries addresses out.
 const LINKS_AT_ONCE: usize = 64;
@@ -25,6 +25,7 @@ pub struct Accounts {
     pub(crate) signer: TokenSigner,
     pub(crate) hasher: Arc<Hasher>,
     pub(crate) throttle: Arc<Throttle>,
+    pub(crate) darkroom: Arc<Darkroom>,
     /// Links for new passwords that are being made beside the requests.
     pub(crate) links: Arc<Semaphore>,
     /// Sessions whose access tokens this process refuses.
@@ -42,6 +43,7 @@ impl Accounts {
         let throttle = Arc::new(Throttle::new(&deps));
         let (links, neighbours) = (Arc::new(Semaphore::new(LINKS_AT_ONCE)), Arc::default());
         let (ended, endings) = (EndedSessions::new(deps.clock.clone()), deps.wake(ended::WORK));
-        Self { deps, config: Arc::new(config), signer, hasher, throttle, links, ended, endings, neighbours }
+        let darkroom = Arc::default();
+        Self { deps, config: Arc::new(config), signer, hasher, throttle, darkroom, links, ended, endings, neighbours }
     }
 }

@@ -2,6 +2,7 @@
 //! [`Accounts::own_records`], or into the `records` of the service that keeps it. docs/privacy.toml says which facts there are,
 //! and a test looks for them in the document.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use berth_contracts::Kind;
 use berth_kernel::{auth::SignedIn, db::Tx};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,6 +13,7 @@ use crate::{
     account::Account,
     accounts::Accounts,
     audit_entry::{Entry, EntryFilter},
+    avatar::Avatar,
     bank_account::BankAccount,
     document::{IdNumber, IdType},
     error::{Error, Refusal},
@@ -82,6 +84,14 @@ impl Accounts {
         self.tell(tx, account.id, &Notice::about(Notified::DataExported, id, Facts::default())).await.map(|_| ())
     }
 
+    fn picture(&self, avatar: &Avatar) -> Value {
+        json!({
+            "url": self.address_of(&avatar.file),
+            "createdAt": avatar.created_at,
+            "imageBase64": STANDARD.encode(&avatar.image),
+        })
+    }
+
     /// What this service keeps about a person.
     async fn own_records(&self, account: &Account) -> Result<Value, Error> {
         let read = self.deps.db.read();
@@ -110,6 +120,7 @@ impl Accounts {
                 "firstName": profile.first_name,
                 "lastName": profile.last_name,
             },
+            "avatar": self.avatar_of(account.id).await?.map(|avatar| self.picture(&avatar)),
             "passengers": passengers.iter().map(passenger).collect::<Vec<_>>(),
             "sessions": sessions.iter().map(session).collect::<Vec<_>>(),
             "wantedAddresses": store::contact_change::wanted(read, account.id).await?,

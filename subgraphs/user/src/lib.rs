@@ -5,11 +5,11 @@
 //!   [`account_card`] (an account as admins see it), [`audit_entry`]
 //! * [`setting`] (how somebody wants to be written to), [`notification`]: the one catalogue of what people are told
 //! * use cases, methods of [`accounts::Accounts`]: `sign_ups`, `sessions`, `ended_sessions`, `passwords`, [`second_factors`], [`passkeys`], `fresh_proofs`, [`work`],
-//!   `profiles`, `passengers`, `names` (phone numbers, user names), `contact_changes`, `bank_accounts`, `settings`, `notifications`,
+//!   `profiles`, `passengers`, `names` (phone numbers, user names), `contact_changes`, `bank_accounts`, `avatars`, `settings`, `notifications`,
 //!   `departures` (deletion), `exports`, `admins`; `jobs` cleans up; [`operator`]: what the command line does about admins
-//! * [`hashing`]: argon2id on a bounded number of threads; `strength`: passwords that are guessed first; `throttle`: attempts per
+//! * [`hashing`]: argon2id on a bounded number of threads; [`darkroom`]: pictures, likewise ([`avatar`]: which ones); `strength`: passwords that are guessed first; `throttle`: attempts per
 //!   name, account, flow and client; `letters`: their words and form; `texts`: text messages
-//! * `store`: SQL; `graphql`: the schema; `peer`: for booking; `events`: what is heard on the bus
+//! * `store`: SQL; `graphql`: the schema; `routes`: pictures in and out over HTTP; `peer`: for booking; `events`: what is heard on the bus
 //!
 //! A new fact of a person: rule in [`person`], field in [`profile`], column in a new migration, `store/account.rs`, and the
 //! type and input in `graphql/types/user.rs`.
@@ -21,11 +21,14 @@ mod admins;
 pub mod audit;
 pub mod audit_entry;
 mod audit_log;
+pub mod avatar;
+mod avatars;
 pub mod bank_account;
 mod bank_accounts;
 pub mod config;
 mod contact_change;
 mod contact_changes;
+pub mod darkroom;
 mod departures;
 pub mod document;
 pub mod email;
@@ -56,6 +59,7 @@ pub mod profile;
 mod profiles;
 pub mod role;
 mod roles;
+mod routes;
 pub mod second_factors;
 pub mod session;
 mod sessions;
@@ -72,8 +76,15 @@ pub mod work;
 
 use std::sync::Arc;
 
+use axum::Router;
 use berth_contracts::peer::UserPeer;
-use berth_kernel::{Deps, auth::TokenSigner, ended::EndedSessions, graphql::federation_sdl, server::Prepare};
+use berth_kernel::{
+    Deps,
+    auth::{TokenSigner, TokenVerifier},
+    ended::EndedSessions,
+    graphql::federation_sdl,
+    server::Prepare,
+};
 
 pub use config::{HashCost, UserConfig};
 pub use graphql::{Mutation, Query, Subscription, UserSchema};
@@ -107,6 +118,11 @@ impl User {
     /// The schema as text, fit for composition. Needs no database.
     pub fn sdl() -> String {
         federation_sdl(&graphql::builder().finish())
+    }
+
+    /// `POST /me/avatar` and `GET /avatars/{file}`: who sends is told by the access token.
+    pub fn public_routes(&self, tokens: TokenVerifier) -> Router {
+        routes::router(self.accounts.clone(), tokens)
     }
 
     /// The service as booking calls it within the process.

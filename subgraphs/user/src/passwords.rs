@@ -95,7 +95,12 @@ impl Accounts {
         let desk = self.clone();
         let reset = self.deps.db.write(move |tx| {
             Box::pin(async move {
-                let account_id = store::reset::take(tx, &link, desk.deps.clock.now()).await?.ok_or(Refusal::ResetToken)?;
+                let now = desk.deps.clock.now();
+                // Takes the account first, as a changed password does: of the two one counts, and the link ends with the other.
+                if !store::account::take(tx, owner, now).await? {
+                    return Err(Refusal::ResetToken.into());
+                }
+                let account_id = store::reset::take(tx, &link, now).await?.ok_or(Refusal::ResetToken)?;
                 let account = store::account::find(tx, &desk.deps.sealer, account_id).await?.ok_or(Refusal::ResetToken)?;
                 desk.set_password(tx, &account, &hash, None).await
             })

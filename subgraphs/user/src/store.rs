@@ -4,6 +4,7 @@
 pub mod account;
 pub mod admin;
 pub mod audit;
+pub mod avatar;
 pub mod bank_account;
 pub mod contact_change;
 pub mod ended_session;

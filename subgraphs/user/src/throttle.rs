@@ -10,6 +10,7 @@
 //! | second factors, wrong or right | 10 at once, one more every 30 s | as codes |
 //! | passkeys, and proofs of work | | as codes |
 //! | refreshes | 10 at once of one token, one more every 30 s | 300 at once, five more a second |
+//! | pictures | 10 at once, one more every 6 minutes | |
 
 use std::{net::IpAddr, time::Duration};
 
@@ -37,6 +38,7 @@ pub struct Throttle {
     resets: Limit,
     resets_from: Limit,
     second_factors: Limit,
+    avatars: Limit,
 }
 
 impl Throttle {
@@ -57,6 +59,7 @@ impl Throttle {
             resets: limit("reset", 3, 60),
             resets_from: limit("reset-from", 20, 30),
             second_factors: limit("second-factor", 10, 30),
+            avatars: limit("avatar", 10, 360),
             limits,
         }
     }
@@ -102,6 +105,12 @@ impl Throttle {
     /// Counts a code of the second factor of an account.
     pub async fn second_factor(&self, account_id: Uuid) -> Result<(), Refusal> {
         self.count(&[(&self.second_factors, &account_id.to_string())], &self.guesses_from).await
+    }
+
+    /// Counts a picture that an account sends.
+    pub async fn avatar(&self, account_id: Uuid) -> Result<(), Refusal> {
+        let counted = self.limits.count(&[(&self.avatars, &account_id.to_string())]).await;
+        counted.map_err(|retry_after| Refusal::RateLimited { retry_after })
     }
 
     async fn count(&self, of: &[(&Limit, &str)], from: &Limit) -> Result<(), Refusal> {

@@ -10,6 +10,8 @@ mod attacks;
 mod audit_log;
 #[path = "user/authenticator.rs"]
 mod authenticator;
+#[path = "user/avatars.rs"]
+mod avatars;
 #[path = "user/banks.rs"]
 mod banks;
 #[path = "user/contacts.rs"]

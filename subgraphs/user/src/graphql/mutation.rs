@@ -1,6 +1,7 @@
 //! Mutations, a file per theme: each reads its input, calls one use case and maps the outcome.
 
 mod admins;
+mod avatars;
 mod banks;
 mod contacts;
 mod names;
@@ -30,4 +31,5 @@ pub struct Mutation(
     banks::Banks,
     second_factors::SecondFactors,
     passkeys::Passkeys,
+    avatars::Avatars,
 );

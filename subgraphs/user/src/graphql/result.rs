@@ -10,6 +10,7 @@ use super::types::{
         ChangeRoleSuccess, CreateAccountSuccess, ReinstateAccountSuccess, RemoveAccountSuccess, RevokeAccountSessionsSuccess,
         SuspendAccountSuccess,
     },
+    avatar::RemoveAvatarSuccess,
     bank::{AddBankAccountSuccess, RemoveBankAccountSuccess},
     contact::{ConfirmContactChangeSuccess, RequestContactChangeSuccess, StopContactChangeSuccess},
     notification::MarkNotificationsReadSuccess,
@@ -228,6 +229,10 @@ result!(
 result!(
     /// Outcome of removeBankAccount.
     RemoveBankAccountResult = RemoveBankAccountSuccess | NotFoundError
+);
+result!(
+    /// Outcome of removeAvatar. It has no refusals yet.
+    RemoveAvatarResult = RemoveAvatarSuccess
 );
 result!(
     /// Outcome of deleteAccount.

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod audit;
+pub mod avatar;
 pub mod bank;
 pub mod contact;
 pub mod node;

@@ -11,7 +11,8 @@ use crate::{
     role::Role,
 };
 
-const SELECT: &str = "SELECT id, email, role, suspended_at_ms, full_name, phone, created_at_ms FROM account WHERE ";
+const SELECT: &str = "SELECT id, email, role, suspended_at_ms, full_name, phone, created_at_ms, \
+                      (SELECT file FROM avatar WHERE avatar.account_id = account.id) AS avatar_file FROM account WHERE ";
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -21,6 +22,7 @@ struct Row {
     suspended_at_ms: Option<i64>,
     full_name: Option<String>,
     phone: Option<String>,
+    avatar_file: Option<String>,
     created_at_ms: i64,
 }
 
@@ -34,6 +36,7 @@ impl TryFrom<Row> for AccountCard {
             standing: super::standing(&row.role, row.suspended_at_ms)?,
             full_name: row.full_name,
             phone: row.phone,
+            avatar_file: row.avatar_file,
             created_at: super::instant(row.created_at_ms)?,
         })
     }

@@ -6,6 +6,7 @@ mod admins;
 mod attacks;
 mod audit_log;
 mod authenticator;
+mod avatars;
 mod banks;
 mod contacts;
 mod journey;

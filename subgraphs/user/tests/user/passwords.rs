@@ -157,6 +157,27 @@ async fn a_link_sets_a_password_once_and_ends_every_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_a_link_and_a_change_at_the_same_time_one_counts() {
+    let world = World::new().await;
+    world.person("siti@example.com").await;
+    let mut password = PASSWORD.to_owned();
+    for round in 1..=6 {
+        world.clock.advance(TimeDelta::minutes(2));
+        let here = Person::of(&world.sign_in("siti@example.com", &password).await);
+        request(&world, "siti@example.com").await;
+        let token = links(&world, round).await.remove(0);
+        let (by_link, by_change) = (format!("by a link {round} {NEW}"), format!("by a change {round} {NEW}"));
+        let (linked, changed) = tokio::join!(reset(&world, &token, &by_link), change(&world, &here, &password, &by_change));
+        match (linked["reset"] == true, changed["__typename"] == "ChangePasswordSuccess") {
+            (true, false) => assert_eq!(code(&changed), Some("CREDENTIALS_INVALID")),
+            (false, true) => assert_eq!(code(&linked), Some("RESET_TOKEN_INVALID"), "the link ends with the other password"),
+            _ => panic!("{linked} {changed}"),
+        }
+        password = if linked["reset"] == true { by_link } else { by_change };
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn links_grow_old_and_a_newer_one_replaces_them() {
     let world = World::new().await;
     world.person("siti@example.com").await;

@@ -68,11 +68,11 @@ async fn known_person(world: &World) -> Person {
     siti
 }
 
-async fn delete(world: &World, person: &Person, password: &str) -> Value {
+pub async fn delete(world: &World, person: &Person, password: &str) -> Value {
     world.result(Some(&person.access), DELETE, json!({ "password": password })).await
 }
 
-async fn export(world: &World, person: &Person) -> Value {
+pub async fn export(world: &World, person: &Person) -> Value {
     world.result(Some(&person.access), EXPORT, json!({ "password": PASSWORD })).await
 }
 

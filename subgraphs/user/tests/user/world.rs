@@ -45,6 +45,7 @@ pub struct World {
     pub clock: Clock,
     pub db: Db,
     pub deps: Deps,
+    tokens: TokenVerifier,
     door: Door<UserSchema>,
     mail: Arc<Mail>,
     sms: Arc<Sms>,
@@ -98,8 +99,8 @@ impl World {
         let key = SignKey::generate();
         let user = User::new(deps.clone(), config, TokenSigner::new(key.clone(), clock.clone()));
         let verifier = TokenVerifier::new(&[key], clock.clone());
-        let door = Door::new(user.schema(), user.prepare(), verifier, "between services");
-        Self { user, clock, db, deps, door, mail, sms, folder, sending: Mutex::new(()) }
+        let door = Door::new(user.schema(), user.prepare(), verifier.clone(), "between services");
+        Self { user, clock, db, deps, tokens: verifier, door, mail, sms, folder, sending: Mutex::new(()) }
     }
 
     /// The whole response.
@@ -128,6 +129,11 @@ impl World {
         }
         let body = json!({ "query": query, "variables": variables }).to_string();
         serde_json::from_slice(&self.door.answer(&headers, body.as_bytes()).await).expect("JSON")
+    }
+
+    /// The addresses beside the graph.
+    pub fn public(&self) -> axum::Router {
+        self.user.public_routes(self.tokens.clone())
     }
 
     /// The data of a response without errors.

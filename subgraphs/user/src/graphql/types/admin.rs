@@ -1,11 +1,11 @@
 //! Accounts as admins see them.
 
-use async_graphql::{Enum, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use berth_contracts::Kind;
 use berth_kernel::graphql::{DateTime, in_utc};
 use uuid::Uuid;
 
-use crate::{account_card::AccountCard, role};
+use crate::{account_card::AccountCard, graphql::accounts, role};
 
 /// What somebody is to Berth. May grow.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,12 @@ impl Account {
     /// Phone number, as the person told it. Null while it is not told.
     async fn phone(&self) -> &Option<String> {
         &self.0.phone
+    }
+
+    /// Address of the person's picture. Null without one.
+    async fn avatar_url(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        let desk = accounts(ctx)?;
+        Ok(self.0.avatar_file.as_deref().map(|file| desk.address_of(file)))
     }
 }
 

@@ -66,6 +66,12 @@ impl User {
         accounts(ctx)?.name_of(self.0.id, identifier::Kind::Username).await.map_err(|fault| internal(&told(&fault)))
     }
 
+    /// Address of the person's picture: 256 x 256 pixels, PNG or JPEG, for everybody who knows it. Each picture has another address,
+    /// and what is there never changes. Null without a picture. Set over HTTP: POST /me/avatar, see removeAvatar.
+    async fn avatar_url(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        accounts(ctx)?.avatar_url(self.0.id).await.map_err(|fault| internal(&told(&fault)))
+    }
+
     /// PREMIUM once all six facts of the profile are set.
     async fn tier(&self) -> ProfileTier {
         self.0.profile.tier().into()
