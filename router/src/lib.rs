@@ -60,8 +60,8 @@ mod server;
 mod websocket;
 
 pub use config::{
-    Asked, Limits, NO_ANSWER, NowSecs, Observe, PublicRoutes, RouterConfig, RouterError, Sessions, Subgraph, SubgraphCall, Unending,
-    Unobserved,
+    Asked, Limits, NO_ANSWER, NowSecs, Observe, PublicRoutes, RouterConfig, RouterError, Sessions, Subgraph, SubgraphCall,
+    Unending, Unobserved,
 };
 /// The allocator that the embedded router is measured with, for the app's `#[global_allocator]`.
 pub use hive_router::RouterGlobalAllocator;

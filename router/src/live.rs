@@ -31,16 +31,7 @@ use ntex::{
 };
 use tokio::sync::{broadcast, mpsc};
 
-use crate::{
-    auth::Viewer,
-    door::Door,
-    framing::Form,
-    params,
-    plugin::Caller,
-    refusal::Refusal,
-    rules,
-    websocket::synthetic,
-};
+use crate::{auth::Viewer, door::Door, framing::Form, params, plugin::Caller, refusal::Refusal, rules, websocket::synthetic};
 
 /// The JSON of one event.
 pub(crate) type Event = Bytes;

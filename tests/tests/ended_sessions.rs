@@ -22,11 +22,14 @@ const SIGN_OUT: &str = "mutation { signOut { __typename } }";
 const SIGN_OUT_EVERYWHERE: &str = "mutation { signOutEverywhere { __typename } }";
 const CHANGE_PASSWORD: &str = "mutation($input: ChangePasswordInput!) { changePassword(input: $input) { __typename \
      ... on UserError { code } } }";
-const REVOKE: &str = "mutation($input: RevokeSessionInput!) { revokeSession(input: $input) { __typename ... on UserError { code } } }";
-const DELETE: &str = "mutation($input: DeleteAccountInput!) { deleteAccount(input: $input) { __typename ... on UserError { code } } }";
+const REVOKE: &str =
+    "mutation($input: RevokeSessionInput!) { revokeSession(input: $input) { __typename ... on UserError { code } } }";
+const DELETE: &str =
+    "mutation($input: DeleteAccountInput!) { deleteAccount(input: $input) { __typename ... on UserError { code } } }";
 const SUSPEND: &str = "mutation($input: SuspendAccountInput!) { suspendAccount(input: $input) { __typename \
      ... on UserError { code } } }";
-const CHANGE_ROLE: &str = "mutation($input: ChangeRoleInput!) { changeRole(input: $input) { __typename ... on UserError { code } } }";
+const CHANGE_ROLE: &str =
+    "mutation($input: ChangeRoleInput!) { changeRole(input: $input) { __typename ... on UserError { code } } }";
 const SESSIONS: &str = "{ me { sessions { nodes { id current } } } }";
 
 /// A process reads every five seconds; a busy machine takes its time.
@@ -48,7 +51,12 @@ async fn is_refused(client: &Client) -> anyhow::Result<Option<()>> {
     ];
     for (document, variables) in asked {
         let answer = client.send(document, variables).await?;
-        ensure!(answer.status == 401 && answer.refusal_code()? == "SESSION_REVOKED", "{document}: {} {}", answer.status, answer.text);
+        ensure!(
+            answer.status == 401 && answer.refusal_code()? == "SESSION_REVOKED",
+            "{document}: {} {}",
+            answer.status,
+            answer.text
+        );
     }
     Ok(Some(()))
 }

@@ -21,6 +21,7 @@ use crate::{
     password::Password,
     role::Role,
     roles::Change,
+    setting::Settings,
     store,
 };
 
@@ -98,30 +99,37 @@ impl Accounts {
         Ok(account_id)
     }
 
-    /// Makes an account for the owner of an address, who gets a link that sets the password.
-    pub async fn create_account(&self, person: &SignedIn, email: &str, role: Role) -> Result<AccountCard, Error> {
+    /// Makes an account for the owner of an address, who gets a link that sets the password, in this language.
+    pub async fn create_account(&self, person: &SignedIn, email: &str, role: Role, locale: Locale) -> Result<AccountCard, Error> {
         let email = Email::parse(email).map_err(|why| Invalid { field: "email", why })?;
         Self::admit_token(person)?;
         // Nobody knows this password; the link replaces it.
         let unknown = Password::parse(&random::token()).map_err(|why| Error::library("making a password", &why))?;
         let hash = self.hasher.hash(unknown).await?;
         let (desk, subject) = (self.clone(), self.deps.clock.new_key());
-        let created =
-            self.act(person, subject, move |change| Box::pin(async move { desk.invite(change, email, hash, role).await }));
+        let created = self
+            .act(person, subject, move |change| Box::pin(async move { desk.invite(change, email, hash, (role, locale)).await }));
         let created = created.await?;
         self.deps.post.wake();
         Ok(created)
     }
 
-    async fn invite(&self, change: &Change<'_>, email: Email, password_hash: String, role: Role) -> Result<AccountCard, Error> {
+    async fn invite(
+        &self,
+        change: &Change<'_>,
+        email: Email,
+        password_hash: String,
+        (role, locale): (Role, Locale),
+    ) -> Result<AccountCard, Error> {
         let Change { tx, subject, now, .. } = *change;
         if !store::account::insert(tx, subject, email.as_str(), &password_hash, now).await? {
             return Err(Refusal::AccountExists.into());
         }
         store::admin::set_role(tx, subject, role, now).await?;
+        store::setting::put(tx, subject, &Settings::in_locale(locale)).await?;
         let (link, link_hash) = self.fresh_link();
         store::reset::put(tx, subject, &link_hash, now, now + self.config.reset_ttl, now).await?;
-        let letter = letters::invited(Locale::default(), email.as_str(), &link, self.config.reset_ttl)?;
+        let letter = letters::invited(locale, email.as_str(), &link, self.config.reset_ttl)?;
         self.deps.post.queue(tx, &format!("invited:{subject}"), &letter).await?;
         change.created(role).await
     }

@@ -16,6 +16,8 @@ mod banks;
 mod contacts;
 #[path = "user/journey.rs"]
 mod journey;
+#[path = "user/letters.rs"]
+mod letters;
 #[path = "user/limits.rs"]
 mod limits;
 #[path = "user/names.rs"]

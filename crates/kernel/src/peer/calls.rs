@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::{Router, routing::post};
 use berth_contracts::peer::{
-    BookingPeer, CommitOutcome, EndedSession, HoldCopy, InventoryPeer, PassengerCopy, Payable, PaymentCopy, PaymentPeer, PeerResult,
-    RecordsPeer, RefundState, UserPeer,
+    BookingPeer, CommitOutcome, EndedSession, HoldCopy, InventoryPeer, PassengerCopy, Payable, PaymentCopy, PaymentPeer,
+    PeerResult, RecordsPeer, RefundState, UserPeer,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

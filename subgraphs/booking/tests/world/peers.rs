@@ -12,8 +12,8 @@ use berth_contracts::{
     Currency, Kind, Money,
     id::TripKey,
     peer::{
-        CommitOutcome, EndedSession, HeldSeat, HoldCopy, HoldState, InventoryPeer, PassengerCopy, PaymentCopy, PaymentPeer, PeerError,
-        PeerResult, RefundState, StopCopy, UserPeer,
+        CommitOutcome, EndedSession, HeldSeat, HoldCopy, HoldState, InventoryPeer, PassengerCopy, PaymentCopy, PaymentPeer,
+        PeerError, PeerResult, RefundState, StopCopy, UserPeer,
     },
 };
 use berth_kernel::clock::Clock;

@@ -9,6 +9,7 @@ mod authenticator;
 mod banks;
 mod contacts;
 mod journey;
+mod letters;
 mod limits;
 mod names;
 mod notifications;

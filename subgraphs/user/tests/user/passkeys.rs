@@ -250,7 +250,8 @@ async fn nonsense_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_way_in_needs_a_fresh_proof() {
-    const ENROL: &str = "mutation($input: EnrolTotpInput) { r: enrolTotp(input: $input) { __typename ... on UserError { code path } } }";
+    const ENROL: &str =
+        "mutation($input: EnrolTotpInput) { r: enrolTotp(input: $input) { __typename ... on UserError { code path } } }";
     const BEGIN: &str = "mutation($input: BeginPasskeyRegistrationInput) { r: beginPasskeyRegistration(input: $input) { __typename \
          ... on UserError { code path } } }";
     let world = World::new().await;

@@ -30,7 +30,7 @@ const PROFILE: &str = "mutation($input: UpdateProfileInput!) { r: updateProfile(
 
 /// Another service: keeps one fact of anybody, and so many open affairs. `u32::MAX`: it does not answer.
 #[derive(Default)]
-struct Neighbour(&'static str, AtomicU32);
+pub struct Neighbour(&'static str, AtomicU32);
 
 #[async_trait]
 impl RecordsPeer for Neighbour {
@@ -47,7 +47,7 @@ impl RecordsPeer for Neighbour {
 }
 
 /// Booking, which a test may move.
-fn neighbours(world: &World) -> Arc<Neighbour> {
+pub fn neighbours(world: &World) -> Arc<Neighbour> {
     let booking = Arc::new(Neighbour("bookings", AtomicU32::default()));
     world.user.set_neighbours(Neighbours {
         booking: booking.clone(),

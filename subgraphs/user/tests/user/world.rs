@@ -117,8 +117,15 @@ impl World {
 
     /// The whole response to a request with this header.
     pub async fn respond_with(&self, name: &'static str, value: &str, query: &str, variables: Value) -> Value {
+        self.respond_with_all(&[(name, value.to_owned())], query, variables).await
+    }
+
+    /// The whole response to a request with these headers.
+    pub async fn respond_with_all(&self, sent: &[(&'static str, String)], query: &str, variables: Value) -> Value {
         let mut headers = http::HeaderMap::new();
-        headers.insert(name, value.parse().expect("a header"));
+        for (name, value) in sent {
+            headers.insert(*name, value.parse().expect("a header"));
+        }
         let body = json!({ "query": query, "variables": variables }).to_string();
         serde_json::from_slice(&self.door.answer(&headers, body.as_bytes()).await).expect("JSON")
     }

@@ -1,7 +1,10 @@
 //! What admins do about the accounts of others.
 
 use async_graphql::{Context, Object, Result};
-use berth_kernel::graphql::{authenticated, signed_in};
+use berth_kernel::{
+    graphql::{authenticated, signed_in},
+    peer::Passed,
+};
 
 use crate::graphql::{
     accounts,
@@ -21,8 +24,8 @@ pub struct Admins;
 
 #[Object]
 impl Admins {
-    /// For admins: makes an account for the owner of an address, who gets a link that sets the password. Until then nobody can
-    /// sign in to it.
+    /// For admins: makes an account for the owner of an address, who gets a link that sets the password, in the language that
+    /// your Accept-Language likes best. Until then nobody can sign in to it.
     #[graphql(directive = authenticated::apply())]
     async fn create_account(
         &self,
@@ -30,7 +33,8 @@ impl Admins {
         #[graphql(desc = "Whose account.")] input: CreateAccountInput,
     ) -> Result<CreateAccountResult> {
         let person = signed_in(ctx)?;
-        let created = accounts(ctx)?.create_account(person, &input.email, input.role.into()).await;
+        let locale = Passed::current().locale().unwrap_or_default();
+        let created = accounts(ctx)?.create_account(person, &input.email, input.role.into(), locale).await;
         answer(created.map(CreateAccountSuccess::from))
     }
 

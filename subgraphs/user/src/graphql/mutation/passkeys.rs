@@ -11,9 +11,9 @@ use crate::graphql::{
     },
     types::{
         passkey::{
-            BeginPasskeyRegistrationInput, BeginPasskeyRegistrationSuccess, BeginPasskeySignInSuccess, FinishPasskeyRegistrationInput,
-            FinishPasskeyRegistrationSuccess, FinishPasskeySignInInput, RemovePasskeyInput, RemovePasskeySuccess,
-            RenamePasskeyInput, RenamePasskeySuccess,
+            BeginPasskeyRegistrationInput, BeginPasskeyRegistrationSuccess, BeginPasskeySignInSuccess,
+            FinishPasskeyRegistrationInput, FinishPasskeyRegistrationSuccess, FinishPasskeySignInInput, RemovePasskeyInput,
+            RemovePasskeySuccess, RenamePasskeyInput, RenamePasskeySuccess,
         },
         session::SessionSuccess,
     },

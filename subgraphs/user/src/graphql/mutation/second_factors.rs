@@ -11,8 +11,8 @@ use crate::{
         },
         types::{
             second_factor::{
-                CompleteSignInInput, ConfirmTotpInput, ConfirmTotpSuccess, DisableTotpInput, DisableTotpSuccess,
-                EnrolTotpInput, EnrolTotpSuccess, RegenerateRecoveryCodesInput, RegenerateRecoveryCodesSuccess,
+                CompleteSignInInput, ConfirmTotpInput, ConfirmTotpSuccess, DisableTotpInput, DisableTotpSuccess, EnrolTotpInput,
+                EnrolTotpSuccess, RegenerateRecoveryCodesInput, RegenerateRecoveryCodesSuccess,
             },
             session::SessionSuccess,
         },
