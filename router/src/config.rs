@@ -32,7 +32,7 @@ impl Sessions for Unending {
     }
 
     async fn ended(&self, _: &str) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
