@@ -2,9 +2,8 @@
 //! tickets, one to a refund) come to their end without a hand.
 
 use std::{
-    collections::BTreeSet,
     process::Command,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -16,7 +15,7 @@ use berth_tests::{
     fight::AGAIN,
     in_both_arms,
     person::{Hold, Person, Segment, fresh_key, id_of},
-    process::{Arm, Berth, sabotaged_program},
+    process::{Arm, Berth, Process, sabotaged_program},
     timetable,
 };
 use serde_json::Value;
@@ -28,10 +27,8 @@ const AT_ONCE: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(45);
 /// A process that stands still is killed after this.
 const HANGS_FOR: Duration = Duration::from_secs(2);
-/// By then a journey has come to the step, if it comes there.
-const ENDS_WITHIN: Duration = Duration::from_secs(4);
-/// In a fleet, where each step takes long, one of so many is tried; which ones is up to the seed. A longer run tries all.
-const ONE_OF: usize = 5;
+/// In a fleet, where each step takes seconds, one of so many is tried; which ones is up to the seed. A full or a longer run tries all.
+const ONE_OF: usize = 4;
 const DIE: &str = "1*return";
 const HANG: &str = "1*pause";
 
@@ -47,7 +44,7 @@ fn steps(arm: Arm) -> anyhow::Result<Vec<String>> {
     let output = Command::new(sabotaged_program()?).arg("failpoints").output()?;
     let steps: Vec<String> = String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect();
     ensure!(steps.len() > 20, "hardly a step: {steps:?}");
-    if arm == Arm::Embedded || faults::secs(0) >= 60 {
+    if arm == Arm::Embedded || faults::secs(0) >= 60 || std::env::var_os("BERTH_CHAOS_FULL").is_some() {
         return Ok(steps);
     }
     let first = usize::try_from(faults::seed() % ONE_OF as u64)?;
@@ -61,8 +58,13 @@ async fn every_step(arm: Arm, action: &str) -> anyhow::Result<()> {
     let worlds = if arm == Arm::Fleet { 1 } else { AT_ONCE };
     let work = (0..worlds).map(|_| async {
         let mut berth = setup(arm)?.start().await?;
+        let client = berth.client()?;
+        let mut people = Person::sign_up_many(&client, "crashed", 2).await?;
+        let segment = timetable::demo_train(&client, 2).await?.whole();
         while let Some(step) = steps.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let stopped = one_step(&mut berth, step, action).await.with_context(|| format!("{step}={action}"))?;
+            people = futures_util::future::try_join_all(people.iter().map(refreshed)).await?;
+            let stopped =
+                one_step(&mut berth, &people, &segment, step, action).await.with_context(|| format!("{step}={action}"))?;
             reached.fetch_add(usize::from(stopped), Ordering::Relaxed);
         }
         berth.audit()?;
@@ -89,44 +91,71 @@ fn is_concerned(process: &str, step: &str) -> bool {
         || anywhere && !process.starts_with("router")
 }
 
+/// The same person with a new token, as soon as somebody gives one.
+async fn refreshed(person: &Person) -> anyhow::Result<Person> {
+    eventually("a new token", PATIENCE, || async {
+        let mut person = person.clone();
+        person.refresh().await.map(|()| Some(person))
+    })
+    .await
+}
+
 /// Answers whether a process has ended by itself.
-async fn one_step(berth: &mut Berth, step: &str, action: &str) -> anyhow::Result<bool> {
-    let client = berth.client()?;
-    let people = Person::sign_up_many(&client, "crashed", 2).await?;
-    let segment = timetable::demo_train(&client, 2).await?.whole();
-    let armed = berth.processes().iter_mut().filter(|process| is_concerned(process.name(), step)).map(|process| {
-        process.set("FAILPOINTS", Some(&format!("{step}={action}")));
-        process.restart()
-    });
-    futures_util::future::try_join_all(armed).await?;
-    let journeys = async { tokio::try_join!(to_tickets(&people[0], &segment), to_a_refund(&people[1], &segment)) };
-    let (ended, stopped) = tokio::join!(journeys, heal(berth, step, action));
+async fn one_step(berth: &mut Berth, people: &[Person], segment: &Segment, step: &str, action: &str) -> anyhow::Result<bool> {
+    arm(berth, step, action).await?;
+    let over = AtomicBool::new(false);
+    let journeys = async {
+        let ended = tokio::try_join!(to_tickets(&people[0], segment), to_a_refund(&people[1], segment));
+        over.store(true, Ordering::Relaxed);
+        ended
+    };
+    let heal = async { if action == HANG { hung(berth, step, &over).await } else { died(berth, step, &over).await } };
+    let (ended, stopped) = tokio::join!(journeys, heal);
     ended?;
     stopped
 }
 
-/// Starts what has ended, then kills and starts every other process that has the failpoint: they hang, or would end later.
-async fn heal(berth: &mut Berth, step: &str, action: &str) -> anyhow::Result<bool> {
-    let (armed, mut healed) = (Instant::now(), BTreeSet::new());
-    let patience = if action == HANG { HANGS_FOR } else { ENDS_WITHIN };
-    while armed.elapsed() < patience && healed.is_empty() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        for process in berth.processes() {
-            if process.has_ended()? {
-                healed.insert(process.name().to_owned());
-                process.set("FAILPOINTS", None);
-                process.start().await?;
+async fn arm(berth: &mut Berth, step: &str, action: &str) -> anyhow::Result<()> {
+    let steps = format!("{step}={action}");
+    let armed =
+        berth.processes().iter_mut().filter(|process| is_concerned(process.name(), step)).map(|process| process.arm(&steps));
+    futures_util::future::try_join_all(armed).await.map(|_| ())
+}
+
+/// Starts whatever dies until the journeys are over; after the first death the other processes are spared.
+async fn died(berth: &mut Berth, step: &str, over: &AtomicBool) -> anyhow::Result<bool> {
+    let mut died = false;
+    loop {
+        let is_last = over.load(Ordering::Relaxed);
+        let mut dead = Vec::new();
+        for number in 0..berth.processes().len() {
+            if berth.processes()[number].has_ended()? {
+                dead.push(number);
             }
         }
+        if is_last || !died && !dead.is_empty() {
+            arm(berth, step, "off").await?;
+        }
+        for number in dead {
+            died = true;
+            berth.processes()[number].start().await?;
+        }
+        if is_last {
+            return Ok(died);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let stopped = !healed.is_empty();
-    let others = berth.processes().iter_mut().filter(|process| is_concerned(process.name(), step));
-    let others = others.filter(|process| !healed.contains(process.name())).map(|process| {
-        process.set("FAILPOINTS", None);
-        process.restart()
-    });
-    futures_util::future::try_join_all(others).await?;
-    Ok(stopped)
+}
+
+/// Whoever stands still is not to be seen from outside: after a while every process that may is killed and started again.
+async fn hung(berth: &mut Berth, step: &str, over: &AtomicBool) -> anyhow::Result<bool> {
+    let armed = Instant::now();
+    while !over.load(Ordering::Relaxed) && armed.elapsed() < HANGS_FOR {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let concerned = berth.processes().iter_mut().filter(|process| is_concerned(process.name(), step)).map(Process::restart);
+    futures_util::future::try_join_all(concerned).await?;
+    Ok(false)
 }
 
 async fn to_tickets(person: &Person, segment: &Segment) -> anyhow::Result<()> {

@@ -16,6 +16,7 @@ use berth_tests::{
     fight::Rules,
     in_one_process, in_the_fleet,
     person::{Person, Segment, fresh_key},
+    postgres::Postgres,
     process::{Arm, Berth},
     proxy::Mode,
     timetable,
@@ -24,7 +25,12 @@ use tempfile::TempDir;
 
 use crate::{fight_in_trouble, rules};
 
-in_the_fleet!(connections_are_killed, nobody_listens_for_20_seconds, the_server_stands_still_for_20_seconds);
+in_the_fleet!(
+    connections_are_killed,
+    nobody_listens_for_20_seconds,
+    the_server_stands_still_for_20_seconds,
+    the_server_is_stopped_for_20_seconds,
+);
 in_one_process!(the_disk_is_full);
 
 const OUT: Duration = Duration::from_secs(20);
@@ -39,25 +45,65 @@ async fn connections_are_killed(arm: Arm) -> anyhow::Result<()> {
     berth.assert_alive()
 }
 
+/// What takes the database away.
+#[derive(Debug, Clone, Copy)]
+enum Loss {
+    /// A proxy in front of it.
+    Line(Mode),
+    /// The server's own end: it is stopped in the middle of everything, and recovers when it is started.
+    Stop,
+    /// SIGSTOP to every process of the server.
+    Freeze,
+}
+
+impl Loss {
+    /// `false`: the server can't be stopped here.
+    async fn begin(self, berth: &mut Berth) -> anyhow::Result<bool> {
+        match self {
+            Self::Line(mode) => berth.proxies()?.postgres.set(mode),
+            Self::Stop => berth.postgres().map(Postgres::stop).transpose().map(drop)?,
+            Self::Freeze => berth.postgres().map(|server| server.pause()).transpose().map(drop)?,
+        }
+        Ok(matches!(self, Self::Line(_)) || berth.postgres().is_some())
+    }
+
+    async fn end(self, berth: &mut Berth) -> anyhow::Result<()> {
+        match self {
+            Self::Line(_) => berth.proxies()?.postgres.set(Mode::Pass),
+            Self::Stop => berth.postgres().context("no server")?.start().await?,
+            Self::Freeze => berth.postgres().context("no server")?.resume()?,
+        }
+        Ok(())
+    }
+}
+
 async fn nobody_listens_for_20_seconds(arm: Arm) -> anyhow::Result<()> {
-    lost(arm, Mode::Refuse).await
+    lost(arm.setup().proxied().start().await?, Loss::Line(Mode::Refuse)).await
 }
 
-/// As a server under SIGSTOP: connections are taken, nothing is answered.
 async fn the_server_stands_still_for_20_seconds(arm: Arm) -> anyhow::Result<()> {
-    lost(arm, Mode::Stall).await
+    let mut berth = arm.setup().proxied().own_postgres().start().await?;
+    // Where no server can be started: connections are taken, nothing is answered.
+    let loss = if berth.postgres().is_some() { Loss::Freeze } else { Loss::Line(Mode::Stall) };
+    lost(berth, loss).await
 }
 
-async fn lost(arm: Arm, mode: Mode) -> anyhow::Result<()> {
-    let mut berth = arm.setup().proxied().start().await?;
+async fn the_server_is_stopped_for_20_seconds(arm: Arm) -> anyhow::Result<()> {
+    lost(arm.setup().own_postgres().start().await?, Loss::Stop).await
+}
+
+async fn lost(mut berth: Berth, loss: Loss) -> anyhow::Result<()> {
     let client = berth.client()?;
     let person = Person::sign_up(&client, "patient").await?;
     let segment = timetable::demo_train(&client, 2).await?.whole();
     let hold = person.hold_best(&segment, 1).await?;
-    berth.proxies()?.postgres.set(mode);
+    if !loss.begin(&mut berth).await? {
+        println!("skipped: the programs of PostgreSQL are not installed here, so no server can be stopped");
+        return Ok(());
+    }
     let ends = asked_for(&person, &segment, OUT).await;
-    berth.proxies()?.postgres.set(Mode::Pass);
-    println!("{mode:?}: {ends:?}");
+    loss.end(&mut berth).await?;
+    println!("{loss:?}: {ends:?}");
     ensure!(ends.keys().all(|end| end == "SERVICE_UNAVAILABLE"), "a fault without its type: {ends:?}");
     ensure!(!ends.is_empty(), "nothing was refused");
     recovers(&person, &segment).await?;

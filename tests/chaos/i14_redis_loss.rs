@@ -1,5 +1,5 @@
-//! I14: Redis is dead from the start, forgets everything, or is out for a while: bookings still end confirmed, and nothing
-//! happens twice.
+//! I14: Redis is dead from the start, forgets everything, is out for a while, or gives its place to an empty one: bookings still end
+//! confirmed, and nothing happens twice.
 
 use std::time::Duration;
 
@@ -11,9 +11,10 @@ use berth_tests::{
     process::{Arm, Berth},
     timetable,
 };
+use futures_util::future::try_join_all;
 use serde_json::Value;
 
-in_the_fleet!(dead_for_the_whole_run, flushed_in_the_middle, out_for_a_while);
+in_the_fleet!(dead_for_the_whole_run, flushed_in_the_middle, out_for_a_while, an_empty_one_takes_over);
 
 const BUYERS: usize = 6;
 const WITHIN: Duration = Duration::from_mins(1);
@@ -62,7 +63,7 @@ async fn ticket_letters(person: &Person) -> anyhow::Result<usize> {
 async fn dead_for_the_whole_run(arm: Arm) -> anyhow::Result<()> {
     let mut berth = arm.setup().without_redis().start().await?;
     let (people, segment) = buyers(&berth).await?;
-    let bookings = futures_util::future::try_join_all(people.iter().map(|person| pay(person, &segment))).await?;
+    let bookings = try_join_all(people.iter().map(|person| pay(person, &segment))).await?;
     confirmed_once(&berth, &people, &bookings).await?;
     berth.assert_alive()
 }
@@ -77,7 +78,7 @@ async fn flushed_in_the_middle(arm: Arm) -> anyhow::Result<()> {
         }
         Ok::<_, anyhow::Error>(())
     };
-    let payers = futures_util::future::try_join_all(people.iter().map(|person| pay(person, &segment)));
+    let payers = try_join_all(people.iter().map(|person| pay(person, &segment)));
     let (bookings, ()) = tokio::try_join!(payers, flushes)?;
     confirmed_once(&berth, &people, &bookings).await?;
     berth.assert_alive()
@@ -99,5 +100,27 @@ async fn out_for_a_while(arm: Arm) -> anyhow::Result<()> {
         bookings.push(pay(person, &segment).await?);
     }
     confirmed_once(&berth, &people, &bookings).await?;
+    berth.assert_alive()
+}
+
+/// A replica that had received nothing becomes the Redis of everybody, between payments and in the middle of some: streams, groups
+/// and marks are gone at once. What was on its way to a consumer comes from the outbox again, and is told once.
+async fn an_empty_one_takes_over(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.setup().proxied().start().await?;
+    let (people, segment) = buyers(&berth).await?;
+    let before = try_join_all(people[..2].iter().map(|person| pay(person, &segment))).await?;
+    let payers = try_join_all(people[2..].iter().map(|person| pay(person, &segment)));
+    let (meanwhile, replaced) = tokio::join!(payers, berth.replace_redis());
+    replaced?;
+    let bookings: Vec<String> = before.into_iter().chain(meanwhile?).collect();
+    confirmed_once(&berth, &people, &bookings).await?;
+    for person in &people {
+        berth_tests::eventually("one notification of the tickets", WITHIN, || async {
+            let told = person.notifications().await?;
+            ensure!(told.len() < 2, "told {told:?}");
+            Ok((told == ["BOOKING_CONFIRMED"]).then_some(()))
+        })
+        .await?;
+    }
     berth.assert_alive()
 }

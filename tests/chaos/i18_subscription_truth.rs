@@ -1,5 +1,6 @@
 //! I18: 200 subscribers watch a fight, in the fleet while processes die: versions only grow, a gap is followed by a snapshot, who
-//! comes back with a version misses nothing, and in the end everybody has the seat map's picture.
+//! comes back with a version misses nothing, and in the end everybody has the seat map's picture. Nobody is told of what is not
+//! committed yet.
 
 use std::time::{Duration, Instant};
 
@@ -8,18 +9,24 @@ use berth_tests::{
     documents,
     faults::{Fault, Trouble},
     fight::{self, Arena, Rules},
+    history::Violation,
     in_both_arms,
     live::{Feed, Transport},
     person::Person,
-    process::Arm,
+    process::{Arm, Berth},
     timetable,
-    watch::Watcher,
+    watch::{Watcher, told_before_true},
 };
 use serde_json::json;
 
 use crate::{none, rules, short_holds};
 
-in_both_arms!(two_hundred_subscribers_see_the_truth, a_status_is_told_at_once);
+in_both_arms!(
+    two_hundred_subscribers_see_the_truth,
+    a_status_is_told_at_once,
+    nothing_is_told_before_it_is_true,
+    the_checker_sees_an_early_publication,
+);
 
 const SUBSCRIBERS: usize = 200;
 const LEGS: usize = 4;
@@ -66,6 +73,32 @@ async fn a_status_is_told_at_once(arm: Arm) -> anyhow::Result<()> {
     let late = latest(&berth.client()?).await?;
     ensure!(late < AT_ONCE, "a status was told {late:?} after it could be read");
     berth.assert_alive()
+}
+
+async fn nothing_is_told_before_it_is_true(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.setup().with_failpoints()?.start().await?;
+    none(&slowly_confirmed(&mut berth).await?)?;
+    berth.assert_alive()
+}
+
+async fn the_checker_sees_an_early_publication(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.setup().sabotage("publish_early")?.start().await?;
+    ensure!(!slowly_confirmed(&mut berth).await?.is_empty(), "the checker sees nothing");
+    Ok(())
+}
+
+/// The transaction that confirms a booking stands still for a while before it commits: long enough for everybody who knows too early.
+async fn slowly_confirmed(berth: &mut Berth) -> anyhow::Result<Vec<Violation>> {
+    let client = berth.client()?;
+    let segment = timetable::demo_train(&client, 2).await?.whole();
+    let person = Person::sign_up(&client, "patient").await?;
+    let booking_id = person.book(&person.hold_best(&segment, 1).await?).await?;
+    let payment_id = person.pay(&booking_id).await?;
+    for process in berth.processes() {
+        process.arm("booking.confirm.written=1*sleep(1500)").await?;
+    }
+    person.provider(&payment_id, "settle").await?;
+    told_before_true(&person, &booking_id, WITHIN).await
 }
 
 /// By how much a subscriber was told later than somebody who asked, at worst.

@@ -125,6 +125,15 @@ impl Matrix {
         self
     }
 
+    /// The matrix with only the rows that give this `$thing`.
+    #[must_use]
+    pub fn about(mut self, thing: &str) -> Self {
+        self.matrix.rows.retain(|row| {
+            row.args.split(|letter: char| letter != '$' && letter != '_' && !letter.is_alphanumeric()).any(|word| word == thing)
+        });
+        self
+    }
+
     /// What a caller gets of a row.
     pub fn expected<'m>(&'m self, row: &'m Row, caller: Caller) -> anyhow::Result<&'m str> {
         if let Some(class) = row.instead.get(caller.name()) {
@@ -137,6 +146,11 @@ impl Matrix {
 }
 
 impl Row {
+    /// Whether it may change something for the rows after it.
+    pub fn changes(&self) -> bool {
+        self.parts().0 == "Mutation"
+    }
+
     /// Root type and name of the field.
     pub fn parts(&self) -> (&str, &str) {
         self.field.split_once('.').unwrap_or(("Query", &self.field))

@@ -1,7 +1,7 @@
 //! Black-box tests of Berth: everything here talks to a real `berth` process through its public addresses.
 //!
 //! * [`world`]: a whole Berth in one of two arms, one process or a fleet; [`process`]: one `berth`, killed, paused, restarted
-//! * [`servers`], [`proxy`]: PostgreSQL and Redis of a fleet, and a TCP proxy that misbehaves
+//! * [`servers`], [`postgres`], [`proxy`]: PostgreSQL and Redis of a fleet, a PostgreSQL that can be stopped, a TCP proxy that misbehaves
 //! * [`faults`]: trouble by chance from a seed; [`aftermath`]: what must be true when it is over
 //! * [`client`], [`live`]: GraphQL over HTTP, and over WebSocket, SSE and multipart
 //! * [`person`]: what a person does, from the sign-up to the ticket; [`timetable`]: finds a train and its seats
@@ -30,6 +30,7 @@ pub mod load;
 pub mod notices;
 pub mod person;
 pub mod pictures;
+pub mod postgres;
 pub mod privacy;
 pub mod process;
 pub mod proxy;
@@ -42,6 +43,11 @@ pub mod world;
 use std::{future::Future, time::Duration};
 
 use tokio::time::Instant;
+
+/// The pause between two questions: the longer there was no answer, the longer it is. Who asks all the time slows down what he waits for.
+fn pause(asked_for: Duration) -> Duration {
+    (asked_for / 8).clamp(Duration::from_millis(50), Duration::from_millis(300))
+}
 
 /// Asks again and again until there is an answer, or the time is over.
 pub async fn eventually<T, F, Fut>(what: &str, within: Duration, mut ask: F) -> anyhow::Result<T>
@@ -62,7 +68,7 @@ where
                 .unwrap_or_else(|| anyhow::anyhow!("no answer yet"))
                 .context(format!("{what}: not within {within:?}")));
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(pause(started.elapsed())).await;
     }
 }
 

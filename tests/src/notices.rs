@@ -1,6 +1,6 @@
 //! Webhooks as the provider sends them: signed JSON notifications, also wrong, doubled, late and out of order.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use reqwest::{Method, header};
@@ -12,7 +12,7 @@ use crate::{
     client::Client,
     history::Violation,
     person::{Person, Segment},
-    process::{Arm, Berth, Setup},
+    process::{Arm, Berth, Process, Setup},
     timetable,
 };
 
@@ -23,6 +23,8 @@ pub const PATH: &str = "/webhooks/payments/midtrans";
 const WITHIN: Duration = Duration::from_secs(30);
 /// Payments whose notices come at once: many, so that a kill after the last answer falls into the work on some.
 const AT_ONCE: usize = 12;
+/// Longer than anybody keeps a notice that he works on.
+const PAST_EVERY_LEASE_SECS: i64 = 60;
 
 /// A Berth whose provider's secret the tests know.
 pub fn setup(arm: Arm) -> Setup {
@@ -99,7 +101,11 @@ impl Payer {
 
     /// Waits for the tickets.
     pub async fn confirmed(&self) -> anyhow::Result<Value> {
-        self.person.await_booking(&self.booking_id, &["CONFIRMED"], WITHIN).await
+        self.confirmed_within(WITHIN).await
+    }
+
+    async fn confirmed_within(&self, within: Duration) -> anyhow::Result<Value> {
+        self.person.await_booking(&self.booking_id, &["CONFIRMED"], within).await
     }
 }
 
@@ -152,8 +158,7 @@ async fn one_effect(payer: &Payer) -> anyhow::Result<Vec<Violation>> {
 }
 
 /// Money that the provider was heard to tell of is not lost when the process dies while it works on the notices. Nobody
-/// is polled here: only the notices can bring the news. Whether a kill falls into the work on a notice is chance: who wants to
-/// see that takes many rounds.
+/// is polled here: only the notices can bring the news. Where a kill falls is chance; [`die_at_work`] leaves nothing to it.
 pub async fn survive_a_kill(berth: &mut Berth, rounds: u64) -> anyhow::Result<Vec<Violation>> {
     let client = berth.client()?;
     let mut found = Vec::new();
@@ -167,6 +172,7 @@ pub async fn survive_a_kill(berth: &mut Berth, rounds: u64) -> anyhow::Result<Ve
         }
         tokio::time::sleep(Duration::from_millis(5 * (round % 4))).await;
         berth.restart().await?;
+        client.advance(PAST_EVERY_LEASE_SECS).await?;
         let ends = futures_util::future::join_all(payers.iter().map(Payer::confirmed)).await;
         let lost = ends.into_iter().filter_map(Result::err);
         found.extend(lost.map(|error| Violation::Lost(format!("an acknowledged notice had no effect: {error:#}"))));
@@ -175,6 +181,59 @@ pub async fn survive_a_kill(berth: &mut Berth, rounds: u64) -> anyhow::Result<Ve
         }
     }
     Ok(found)
+}
+
+/// The process that works on a notice dies in the middle of it, after it has asked the provider and before it wrote anything down.
+/// A provider that got no answer tells again, as providers do; what it was answered must then have its effect `within` this time.
+pub async fn die_at_work(berth: &mut Berth, within: Duration) -> anyhow::Result<Vec<Violation>> {
+    let client = berth.client()?;
+    let payer = Payer::new(&client).await?;
+    payer.person.provider(&payer.payment_id, "settle").await?;
+    for process in workers(berth) {
+        process.arm("payment.notice.looked=1*return").await?;
+    }
+    let body = payer.notification("settlement");
+    let first = post(&client, body.clone()).await;
+    dead_one(berth).await?.start().await?;
+    for process in workers(berth) {
+        process.arm("payment.notice.looked=off").await?;
+    }
+    let told = match first {
+        Ok(status) if status < 500 => status,
+        _ => {
+            crate::eventually("an answer to the provider", WITHIN, || async {
+                Ok(Some(post(&client, body.clone()).await?).filter(|status| *status < 500))
+            })
+            .await?
+        }
+    };
+    let mut found: Vec<Violation> = not_accepted(told).into_iter().collect();
+    client.advance(PAST_EVERY_LEASE_SECS).await?;
+    let lost = payer.confirmed_within(within).await.err();
+    found.extend(lost.map(|error| Violation::Lost(format!("an acknowledged notice had no effect: {error:#}"))));
+    Ok(found)
+}
+
+/// The processes that work on notices.
+fn workers(berth: &mut Berth) -> impl Iterator<Item = &mut Process> {
+    berth.processes().iter_mut().filter(|process| ["berth", "payment-0", "worker-0"].contains(&process.name()))
+}
+
+async fn dead_one(berth: &mut Berth) -> anyhow::Result<&mut Process> {
+    let started = Instant::now();
+    loop {
+        let mut dead = None;
+        for (number, process) in berth.processes().iter_mut().enumerate() {
+            if process.has_ended()? {
+                dead = Some(number);
+            }
+        }
+        match dead {
+            Some(number) => return Ok(&mut berth.processes()[number]),
+            None => anyhow::ensure!(started.elapsed() < WITHIN, "nobody has died"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// What the ledger says: each capture is booked once, and debits are credits.

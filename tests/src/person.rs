@@ -166,6 +166,13 @@ impl Person {
         Ok(data["booking"].take())
     }
 
+    /// The kinds of what the person was told, newest first.
+    pub async fn notifications(&self) -> anyhow::Result<Vec<String>> {
+        let data = self.client.query("{ me { notifications(first: 50) { nodes { kind } } } }", Value::Null).await?;
+        let nodes = data["me"]["notifications"]["nodes"].as_array().with_context(|| format!("no list: {data}"))?;
+        Ok(nodes.iter().filter_map(|node| node["kind"].as_str().map(str::to_owned)).collect())
+    }
+
     /// A payment with its history.
     pub async fn payment(&self, payment_id: &str) -> anyhow::Result<Value> {
         let mut data = self.client.query(documents::PAYMENT, json!({ "id": payment_id })).await?;

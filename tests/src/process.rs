@@ -16,6 +16,8 @@ pub use crate::world::{Arm, Berth, Setup};
 /// Time a debug build may take to its first answer, with migrations and the demo timetable, while others start beside it.
 const START_WITHIN: Duration = Duration::from_mins(1);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
+/// Where a process looks for steps to arm.
+const FAILPOINTS: &str = "failpoints";
 
 /// The program under test: `BERTH_BIN`, or the one that cargo built beside this test.
 pub fn program() -> anyhow::Result<PathBuf> {
@@ -206,6 +208,7 @@ impl Process {
         let log = OpenOptions::new().create(true).append(true).open(self.log_file())?;
         let mut command = command(&self.program, &self.variables);
         command.arg("serve").args(&self.arguments).arg("--data-dir").arg(&data_dir).arg("--listen").arg(&listen);
+        command.env("FAILPOINTS_FILE", self.folder.join(FAILPOINTS));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         self.child = Some(command.spawn().with_context(|| format!("can't start {}", self.program.display()))?);
         let began = Instant::now();
@@ -224,6 +227,20 @@ impl Process {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Arms steps of the sabotaged program while it runs (`step=action;step=action`); answers when that is done, or when it has ended.
+    pub async fn arm(&mut self, steps: &str) -> anyhow::Result<()> {
+        let (file, draft) = (self.folder.join(FAILPOINTS), self.folder.join("failpoints.draft"));
+        fs::write(&draft, steps)?;
+        fs::rename(&draft, &file)?;
+        let asked = Instant::now();
+        while file.exists() && !self.has_ended()? {
+            ensure!(asked.elapsed() < START_WITHIN, "{} takes no failpoints: is it the sabotaged program?", self.name);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let _ = fs::remove_file(&file);
+        Ok(())
     }
 
     /// Runs another command of the same program, with the same settings, to its end.

@@ -40,7 +40,7 @@ pub struct Proxy {
 }
 
 struct Wires {
-    target: SocketAddr,
+    target: watch::Sender<SocketAddr>,
     mode: watch::Sender<Mode>,
     cuts: watch::Sender<u64>,
 }
@@ -50,7 +50,11 @@ impl Proxy {
     pub async fn start(target: SocketAddr) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let wires = Arc::new(Wires { target, mode: watch::Sender::new(Mode::Pass), cuts: watch::Sender::new(0) });
+        let wires = Arc::new(Wires {
+            target: watch::Sender::new(target),
+            mode: watch::Sender::new(Mode::Pass),
+            cuts: watch::Sender::new(0),
+        });
         let task = tokio::spawn(serve(listener, address, wires.clone()));
         Ok(Self { address, wires, task })
     }
@@ -66,6 +70,12 @@ impl Proxy {
         if mode == Mode::Refuse {
             self.cut();
         }
+    }
+
+    /// Leads to another server from now on; who is connected to the old one is cut off.
+    pub fn lead_to(&self, target: SocketAddr) {
+        self.wires.target.send_replace(target);
+        self.cut();
     }
 
     /// Resets every connection that exists now.
@@ -108,7 +118,8 @@ async fn serve(listener: TcpListener, address: SocketAddr, wires: Arc<Wires>) {
 async fn carry(mut client: TcpStream, wires: Arc<Wires>) {
     let mut cuts = wires.cuts.subscribe();
     cuts.mark_unchanged();
-    let Ok(mut server) = TcpStream::connect(wires.target).await else { return reset(&client) };
+    let target = *wires.target.borrow();
+    let Ok(mut server) = TcpStream::connect(target).await else { return reset(&client) };
     let _ = client.set_nodelay(true).and_then(|()| server.set_nodelay(true));
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();

@@ -25,8 +25,13 @@ impl Database {
     pub async fn create() -> anyhow::Result<Self> {
         let server = std::env::var("BERTH_TEST_POSTGRES_URL")
             .context("the fleet needs a PostgreSQL: run ./tests/run, or name one in BERTH_TEST_POSTGRES_URL")?;
+        Self::create_on(Url::parse(&server)?).await
+    }
+
+    /// Creates an empty one on this server.
+    pub async fn create_on(server: Url) -> anyhow::Result<Self> {
         let name = format!("berth_test_{}_{}", std::process::id(), next_number());
-        let database = Self { server: Url::parse(&server)?, name };
+        let database = Self { server, name };
         database.ask_server(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", database.name)).await?;
         database.ask_server(&format!("CREATE DATABASE {}", database.name)).await?;
         Ok(database)
@@ -67,7 +72,7 @@ impl Database {
     }
 }
 
-async fn ask(url: &str, text: &str) -> anyhow::Result<u64> {
+pub(crate) async fn ask(url: &str, text: &str) -> anyhow::Result<u64> {
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false);
     let server: DatabaseConnection = sea_orm::Database::connect(options).await?;

@@ -13,7 +13,7 @@ use crate::{
     documents,
     history::Violation,
     live::{Feed, Transport},
-    person::Segment,
+    person::{Person, Segment},
     timetable,
 };
 
@@ -21,6 +21,25 @@ async fn subscribe(client: &Client, transport: Transport, segment: &Segment, sin
     let since = since.map(|version| version.to_string());
     let variables = json!({ "trip": segment.trip, "from": segment.from, "to": segment.to, "since": since });
     Feed::open(client, transport, documents::SEAT_AVAILABILITY, variables).await
+}
+
+/// Reads what a person was told and then the booking that it is about, again and again until both say `CONFIRMED`: nobody is told
+/// of what is not there yet.
+pub async fn told_before_true(person: &Person, booking_id: &str, within: Duration) -> anyhow::Result<Vec<Violation>> {
+    let (started, mut found) = (Instant::now(), Vec::new());
+    loop {
+        let told = person.notifications().await?.iter().any(|kind| kind == "BOOKING_CONFIRMED");
+        let booking = person.booking(booking_id).await?;
+        match (told, booking["status"] == "CONFIRMED") {
+            (true, true) => return Ok(found),
+            (true, false) => {
+                found.push(Violation::Untrue(format!("told of a confirmed booking, which is {}", booking["status"])));
+            }
+            (false, _) => {}
+        }
+        anyhow::ensure!(started.elapsed() < within, "not told within {within:?}: {booking}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// A subscriber and the picture it has of the seats.

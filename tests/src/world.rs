@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::{
     client::Client,
+    postgres::Postgres,
     process::{Process, copy_folder, data_dir, program, sabotaged_program},
     proxy::Proxy,
     servers::{Database, Redis},
@@ -91,6 +92,7 @@ pub struct Setup {
     data: Option<TempDir>,
     proxied: bool,
     without_redis: bool,
+    own_postgres: bool,
 }
 
 impl Setup {
@@ -147,6 +149,13 @@ impl Setup {
         self
     }
 
+    /// Takes a PostgreSQL server of its own, which can be stopped ([`Berth::postgres`]).
+    #[must_use]
+    pub fn own_postgres(mut self) -> Self {
+        self.own_postgres = true;
+        self
+    }
+
     /// Starts it and waits until all of it is ready.
     pub async fn start(self) -> anyhow::Result<Berth> {
         let mut berth = match self.arm {
@@ -166,8 +175,9 @@ impl Setup {
             processes: vec![process],
             redis: None,
             database: None,
+            postgres: None,
             proxies: None,
-            _ports: None,
+            ports: None,
             folder,
         })
     }
@@ -177,7 +187,11 @@ impl Setup {
         let program = self.program.clone().map_or_else(program, Ok)?;
         let folder = TempDir::new()?;
         let ports = Ports::take()?;
-        let database = Database::create().await?;
+        let postgres = if self.own_postgres { Postgres::start_at(ports.nth(SPARE_POSTGRES).port()).await? } else { None };
+        let database = match &postgres {
+            Some(own) => Database::create_on(own.url()?).await?,
+            None => Database::create().await?,
+        };
         let mut redis = Redis::new(ports.nth(0), folder.path())?;
         if !self.without_redis {
             redis.start().await?;
@@ -205,7 +219,7 @@ impl Setup {
         });
         let processes = processes.collect::<anyhow::Result<_>>()?;
         let (database, redis, ports) = (Some(database), Some(redis), Some(ports));
-        Ok(Berth { arm: Arm::Fleet, processes, redis, database, proxies, _ports: ports, folder })
+        Ok(Berth { arm: Arm::Fleet, processes, redis, database, postgres, proxies, ports, folder })
     }
 }
 
@@ -223,8 +237,9 @@ pub struct Berth {
     processes: Vec<Process>,
     redis: Option<Redis>,
     database: Option<Database>,
+    postgres: Option<Postgres>,
     proxies: Option<Proxies>,
-    _ports: Option<Ports>,
+    ports: Option<Ports>,
     folder: TempDir,
 }
 
@@ -284,6 +299,21 @@ impl Berth {
     /// The Redis of a fleet forgets everything.
     pub async fn flush_redis(&self) -> anyhow::Result<()> {
         self.redis.as_ref().context("no Redis in this arm")?.flush_all().await
+    }
+
+    /// Another Redis, empty, takes the place of the old one at once, as after a failover to a replica that had nothing. Everything
+    /// that knows the address is connected to the new one from now on. Needs [`Setup::proxied`].
+    pub async fn replace_redis(&mut self) -> anyhow::Result<()> {
+        let address = self.ports.as_ref().context("no ports in this arm")?.nth(SPARE_REDIS);
+        let mut empty = Redis::new(address, self.folder.path())?;
+        empty.start().await?;
+        self.proxies()?.redis.lead_to(empty.address()?);
+        self.redis.replace(empty).context("no Redis in this arm")?.kill()
+    }
+
+    /// The PostgreSQL server of a fleet that was set up with its own. `None` where the programs of PostgreSQL are not installed.
+    pub fn postgres(&mut self) -> Option<&mut Postgres> {
+        self.postgres.as_mut()
     }
 
     /// The PostgreSQL database of a fleet.
@@ -369,6 +399,9 @@ struct Ports {
 const PORTS_FROM: u16 = 10_000;
 const PORTS_ROWS: u16 = 600;
 const PORTS_PER_ROW: u16 = 16;
+/// Places in a row of ports, behind those of the processes.
+const SPARE_REDIS: u16 = 13;
+const SPARE_POSTGRES: u16 = 14;
 
 impl Ports {
     fn take() -> anyhow::Result<Self> {

@@ -13,6 +13,14 @@ use berth_tests::{
 
 in_both_arms!(everybody_gets_what_the_matrix_says, the_operator_makes_the_first_admin);
 
+mod control {
+    use berth_tests::in_one_process;
+
+    use super::the_checker_sees_a_missing_owner;
+
+    in_one_process!(the_checker_sees_a_missing_owner);
+}
+
 fn matrix() -> anyhow::Result<Matrix> {
     Matrix::parse(&fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/access/matrix.toml"))?)
 }
@@ -51,6 +59,16 @@ async fn everybody_gets_what_the_matrix_says(arm: Arm) -> anyhow::Result<()> {
     ensure!(found.is_empty(), "{} answers differ from the matrix:\n{}", found.len(), found.join("\n"));
     verify(&mut berth)?;
     berth.assert_alive()
+}
+
+/// Bookings are shown to whoever knows their id.
+async fn the_checker_sees_a_missing_owner(arm: Arm) -> anyhow::Result<()> {
+    let mut berth = arm.setup().sabotage("skip_owner")?.start().await?;
+    let cast = Cast::gather(&mut berth).await?;
+    let found = ask::differences(&matrix()?.about("$booking"), &cast).await?;
+    let seen = |field: &str| found.iter().any(|row| row.starts_with(field) && row.contains("ALLOWED instead of NOT_FOUND"));
+    ensure!(seen("Query.booking as stranger") && seen("Query.node as"), "the checker sees only {found:?}");
+    Ok(())
 }
 
 /// The commands of the operator, beside a Berth that serves.

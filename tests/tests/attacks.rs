@@ -34,6 +34,14 @@ in_both_arms!(
     odd_addresses_and_roles_are_refused
 );
 
+mod control {
+    use berth_tests::in_one_process;
+
+    use super::the_checker_sees_a_missing_decoy;
+
+    in_one_process!(the_checker_sees_a_missing_decoy);
+}
+
 const ME: &str = "{ me { id } }";
 const REQUEST_RESET: &str = "mutation($input: RequestPasswordResetInput!) { requestPasswordReset(input: $input) { __typename \
      ... on RequestPasswordResetSuccess { accepted } ... on UserError { code } } }";
@@ -48,8 +56,21 @@ fn nobody() -> String {
 
 /// Asks in turns about known and unknown addresses, and compares the times.
 async fn compare(client: &Client, known: &[Person], document: &str, input: impl Fn(&str) -> Value) -> anyhow::Result<()> {
+    let (share, chance) = share_of(client, known, document, input, SAMPLES).await?;
+    ensure!((share - 0.5).abs() < chance, "it tells by time who has an account: {share:.3}");
+    Ok(())
+}
+
+/// How often known addresses take longer than unknown ones, and how far chance may move that from the half.
+async fn share_of(
+    client: &Client,
+    known: &[Person],
+    document: &str,
+    input: impl Fn(&str) -> Value,
+    samples: u32,
+) -> anyhow::Result<(f64, f64)> {
     let (mut of_known, mut of_unknown) = (Vec::new(), Vec::new());
-    for number in 0..SAMPLES {
+    for number in 0..samples {
         let unknown = nobody();
         let known = known[number as usize % known.len()].email.as_str();
         // Each kind goes first half of the time: what the one leaves behind must not count for the other.
@@ -63,14 +84,13 @@ async fn compare(client: &Client, known: &[Person], document: &str, input: impl 
             tokio::time::sleep(SETTLES).await;
         }
     }
-    let (share, chance) = (timing::slower_share(&of_known, &of_unknown), timing::chance(SAMPLES, SAMPLES));
+    let (share, chance) = (timing::slower_share(&of_known, &of_unknown), timing::chance(samples, samples));
     of_known.sort_unstable();
     of_unknown.sort_unstable();
     let name = document.split_whitespace().find_map(|word| word.strip_suffix("(input:")).unwrap_or_default();
     let medians = (of_known[of_known.len() / 2], of_unknown[of_unknown.len() / 2]);
     println!("{name}: known slower in {share:.3} of pairs, chance allows 0.5 +- {chance:.3}; medians {medians:?}");
-    ensure!((share - 0.5).abs() < chance, "{name} tells by time who has an account: {share:.3}, medians {medians:?}");
-    Ok(())
+    Ok((share, chance))
 }
 
 async fn time_does_not_tell_who_has_an_account(arm: Arm) -> anyhow::Result<()> {
@@ -84,6 +104,18 @@ async fn time_does_not_tell_who_has_an_account(arm: Arm) -> anyhow::Result<()> {
     let new = |email: &str| json!({ "email": email, "password": PASSWORD });
     compare(&client, &known, documents::SIGN_UP, new).await?;
     berth.assert_alive()
+}
+
+/// An unknown address costs no hash.
+async fn the_checker_sees_a_missing_decoy(arm: Arm) -> anyhow::Result<()> {
+    let berth = arm.setup().sabotage("skip_decoy")?.start().await?;
+    let client = berth.client()?;
+    let known = Person::sign_up_many(&client, "known", 8).await?;
+    client.advance(120).await?;
+    let wrong = |email: &str| json!({ "email": email, "password": "not the right password 9" });
+    let (share, chance) = share_of(&client, &known, documents::SIGN_IN, wrong, 20).await?;
+    ensure!(share - 0.5 > chance, "the checker sees nothing: known are slower in {share:.3}, chance allows 0.5 +- {chance:.3}");
+    Ok(())
 }
 
 /// The most memory that any process has used, in KiB.

@@ -3,6 +3,8 @@
 //! the first time it gets there, `...=pause` stops that step for ever (and the thread it runs on), `...=sleep(3000)` for a while.
 //! In every other build a step costs nothing.
 
+use std::{fs, path::Path, time::Duration};
+
 /// Every step, by service and in the order of a booking's life.
 pub const POINTS: [&str; 41] = [
     "inventory.place.committed",
@@ -58,7 +60,27 @@ pub fn at(point: &'static str) {
     });
 }
 
-/// Reads `FAILPOINTS`; once, before anything else starts. The steps stay armed until the process ends.
+/// Reads `FAILPOINTS`; once, before anything else starts. The steps stay armed until the process ends. A process with
+/// `FAILPOINTS_FILE` also looks for that file all the time, arms what stands in it, and removes it when that is done.
 pub fn arm() {
     std::mem::forget(fail::FailScenario::setup());
+    if let Some(file) = std::env::var_os("FAILPOINTS_FILE") {
+        std::thread::spawn(move || follow(Path::new(&file)));
+    }
+}
+
+const LOOKS_EVERY: Duration = Duration::from_millis(5);
+
+fn follow(file: &Path) {
+    loop {
+        if let Ok(text) = fs::read_to_string(file) {
+            for (point, action) in text.trim().split(';').filter_map(|step| step.split_once('=')) {
+                if let Err(why) = fail::cfg(point, action) {
+                    tracing::error!(point, action, why, "failpoint.refused");
+                }
+            }
+            let _gone_already = fs::remove_file(file);
+        }
+        std::thread::sleep(LOOKS_EVERY);
+    }
 }

@@ -8,7 +8,7 @@
 //! * [`service`]: which process asks; [`peer`]: calls from service to service over HTTP
 //! * [`mail`]: letters queued in a transaction, sent by SMTP or caught; [`sms`]: text messages in the same queue
 //! * [`limits`]: attempts, counted by all replicas together
-//! * [`telemetry`], [`metrics`]: logs, traces and counters; [`jobs`]; [`failpoint`]
+//! * [`telemetry`], [`metrics`]: logs, traces and counters; [`jobs`]; [`failpoint`], [`sabotage`]
 //! * [`clock`], [`random`]: the only sources of time and randomness; [`agreed_time`]: a fleet goes by one clock
 
 pub mod agreed_time;
@@ -32,6 +32,7 @@ pub mod metrics;
 pub mod outbox;
 pub mod peer;
 pub mod random;
+pub mod sabotage;
 pub mod seal;
 pub mod server;
 pub mod service;

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context;
+use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use serde_json::{Value, json};
 
 use super::{Caller, Matrix, Row, cast::Cast};
@@ -13,27 +14,42 @@ use crate::{
 
 const FIRST_EVENT_WITHIN: Duration = Duration::from_secs(10);
 
+/// Rows of queries that are asked at the same time.
+const ROWS_AT_ONCE: usize = 4;
+
 /// Every answer that is not the one in the matrix: callers who got the same are told together.
 pub async fn differences(matrix: &Matrix, cast: &Cast) -> anyhow::Result<Vec<String>> {
     let mut found = Vec::new();
-    for row in matrix.rows() {
-        let mut alike: BTreeMap<String, (Vec<&str>, String)> = BTreeMap::new();
-        for caller in Caller::ALL {
-            let document = row.document(|thing| cast.thing(thing, caller));
-            let client = if row.fresh { cast.fresh_client(caller).await? } else { cast.client(caller) };
-            let (class, text) = class_of(row, &client, &document).await?;
-            let expected = matrix.expected(row, caller)?;
-            if class != expected {
-                let told = alike.entry(format!("{class} instead of {expected}"));
-                told.or_insert_with(|| (vec![], format!("{document}\n    {text}"))).0.push(caller.name());
-            }
-        }
-        let tell = |(what, (callers, example)): (String, (Vec<&str>, String))| {
-            format!("{} as {}: {what}\n    {example}", row.field, callers.join(", "))
-        };
-        found.extend(alike.into_iter().map(tell));
+    // What only reads can be asked in any order; each mutation waits for the one above.
+    for rows in matrix.rows().chunk_by(|row, next| !row.changes() && !next.changes()) {
+        let told = stream::iter(rows).map(|row| differences_of(matrix, row, cast)).buffered(ROWS_AT_ONCE);
+        found.extend(told.try_concat().await?);
     }
     Ok(found)
+}
+
+/// The callers of a row ask at the same time, only its owner after all others.
+async fn differences_of(matrix: &Matrix, row: &Row, cast: &Cast) -> anyhow::Result<Vec<String>> {
+    let ask = |caller: Caller| async move {
+        let document = row.document(|thing| cast.thing(thing, caller));
+        let client = if row.fresh { cast.fresh_client(caller).await? } else { cast.client(caller) };
+        let (class, text) = class_of(row, &client, &document).await?;
+        Ok::<_, anyhow::Error>((caller, class, document, text))
+    };
+    let mut answers = try_join_all(Caller::ALL.into_iter().filter(|caller| *caller != Caller::Owner).map(ask)).await?;
+    answers.push(ask(Caller::Owner).await?);
+    let mut alike: BTreeMap<String, (Vec<&str>, String)> = BTreeMap::new();
+    for (caller, class, document, text) in answers {
+        let expected = matrix.expected(row, caller)?;
+        if class != expected {
+            let told = alike.entry(format!("{class} instead of {expected}"));
+            told.or_insert_with(|| (vec![], format!("{document}\n    {text}"))).0.push(caller.name());
+        }
+    }
+    let tell = |(what, (callers, example)): (String, (Vec<&str>, String))| {
+        format!("{} as {}: {what}\n    {example}", row.field, callers.join(", "))
+    };
+    Ok(alike.into_iter().map(tell).collect())
 }
 
 async fn class_of(row: &Row, client: &Client, document: &str) -> anyhow::Result<(String, String)> {

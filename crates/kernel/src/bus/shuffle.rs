@@ -4,18 +4,15 @@
 use std::time::Duration;
 
 use super::{Bus, Parcel};
+use crate::sabotage;
 
 /// Of a hundred.
 const DOUBLED: u8 = 30;
 const LATE: u8 = 30;
 
-fn is_chosen() -> bool {
-    std::env::var("BERTH_SABOTAGE").is_ok_and(|wanted| wanted == "shuffle_events")
-}
-
 /// What is delivered now. What comes again or late is delivered by a task of its own.
 pub(super) fn shuffled(bus: &Bus, parcels: &[Parcel]) -> Vec<Parcel> {
-    if !is_chosen() {
+    if !sabotage::is_chosen("shuffle_events") {
         return parcels.to_vec();
     }
     let mut now = Vec::with_capacity(parcels.len());
