@@ -61,6 +61,7 @@ const LAYERS: &[(&str, &[&str])] = &[("store", &["graphql"]), ("events", &["grap
 /// Literals in the form of an error code that no client ever sees as one.
 const NO_ERROR_CODES: &[&str] = &[
     "BOOKING_CANCELLED",
+    "FAILPOINTS_FILE",
     "NOT_NEEDED",
     "SCREAMING_SNAKE_CASE",
     "SEATS_GONE",
