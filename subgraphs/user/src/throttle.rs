@@ -5,7 +5,7 @@
 //! | --- | --- | --- |
 //! | sign-ups | 5 at once, one more a minute | 30 at once, one more every 20 s |
 //! | codes of a sign-up, and new ones | 10 at once, one more every 30 s | 60 at once, one more every 2 s |
-//! | sign-ins | 20 at once, one more every 3 s, for each name typed and for each account | 100 at once, one more a second |
+//! | sign-ins | 20 at once, one more every 3 s, for each name typed; 21 for each account | 100 at once, one more a second |
 //! | links for new passwords | 3 at once, one more a minute | 20 at once, one more every 30 s |
 //! | second factors, wrong or right | 10 at once, one more every 30 s | as codes |
 //! | passkeys, and proofs of work | | as codes |
@@ -52,7 +52,8 @@ impl Throttle {
             codes: limit("code", 10, 30),
             guesses_from: limit("guess-from", 60, 2),
             sign_ins: limit("sign-in", 20, 3),
-            sign_ins_to: limit("sign-in-to", 20, 3),
+            // One more than of a name: who waits as long as the name's limit says is not refused by this one, counted an instant later.
+            sign_ins_to: limit("sign-in-to", 21, 3),
             sign_ins_from: limit("sign-in-from", 100, 1),
             refreshes: limit("refresh", 10, 30),
             refreshes_from: limits.limit("refresh-from", 300, Duration::from_millis(200)),
