@@ -212,6 +212,6 @@ mod tests {
             assert_eq!(examine(content_type, png), Err(Unfit::OtherType), "{content_type:?}");
         }
         assert_eq!(examine(Some("image/png"), b"<svg xmlns='http://www.w3.org/2000/svg'/>"), Err(Unfit::OtherType));
-        assert_eq!(examine(Some("image/png"), &[png.as_slice(), &[0; MAX_BYTES]].concat()), Err(Unfit::TooLong));
+        assert_eq!(examine(Some("image/png"), &[png.as_slice(), &vec![0; MAX_BYTES]].concat()), Err(Unfit::TooLong));
     }
 }
