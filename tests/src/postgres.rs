@@ -13,7 +13,7 @@ use anyhow::{Context, ensure};
 use reqwest::Url;
 use tempfile::TempDir;
 
-use crate::{eventually, servers::ask};
+use crate::{eventually, process::signal, servers::ask};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 /// Nothing of this cluster outlives the machine, so what only serves that is off. What was committed must outlive its processes.
@@ -78,7 +78,7 @@ impl Postgres {
     /// Stops it as `pg_ctl stop -m immediate` does: its processes drop everything. The next start has to recover.
     pub fn stop(&mut self) -> anyhow::Result<()> {
         let Some(mut child) = self.child.take() else { return Ok(()) };
-        signal("QUIT", &[child.id()])?;
+        signal("QUIT", child.id())?;
         child.wait()?;
         Ok(())
     }
@@ -86,15 +86,16 @@ impl Postgres {
     /// SIGSTOP to the server and to every process of it: who is connected waits, who connects waits as well.
     pub fn pause(&self) -> anyhow::Result<()> {
         let server = self.child.as_ref().context("not started")?.id();
-        signal("STOP", &[server])?;
-        signal("STOP", &children(server)?)
+        signal("STOP", server)?;
+        signal_all("STOP", &children(server)?)
     }
 
     /// SIGCONT to all of them.
     pub fn resume(&self) -> anyhow::Result<()> {
         let server = self.child.as_ref().context("not started")?.id();
-        signal("CONT", &children(server)?)?;
-        signal("CONT", &[server])
+        signal_all("CONT", &children(server)?)?;
+        signal("CONT", server)?;
+        Ok(())
     }
 }
 
@@ -137,10 +138,10 @@ fn children(parent: u32) -> anyhow::Result<Vec<u32>> {
     Ok(processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
 }
 
-/// A process that has ended meanwhile needs no signal.
-fn signal(name: &str, processes: &[u32]) -> anyhow::Result<()> {
-    for process in processes {
-        Command::new("sh").arg("-c").arg(format!("kill -{name} {process}")).stderr(Stdio::null()).status()?;
+/// To each of them. One that has ended meanwhile needs no signal.
+fn signal_all(name: &str, processes: &[u32]) -> anyhow::Result<()> {
+    for &process in processes {
+        signal(name, process)?;
     }
     Ok(())
 }

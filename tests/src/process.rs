@@ -251,10 +251,15 @@ impl Process {
 
     fn signal(&self, name: &str) -> anyhow::Result<()> {
         let Some(id) = self.id() else { return Ok(()) };
-        let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {id}")).status()?;
-        ensure!(sent.success(), "SIG{name} did not reach {}", self.name);
+        ensure!(signal(name, id)?, "SIG{name} did not reach {}", self.name);
         Ok(())
     }
+}
+
+/// Sends a signal (`STOP`, `CONT`, ...); `false`: the process has ended.
+pub(crate) fn signal(name: &str, id: u32) -> std::io::Result<bool> {
+    let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {id}")).stderr(Stdio::null()).status()?;
+    Ok(sent.success())
 }
 
 impl Drop for Process {

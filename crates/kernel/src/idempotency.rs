@@ -50,20 +50,7 @@ pub fn fingerprint(input: &impl Serialize) -> String {
 /// Records the call and its answer, unless it was seen before. The row vanishes with the transaction when the effect
 /// is refused, so a refused call may be repeated.
 pub async fn record(tx: &Tx, clock: &Clock, call: &Call, answer: &str) -> Result<Seen, DbErr> {
-    let now_ms = clock.now().timestamp_millis();
-    let text = "INSERT INTO idempotency (user_id, mutation, key, fingerprint, answer, expires_at_ms) VALUES ($1,$2,$3,$4,$5,$6) \
-                ON CONFLICT (user_id, mutation, key) DO UPDATE SET fingerprint = excluded.fingerprint, answer = excluded.answer, \
-                expires_at_ms = excluded.expires_at_ms WHERE idempotency.expires_at_ms <= $7";
-    let values = [
-        call.user_id.into(),
-        call.mutation.into(),
-        call.key.clone().into(),
-        call.fingerprint.clone().into(),
-        answer.into(),
-        (now_ms + call.keep.num_milliseconds()).into(),
-        now_ms.into(),
-    ];
-    if tx.execute_raw(sql(tx, text, values)).await?.rows_affected() == 1 {
+    if record_all(tx, clock, &[(call, answer.to_owned())]).await? {
         return Ok(Seen::First);
     }
     find(tx, call).await.map(|seen| seen.unwrap_or(Seen::Conflict))

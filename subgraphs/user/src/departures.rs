@@ -60,7 +60,7 @@ impl Accounts {
     pub(crate) async fn prove(&self, person: &SignedIn, password: &str) -> Result<Account, Error> {
         let account = self.account(person.user_id).await?.ok_or(Error::Stranger)?;
         self.throttle.sign_in(&account.own_name()).await?;
-        self.throttle.sign_in_to(Some(account.id), "").await?;
+        self.throttle.sign_in_to(&account.id.to_string()).await?;
         let checked = self.hasher.check(password.to_owned(), Some(account.password_hash.clone())).await?;
         if checked.right { Ok(account) } else { Err(Refusal::Credentials.into()) }
     }

@@ -59,7 +59,8 @@ impl Accounts {
         // Each name of an account has its own allowance; together they have no more than one. Whether it is used up is told like a wrong
         // password: else the refusal of one name would tell that another is of the same account.
         let typed = name.as_ref().map(Name::as_str).unwrap_or_default();
-        let allowed = self.throttle.sign_in_to(account.as_ref().map(|account| account.id), typed).await.is_ok();
+        let counted = account.as_ref().map_or_else(|| typed.to_owned(), |account| account.id.to_string());
+        let allowed = self.throttle.sign_in_to(&counted).await.is_ok();
         let hash = account.as_ref().map(|account| account.password_hash.clone());
         let checked = self.hasher.check(password.to_owned(), hash).await?;
         let account = account.filter(|_| checked.right && allowed).ok_or(Refusal::Credentials)?;

@@ -80,12 +80,10 @@ impl Throttle {
         self.count(&[(&self.sign_ins, address)], &self.sign_ins_from).await
     }
 
-    /// Counts a sign-in of an account, by whichever of its names; of a name that has none, the same by that name, so that nobody
-    /// learns the difference from the time.
-    pub async fn sign_in_to(&self, account_id: Option<Uuid>, name: &str) -> Result<(), Refusal> {
-        let account = account_id.map_or_else(|| name.to_owned(), |id| id.to_string());
-        let counted = self.limits.count(&[(&self.sign_ins_to, &account)]).await;
-        counted.map_err(|retry_after| Refusal::RateLimited { retry_after })
+    /// Counts a sign-in of an account (its key), by whichever of its names; of a name that has none, the same by that name, so that
+    /// nobody learns the difference from the time.
+    pub async fn sign_in_to(&self, account: &str) -> Result<(), Refusal> {
+        self.allow(&[(&self.sign_ins_to, account)]).await
     }
 
     /// Counts a use of a refresh token, known or not, by its hash.
@@ -110,14 +108,17 @@ impl Throttle {
 
     /// Counts a picture that an account sends.
     pub async fn avatar(&self, account_id: Uuid) -> Result<(), Refusal> {
-        let counted = self.limits.count(&[(&self.avatars, &account_id.to_string())]).await;
-        counted.map_err(|retry_after| Refusal::RateLimited { retry_after })
+        self.allow(&[(&self.avatars, &account_id.to_string())]).await
     }
 
     async fn count(&self, of: &[(&Limit, &str)], from: &Limit) -> Result<(), Refusal> {
         let network = Passed::current().client().and_then(network);
         let attempts: Vec<_> = of.iter().copied().chain(network.as_deref().map(|network| (from, network))).collect();
-        self.limits.count(&attempts).await.map_err(|retry_after| Refusal::RateLimited { retry_after })
+        self.allow(&attempts).await
+    }
+
+    async fn allow(&self, attempts: &[(&Limit, &str)]) -> Result<(), Refusal> {
+        self.limits.count(attempts).await.map_err(|retry_after| Refusal::RateLimited { retry_after })
     }
 }
 

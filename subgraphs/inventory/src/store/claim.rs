@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use berth_contracts::id::TripKey;
-use berth_kernel::db::{Tx, sql, table};
+use berth_kernel::{
+    db::{Tx, sql, table},
+    sabotage::is_chosen,
+};
 use sea_orm::{ConnectionTrait, DbErr, Value};
 use uuid::Uuid;
 
@@ -51,27 +54,16 @@ fn seats(hold_id: Uuid, block: &Block) -> impl Iterator<Item = [Value; 6]> {
 
 const GUARD: &str = " WHERE (seat_claim.state = 0 AND seat_claim.expires_at_ms <= $4) OR seat_claim.hold_id = excluded.hold_id";
 
-#[cfg(not(feature = "sabotage"))]
-const fn guard() -> &'static str {
-    GUARD
-}
-
-/// Broken on purpose, to see the checkers fail.
-#[cfg(feature = "sabotage")]
+/// The guard, or what a sabotaged build has in its place, to see the checkers fail.
 fn guard() -> &'static str {
-    if sabotaged("claim_guard") {
+    if is_chosen("claim_guard") {
         // `$4` must stay in use, or PostgreSQL refuses the statement.
         " WHERE $4 = $4"
-    } else if sabotaged("ignore_expiry") {
+    } else if is_chosen("ignore_expiry") {
         " WHERE seat_claim.expires_at_ms <= $4 AND seat_claim.hold_id = excluded.hold_id"
     } else {
         GUARD
     }
-}
-
-#[cfg(feature = "sabotage")]
-fn sabotaged(what: &str) -> bool {
-    berth_kernel::sabotage::is_chosen(what)
 }
 
 /// Seats of a block that somebody else has now, each with its state on the block's legs.
@@ -108,8 +100,7 @@ pub async fn sell(tx: &Tx, block: &Block, hold_id: Uuid, booking_id: Uuid) -> Re
     let text =
         format!("UPDATE seat_claim SET state = 1, booking_id = $2, version = $3 WHERE hold_id = $1 AND state = 0 AND {within}");
     let sold = tx.execute_raw(sql(tx, &text, values)).await?.rows_affected();
-    #[cfg(feature = "sabotage")]
-    if sabotaged("skip_fence") {
+    if is_chosen("skip_fence") {
         return Ok(block.claims());
     }
     Ok(sold)

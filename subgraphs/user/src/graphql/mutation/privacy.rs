@@ -14,9 +14,9 @@ pub struct Privacy;
 
 #[Object]
 impl Privacy {
-    /// Deletes your account for good, with profile, passengers and sessions; access tokens are refused from then on. What the law makes us keep of bookings and payments names you no more. Refused while a booking is
-    /// unfinished or its journey to come. The address may sign up again, as somebody new. A wrong password counts like a failed
-    /// sign-in.
+    /// Deletes your account for good, with profile, passengers and sessions; access tokens are refused from then on. What the law
+    /// makes us keep of bookings and payments names you no more. Refused while a booking is unfinished or its journey to come. The
+    /// address may sign up again, as somebody new. A wrong password counts like a failed sign-in.
     #[graphql(directive = authenticated::apply())]
     async fn delete_account(
         &self,

@@ -19,8 +19,8 @@ pub struct Sessions;
 impl Sessions {
     /// Opens a session with e-mail address, phone number or user name, and password. An unknown name and a wrong password get the same
     /// answer. An account with a second factor gets `SecondFactorRequired` instead of a session: see completeSignIn. `RATE_LIMITED`
-    /// after 20 attempts for a name (then one every 3 seconds), or 100 of a client (then one a second). The names of one account share its
-    /// 20: when these are used up under several names, the answer is that of a wrong password.
+    /// after 20 attempts for a name (then one every 3 seconds), or 100 of a client (then one a second). The names of one account share
+    /// 21: when these are used up under several names, the answer is that of a wrong password.
     async fn sign_in(
         &self,
         ctx: &Context<'_>,
