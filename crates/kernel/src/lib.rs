@@ -19,7 +19,7 @@ pub mod catcher;
 pub mod clock;
 pub mod db;
 pub mod dead;
-mod documents;
+pub mod documents;
 pub mod ended;
 pub mod failpoint;
 pub mod graphql;

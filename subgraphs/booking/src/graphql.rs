@@ -11,6 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_graphql::{Context, Schema, SchemaBuilder, dataloader::DataLoader};
 use berth_kernel::{
+    documents::CheckOnce,
     graphql::{Page, PageOf, internal, refuse},
     server::Prepare,
 };
@@ -32,6 +33,7 @@ pub(crate) fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
         .register_output_type::<types::Node>()
         .override_output_type_description::<PageOf<types::Booking>>("A page of bookings.")
         .override_output_type_description::<PageOf<types::Ticket>>("A page of tickets.")
+        .extension(CheckOnce)
         .enable_federation()
         .enable_subscription_in_federation()
 }

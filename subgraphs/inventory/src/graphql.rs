@@ -8,7 +8,10 @@ pub mod subscription;
 pub mod types;
 
 use async_graphql::{MergedObject, Schema, SchemaBuilder};
-use berth_kernel::graphql::{PageOf, internal, refuse};
+use berth_kernel::{
+    documents::CheckOnce,
+    graphql::{PageOf, internal, refuse},
+};
 
 pub use mutation::Mutation;
 pub use subscription::Subscription;
@@ -25,6 +28,7 @@ pub type InventorySchema = Schema<Query, Mutation, Subscription>;
 /// The schema without its data.
 pub fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(Query::default(), Mutation, Subscription)
+        .extension(CheckOnce)
         .enable_federation()
         .enable_subscription_in_federation()
         .register_output_type::<types::node::Node>()

@@ -11,7 +11,7 @@ mod types;
 use std::{sync::Arc, time::Duration};
 
 use async_graphql::{Schema, SchemaBuilder, dataloader::DataLoader};
-use berth_kernel::server::Prepare;
+use berth_kernel::{documents::CheckOnce, server::Prepare};
 
 use crate::Payments;
 
@@ -21,6 +21,7 @@ pub type PaymentSchema = Schema<query::Query, mutation::Mutation, subscription::
 /// The schema without its service, enough for the SDL.
 pub fn schema() -> SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription> {
     Schema::build(query::Query, mutation::Mutation, subscription::Subscription)
+        .extension(CheckOnce)
         .enable_federation()
         .enable_subscription_in_federation()
         .register_output_type::<refusals::UserError>()

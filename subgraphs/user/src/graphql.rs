@@ -8,7 +8,7 @@ mod subscription;
 mod types;
 
 use async_graphql::{Context, Result, Schema, SchemaBuilder};
-use berth_kernel::graphql::PageOf;
+use berth_kernel::{documents::CheckOnce, graphql::PageOf};
 
 pub use loaders::with_loaders;
 pub use mutation::Mutation;
@@ -24,6 +24,7 @@ pub type UserSchema = Schema<Query, Mutation, Subscription>;
 /// The schema without its data.
 pub fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(Query::default(), Mutation::default(), Subscription)
+        .extension(CheckOnce)
         .enable_federation()
         .enable_subscription_in_federation()
         .register_output_type::<UserError>()
