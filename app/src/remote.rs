@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use berth_kernel::{
-    peer::{Call, Failure, Line, Passed, Repeat},
+    peer::{Call, Failure, Line, Passed, Repeat, bundle::Bundler},
     random,
     service::ServiceSigner,
 };
@@ -33,7 +33,7 @@ const OF_A_CONNECTION: [HeaderName; 4] =
 /// The subgraphs in other processes, as the router calls them.
 #[derive(Clone)]
 pub struct Subgraphs {
-    lines: Arc<[Line]>,
+    ways: Arc<[Bundler]>,
     relay: std::net::SocketAddr,
     secret: Arc<str>,
 }
@@ -41,11 +41,11 @@ pub struct Subgraphs {
 impl Subgraphs {
     /// Subgraphs by their names, each at its base URLs (`http://127.0.0.1:4102`). Opens the relay, which ends with `cancel`.
     pub async fn new(signer: &ServiceSigner, places: &[(&str, Vec<String>)], cancel: CancellationToken) -> io::Result<Self> {
-        let line = |(name, urls): &(&str, Vec<String>)| Line::new(signer.clone(), name, urls).map_err(io::Error::other);
-        let lines: Arc<[Line]> = places.iter().map(line).collect::<Result<_, _>>()?;
+        let way = |(name, urls): &(&str, Vec<String>)| Line::new(signer.clone(), name, urls).map(Bundler::new);
+        let ways: Arc<[Bundler]> = places.iter().map(way).collect::<Result<_, _>>().map_err(io::Error::other)?;
         let secret: Arc<str> = random::token().into();
-        let relay = relay::serve(lines.clone(), secret.clone(), cancel).await?;
-        Ok(Self { lines, relay, secret })
+        let relay = relay::serve(ways.clone(), secret.clone(), cancel).await?;
+        Ok(Self { ways, relay, secret })
     }
 
     /// What the front door sends with every call (`RouterConfig::service_secret`): it opens the relay, and no subgraph.
@@ -55,17 +55,17 @@ impl Subgraphs {
 
     /// The subgraphs for the front door. Put another executor in for those of this process.
     pub fn list(&self) -> Vec<Subgraph> {
-        let subgraph = |line: &Line| {
-            let name = line.replicas().service();
+        let subgraph = |way: &Bundler| {
+            let name = way.line().replicas().service();
             let url = format!("http://{}/{name}/graphql", self.relay);
-            Subgraph { name: name.to_owned(), url, executor: Some(Arc::new(Remote { line: line.clone() })) }
+            Subgraph { name: name.to_owned(), url, executor: Some(Arc::new(Remote(way.clone()))) }
         };
-        self.lines.iter().map(subgraph).collect()
+        self.ways.iter().map(subgraph).collect()
     }
 
     /// Answers a request to a public route (`/webhooks/...`) by the service that has it.
     pub async fn forward(&self, service: &str, request: http::Request<Bytes>) -> http::Response<Bytes> {
-        let Some(line) = self.lines.iter().find(|line| line.replicas().service() == service) else {
+        let Some(line) = self.ways.iter().map(Bundler::line).find(|line| line.replicas().service() == service) else {
             return plain(StatusCode::NOT_FOUND, "NOT_FOUND");
         };
         match line.send(public_call(&path(request.uri()), request)).await {
@@ -114,9 +114,7 @@ fn plain(status: StatusCode, code: &str) -> http::Response<Bytes> {
 }
 
 /// One subgraph: queries and mutations.
-struct Remote {
-    line: Line,
-}
+struct Remote(Bundler);
 
 impl Remote {
     async fn call(&self, from: &HeaderMap, body: Bytes, repeat: Repeat) -> Bytes {
@@ -124,8 +122,8 @@ impl Remote {
         let mut headers = Passed::of(from).headers(deadline);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let call = Call { method: Method::POST, path: "/graphql", headers, body, repeat, deadline };
-        let service = self.line.replicas().service();
-        match self.line.send(call).await {
+        let service = self.0.line().replicas().service();
+        match self.0.send(call).await {
             Ok(answer) if answer.status() == StatusCode::OK => answer.into_body(),
             Ok(answer) => {
                 tracing::error!(peer.service = service, status = answer.status().as_u16(), "subgraph.call.refused");

@@ -6,11 +6,13 @@
 #
 #   INVENTORIES=2 SECS=10 tests/load/fleet.sh target/release
 #
+# The load has 128 connections unless told otherwise, the number that gives the best rate, as pgbench gets its best number of clients.
 # Ends with `berth audit` over what the load left behind.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 PROGRAMS=$(realpath "${1:-target/release}")
 shift || true
+[[ " $* " == *" --clients "* ]] || set -- --clients 128 "$@"
 INVENTORIES=${INVENTORIES:-1}
 SECS=${SECS:-10}
 # shellcheck source=tests/services.sh

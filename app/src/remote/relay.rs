@@ -17,7 +17,7 @@ use axum::{
     routing::get,
 };
 use berth_kernel::{
-    peer::{Line, Replica},
+    peer::{Line, Replica, bundle::Bundler},
     service::SERVICE_HEADER,
 };
 use berth_router::SubgraphCall;
@@ -53,36 +53,43 @@ type Downstream = SplitSink<WebSocket, Message>;
 
 #[derive(Clone)]
 struct Relay {
-    lines: Arc<[Line]>,
+    ways: Arc<[Bundler]>,
     secret: Arc<str>,
 }
 
+impl Relay {
+    /// The way to a service.
+    fn way(&self, service: &str) -> Option<Bundler> {
+        self.ways.iter().find(|way| way.line().replicas().service() == service).cloned()
+    }
+}
+
 /// Opens the relay on a free port of the loopback interface.
-pub(super) async fn serve(lines: Arc<[Line]>, secret: Arc<str>, cancel: CancellationToken) -> io::Result<SocketAddr> {
+pub(super) async fn serve(ways: Arc<[Bundler]>, secret: Arc<str>, cancel: CancellationToken) -> io::Result<SocketAddr> {
     let listener = tokio::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
-    let routes = Router::new().route("/{service}/graphql", get(accept).post(fetch)).with_state(Relay { lines, secret });
+    let routes = Router::new().route("/{service}/graphql", get(accept).post(fetch)).with_state(Relay { ways, secret });
     let serving = axum::serve(axum::serve::ListenerExt::tap_io(listener, |stream| drop(stream.set_nodelay(true))), routes);
     tokio::spawn(async move { serving.with_graceful_shutdown(cancel.cancelled_owned()).await });
     Ok(address)
 }
 
 async fn accept(State(relay): State<Relay>, Path(service): Path<String>, upgrade: WebSocketUpgrade) -> Response {
-    let Some(line) = relay.lines.iter().find(|line| line.replicas().service() == service).cloned() else {
+    let Some(way) = relay.way(&service) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    upgrade.protocols([PROTOCOL]).on_upgrade(move |socket| talk(line, relay.secret, socket))
+    upgrade.protocols([PROTOCOL]).on_upgrade(move |socket| talk(way.line().clone(), relay.secret, socket))
 }
 
 /// A part of an event that another subgraph has.
 async fn fetch(State(relay): State<Relay>, Path(service): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
-    let Some(line) = relay.lines.iter().find(|line| line.replicas().service() == service).cloned() else {
+    let Some(way) = relay.way(&service) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     if !headers.get(SERVICE_HEADER).is_some_and(|given| knows(given.as_bytes(), &relay.secret)) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    let answer = Remote { line }.execute(headers, body).await;
+    let answer = Remote(way).execute(headers, body).await;
     ([(CONTENT_TYPE, "application/json")], answer).into_response()
 }
 

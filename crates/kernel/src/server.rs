@@ -1,6 +1,8 @@
 //! The door of a subgraph: one code path for requests from the same process and over HTTP, and WebSocket for subscriptions.
 //! Only the router has the credential that opens it.
 
+mod bundle;
+
 use std::{any::TypeId, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_graphql::{
@@ -30,7 +32,7 @@ pub use crate::service::SERVICE_HEADER;
 use crate::{
     auth::{TokenError, TokenVerifier, Viewer},
     documents::Documents,
-    peer::Passed,
+    peer::{self, Passed},
     service::{CredentialError, ServiceVerifier},
     telemetry::Origin,
 };
@@ -72,6 +74,14 @@ impl Lock {
             Self::Credentials(services) => services.admit(sent, ROUTER_ONLY).map(drop),
             Self::Secret(secret) if sent.unwrap_or_default().as_bytes().ct_eq(secret.as_bytes()).into() => Ok(()),
             Self::Secret(_) => Err(CredentialError::Invalid),
+        }
+    }
+
+    /// The service behind the door, where it is one of a fleet.
+    fn service(&self) -> &str {
+        match self {
+            Self::Credentials(services) => services.service(),
+            Self::Secret(_) => "all",
         }
     }
 }
@@ -120,10 +130,12 @@ impl<E: Executor> Door<E> {
         serde_json::to_vec(&coded(response)).unwrap_or_default()
     }
 
-    /// `POST /graphql`, and `GET /graphql` with an upgrade to WebSocket (graphql-transport-ws).
+    /// `POST /graphql`, several of these in one `POST /graphql/bundle`, and `GET /graphql` with an upgrade to WebSocket
+    /// (graphql-transport-ws).
     pub fn routes(self) -> Router {
         Router::new()
             .route("/graphql", post(answer::<E>).get(upgrade::<E>))
+            .route(peer::bundle::PATH, post(bundle::answer::<E>))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .with_state(self)
     }

@@ -177,6 +177,11 @@ impl ServiceVerifier {
         Self { inner: Arc::new(inner) }
     }
 
+    /// The callee that credentials must be for.
+    pub fn service(&self) -> &str {
+        &self.inner.audience
+    }
+
     /// The caller that a credential stands for.
     pub fn verify(&self, credential: &str) -> Result<Arc<str>, CredentialError> {
         let known = self.inner.verified.read().get(credential).cloned();

@@ -79,9 +79,13 @@ pub fn start(config: &TelemetryConfig, runtime: &Handle) -> Result<Guard, Teleme
     let filter = EnvFilter::try_new(&config.filter)?;
     let log = lines::layer(config).with_filter(filter_fn(is_event as fn(&Metadata<'_>) -> bool).and(filter));
     let provider = config.otlp_url.as_deref().map(|url| export::provider(&config.service, url, runtime)).transpose()?;
-    let traces = provider.as_ref().map(|provider| export::layer(provider).with_filter(our_spans()));
-    // A second subscriber exists only in tests, where the first is as good.
-    let _already_set = Registry::default().with(log).with(traces).try_init();
+    let logged = Registry::default().with(log);
+    // A second subscriber exists only in tests, where the first is as good. A layer that does nothing would still have every span
+    // made, so there is none.
+    let _already_set = match &provider {
+        Some(provider) => logged.with(export::layer(provider).with_filter(our_spans())).try_init(),
+        None => logged.try_init(),
+    };
     Ok(Guard(provider))
 }
 

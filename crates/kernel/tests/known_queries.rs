@@ -1,4 +1,5 @@
 //! A known query is refused for the same variables, with the same words, as one that nobody has seen.
+#![allow(clippy::expect_used, reason = "tests")]
 
 use async_graphql::{
     EmptyMutation, EmptySubscription, Enum, Executor, InputObject, MaybeUndefined, Object, OneofObject, Request, Schema,

@@ -98,16 +98,48 @@ pub struct Batch {
     pub keep: Option<&'static [u8]>,
 }
 
-/// Sends each request of a batch once, over `clients` connections.
-pub async fn once(address: SocketAddr, clients: usize, name: &str, batch: Batch) -> anyhow::Result<Seen> {
-    let count = batch.requests.len();
-    drive(address, clients, name, batch, Until::Taken(count)).await
-}
+/// Connections of clients that stay open from one batch to the next.
+pub struct Clients(Vec<Wire>);
 
-/// Sends the requests of a batch in turn for a while, over `clients` connections.
-pub async fn during(address: SocketAddr, clients: usize, name: &str, batch: Batch, lasts: Duration) -> anyhow::Result<Seen> {
-    ensure!(!batch.requests.is_empty(), "{name}: nothing to send");
-    drive(address, clients, name, batch, Until::Passed(lasts)).await
+impl Clients {
+    /// Connects so many.
+    pub async fn connect(address: SocketAddr, count: usize) -> anyhow::Result<Self> {
+        let mut wires = Vec::with_capacity(count);
+        for _ in 0..count {
+            wires.push(Wire::open(address).await?);
+        }
+        Ok(Self(wires))
+    }
+
+    /// Sends each request of a batch once.
+    pub async fn once(&mut self, name: &str, batch: Batch) -> anyhow::Result<Seen> {
+        let count = batch.requests.len();
+        self.drive(name, batch, Until::Taken(count)).await
+    }
+
+    /// Sends the requests of a batch in turn for a while.
+    pub async fn during(&mut self, name: &str, batch: Batch, lasts: Duration) -> anyhow::Result<Seen> {
+        ensure!(!batch.requests.is_empty(), "{name}: nothing to send");
+        self.drive(name, batch, Until::Passed(lasts)).await
+    }
+
+    async fn drive(&mut self, name: &str, batch: Batch, until: Until) -> anyhow::Result<Seen> {
+        let (batch, next) = (Arc::new(batch), Arc::new(AtomicUsize::new(0)));
+        let started = Instant::now();
+        let mut running = JoinSet::new();
+        for wire in self.0.drain(..) {
+            running.spawn(one_client(wire, batch.clone(), next.clone(), until, started));
+        }
+        let mut seen = Seen::nothing(name);
+        let done = running.join_all().await;
+        seen.took = started.elapsed();
+        for done in done {
+            let (wire, part) = done?;
+            self.0.push(wire);
+            seen.add(part);
+        }
+        Ok(seen)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -116,32 +148,13 @@ enum Until {
     Passed(Duration),
 }
 
-async fn drive(address: SocketAddr, clients: usize, name: &str, batch: Batch, until: Until) -> anyhow::Result<Seen> {
-    let mut wires = Vec::with_capacity(clients);
-    for _ in 0..clients {
-        wires.push(Wire::open(address).await?);
-    }
-    let (batch, next) = (Arc::new(batch), Arc::new(AtomicUsize::new(0)));
-    let started = Instant::now();
-    let mut running = JoinSet::new();
-    for wire in wires {
-        running.spawn(one_client(wire, batch.clone(), next.clone(), until, started));
-    }
-    let mut seen = Seen::nothing(name);
-    while let Some(done) = running.join_next().await {
-        seen.add(done??);
-    }
-    seen.took = started.elapsed();
-    Ok(seen)
-}
-
 async fn one_client(
     mut wire: Wire,
     batch: Arc<Batch>,
     next: Arc<AtomicUsize>,
     until: Until,
     started: Instant,
-) -> anyhow::Result<Seen> {
+) -> anyhow::Result<(Wire, Seen)> {
     let mut seen = Seen::nothing("");
     loop {
         let taken = next.fetch_add(1, Ordering::Relaxed);
@@ -150,7 +163,7 @@ async fn one_client(
             Until::Passed(lasts) => started.elapsed() >= lasts,
         };
         if over {
-            return Ok(seen);
+            return Ok((wire, seen));
         }
         let asked = Instant::now();
         wire.ask(&batch.requests[taken % batch.requests.len()]).await?;

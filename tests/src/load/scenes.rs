@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     cast::Place,
-    measure::{Batch, Seen, during, once},
+    measure::{Batch, Clients, Seen},
     wire::Prepared,
 };
 use crate::{
@@ -43,17 +43,18 @@ pub async fn holds(
 ) -> anyhow::Result<Seen> {
     let mut seen = Seen::nothing("placeHold, 2 seats x 5 legs");
     let per_round = (people.len() * HOLDS_PER_PERSON).min(places.len());
+    let mut clients = Clients::connect(address, clients).await?;
     let mut first = 0;
     while seen.took < lasts {
         let requests =
             (0..per_round).map(|number| placing(&people[number % people.len()], &places[(first + number) % places.len()]));
         let batch = Batch { requests: requests.collect(), expected: b"PlaceHoldSuccess", keep: Some(b"\"hold\":{\"id\":\"") };
-        let mut round = once(address, clients, "placeHold", batch).await?;
+        let mut round = clients.once("placeHold", batch).await?;
         let held = std::mem::take(&mut round.kept);
         seen.add(round);
         let requests = held.iter().map(|(number, hold_id)| releasing(&people[number % people.len()], hold_id));
         let batch = Batch { requests: requests.collect(), expected: b"ReleaseHoldSuccess", keep: None };
-        let released = once(address, clients, "releaseHold", batch).await?;
+        let released = clients.once("releaseHold", batch).await?;
         ensure!(released.others == 0, "holds were not given back: {:?}", released.sample);
         first += per_round;
     }
@@ -86,12 +87,14 @@ pub async fn searches(address: SocketAddr, client: &Client, clients: usize, last
             }
         }
     }
-    during(address, clients, "searchTrips, 5 options", Batch { requests, expected: b"\"nodes\":[", keep: None }, lasts).await
+    let batch = Batch { requests, expected: b"\"nodes\":[", keep: None };
+    Clients::connect(address, clients).await?.during("searchTrips, 5 options", batch, lasts).await
 }
 
 /// A person, their newest booking and its trip: three services one after another.
 pub async fn federated(address: SocketAddr, clients: usize, people: &[Person], lasts: Duration) -> anyhow::Result<Seen> {
     let requests = people.iter().map(|person| Prepared::graphql(person.client.token(), JSON, THREE_FETCHES, &Value::Null));
     let batch = Batch { requests: requests.collect(), expected: b"\"trip\":{\"name\":\"", keep: None };
-    during(address, clients, "me > bookings > trip, 3 fetches", batch, lasts).await.context("federated queries")
+    let mut clients = Clients::connect(address, clients).await?;
+    clients.during("me > bookings > trip, 3 fetches", batch, lasts).await.context("federated queries")
 }

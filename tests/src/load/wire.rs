@@ -95,7 +95,7 @@ fn head(buffer: &[u8]) -> anyhow::Result<Option<(u16, usize, usize)>> {
 
 /// Where a text stands in bytes.
 pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    memchr::memmem::find(haystack, needle)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use thread_local::ThreadLocal;
 
-use super::Replicas;
+use super::{Replica, Replicas};
 use crate::{
     random,
     service::{SERVICE_HEADER, ServiceSigner},
@@ -88,13 +88,6 @@ pub struct Line {
     replicas: Replicas,
 }
 
-enum Sent {
-    Answer(Answer),
-    /// Nothing was sent.
-    Refused,
-    Failed(Failure),
-}
-
 impl Line {
     /// A line to a service at these base URLs.
     pub fn new(signer: ServiceSigner, service: &str, urls: &[String]) -> Result<Self, reqwest::Error> {
@@ -137,46 +130,74 @@ impl Line {
     async fn try_once(&self, call: &Call<'_>, tries: u32) -> Result<Answer, Failure> {
         let mut failure = Failure::Open;
         for replica in self.replicas.in_turn() {
-            let left = call.deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(Failure::Late);
-            }
-            // A replica that says nothing may only cost half of the time when another can be asked.
-            let is_first_of_several = tries == 0 && call.repeat == Repeat::Safe && self.replicas.is_several();
-            let patience = if is_first_of_several { left / 2 } else { left };
+            let patience = self.patience(call, tries).ok_or(Failure::Late)?;
             let sent = tokio::time::timeout(patience, self.one(replica.base(), call)).await;
-            match sent.unwrap_or(Sent::Failed(Failure::Late)) {
-                Sent::Answer(answer) => {
-                    replica.answered();
-                    return Ok(answer);
-                }
-                Sent::Refused => {
-                    replica.failed();
-                    failure = Failure::Unreachable;
-                }
-                Sent::Failed(failure) => {
-                    replica.failed();
-                    return Err(failure);
-                }
+            match noted(replica, sent.unwrap_or(Err(Failure::Late))) {
+                Err(Failure::Unreachable) => failure = Failure::Unreachable,
+                sent => return sent,
             }
         }
         Err(failure)
     }
 
-    async fn one(&self, base: &str, call: &Call<'_>) -> Sent {
-        let Ok(http) = self.http.get_or_try(client) else { return Sent::Refused };
+    /// Sends a request once, to the replica whose turn it is, and hands on the pieces of its answer as they come. Pieces of an
+    /// answer whose status is not 200 are dropped.
+    pub(super) async fn stream(&self, call: &Call<'_>, mut take: impl FnMut(Bytes)) -> Result<StatusCode, Failure> {
+        let replica = self.replicas.in_turn().next().ok_or(Failure::Open)?;
+        let patience = self.patience(call, 0).ok_or(Failure::Late)?;
+        let streamed = async {
+            let mut response = self.open(replica.base(), call).await?;
+            while let Some(piece) = response.chunk().await.map_err(|_| Failure::Lost)? {
+                if response.status() == StatusCode::OK {
+                    take(piece);
+                }
+            }
+            Ok(response.status())
+        };
+        noted(replica, tokio::time::timeout(patience, streamed).await.unwrap_or(Err(Failure::Late)))
+    }
+
+    /// How long a replica may take. One that says nothing may only cost half of the time when another can be asked.
+    fn patience(&self, call: &Call<'_>, tries: u32) -> Option<Duration> {
+        let left = call.deadline.saturating_duration_since(Instant::now());
+        let is_first_of_several = tries == 0 && call.repeat == Repeat::Safe && self.replicas.is_several();
+        (!left.is_zero()).then_some(if is_first_of_several { left / 2 } else { left })
+    }
+
+    async fn one(&self, base: &str, call: &Call<'_>) -> Result<Answer, Failure> {
+        let response = self.open(base, call).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut answer = http::Response::new(response.bytes().await.map_err(|_| Failure::Lost)?);
+        *answer.status_mut() = status;
+        *answer.headers_mut() = headers;
+        Ok(answer)
+    }
+
+    /// Sends a request, and waits for the head of its answer.
+    async fn open(&self, base: &str, call: &Call<'_>) -> Result<reqwest::Response, Failure> {
+        let http = self.http.get_or_try(client).map_err(|_| Failure::Unreachable)?;
         let request = http.request(call.method.clone(), format!("{base}{}", call.path));
         let mut headers = call.headers.clone();
         if let Ok(credential) = HeaderValue::from_str(&self.credential()) {
             headers.insert(SERVICE_HEADER, credential);
         }
         match request.headers(headers).body(call.body.clone()).send().await {
-            Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => Sent::Failed(Failure::Unready),
-            Ok(response) => read(response).await.map_or(Sent::Failed(Failure::Lost), Sent::Answer),
-            Err(error) if error.is_connect() => Sent::Refused,
-            Err(_) => Sent::Failed(Failure::Lost),
+            Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => Err(Failure::Unready),
+            Ok(response) => Ok(response),
+            Err(error) if error.is_connect() => Err(Failure::Unreachable),
+            Err(_) => Err(Failure::Lost),
         }
     }
+}
+
+/// Tells the breaker of a replica what came of a request to it.
+fn noted<T>(replica: &Replica, sent: Result<T, Failure>) -> Result<T, Failure> {
+    if sent.is_ok() {
+        replica.answered();
+    } else {
+        replica.failed();
+    }
+    sent
 }
 
 fn client() -> Result<reqwest::Client, reqwest::Error> {
@@ -189,14 +210,6 @@ fn client() -> Result<reqwest::Client, reqwest::Error> {
         .pool_idle_timeout(Duration::from_secs(30))
         .pool_max_idle_per_host(256)
         .build()
-}
-
-async fn read(response: reqwest::Response) -> Option<Answer> {
-    let (status, headers) = (response.status(), response.headers().clone());
-    let mut answer = http::Response::new(response.bytes().await.ok()?);
-    *answer.status_mut() = status;
-    *answer.headers_mut() = headers;
-    Some(answer)
 }
 
 fn pause(tries: u32) -> Duration {

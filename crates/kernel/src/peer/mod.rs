@@ -3,8 +3,10 @@
 //! * [`passed`](Passed): what travels along with a request from service to service
 //! * [`Replicas`]: several addresses of one service, balanced, each with a breaker
 //! * [`Line`]: one request to one of them, repeated only where that is safe
+//! * [`Bundler`](bundle::Bundler): the router's requests that begin together, in one
 //! * [`client`], [`server`]: the two ends; `calls` is the table of methods that both are made from
 
+pub mod bundle;
 mod calls;
 pub mod client;
 mod line;

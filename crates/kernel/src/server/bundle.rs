@@ -1,0 +1,39 @@
+//! `POST /graphql/bundle`: several calls of the router in one request, each with its own headers, answered as soon as it is there.
+
+use std::{convert::Infallible, time::Instant};
+
+use async_graphql::Executor;
+use axum::{
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+
+use super::{Door, credential, refusal};
+use crate::{metrics, peer::bundle};
+
+/// Answers that leave together at most.
+const TOGETHER: usize = 64;
+
+pub(super) async fn answer<E: Executor>(State(door): State<Door<E>>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Err(error) = door.lock.admit(credential(&headers)) {
+        return refusal(StatusCode::FORBIDDEN, error.code(), &error.to_string());
+    }
+    let Some(calls) = bundle::open(body) else {
+        return refusal(StatusCode::BAD_REQUEST, "BAD_REQUEST", "the body is no bundle of calls");
+    };
+    let answered = |(number, (headers, body)): (usize, (HeaderMap, Bytes))| {
+        let door = door.clone();
+        async move {
+            let started = Instant::now();
+            let answer = door.answer(&headers, &body).await;
+            metrics::answered(door.lock.service(), StatusCode::OK.as_u16(), started.elapsed());
+            (number, answer)
+        }
+    };
+    let answers: FuturesUnordered<_> = calls.into_iter().enumerate().map(answered).collect();
+    let frames = answers.ready_chunks(TOGETHER).map(|answers| Ok::<_, Infallible>(bundle::close(&answers)));
+    Body::from_stream(frames).into_response()
+}
