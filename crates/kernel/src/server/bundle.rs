@@ -1,6 +1,6 @@
 //! `POST /graphql/bundle`: several calls of the router in one request, each with its own headers, answered as soon as it is there.
 
-use std::{convert::Infallible, time::Instant};
+use std::{convert::Infallible, future::ready, time::Instant};
 
 use async_graphql::Executor;
 use axum::{
@@ -24,16 +24,19 @@ pub(super) async fn answer<E: Executor>(State(door): State<Door<E>>, headers: He
     let Some(calls) = bundle::open(body) else {
         return refusal(StatusCode::BAD_REQUEST, "BAD_REQUEST", "the body is no bundle of calls");
     };
-    let answered = |(number, (headers, body)): (usize, (HeaderMap, Bytes))| {
+    let begin = |(number, (headers, body)): (usize, (HeaderMap, Bytes))| {
         let door = door.clone();
-        async move {
+        // A task each: they share the machine's cores, and none is cut in the middle when the router goes away.
+        tokio::spawn(async move {
             let started = Instant::now();
             let answer = door.answer(&headers, &body).await;
             metrics::answered(door.lock.service(), StatusCode::OK.as_u16(), started.elapsed());
             (number, answer)
-        }
+        })
     };
-    let answers: FuturesUnordered<_> = calls.into_iter().enumerate().map(answered).collect();
+    let answers: FuturesUnordered<_> = calls.into_iter().enumerate().map(begin).collect();
+    // A task that ended without an answer leaves its call without one.
+    let answers = answers.filter_map(|ended| ready(ended.ok()));
     let frames = answers.ready_chunks(TOGETHER).map(|answers| Ok::<_, Infallible>(bundle::close(&answers)));
     Body::from_stream(frames).into_response()
 }
