@@ -65,7 +65,7 @@ impl Subgraphs {
 
     /// Answers a request to a public route (`/webhooks/...`) by the service that has it.
     pub async fn forward(&self, service: &str, request: http::Request<Bytes>) -> http::Response<Bytes> {
-        let Some(line) = self.ways.iter().map(Bundler::line).find(|line| line.replicas().service() == service) else {
+        let Some(line) = way(&self.ways, service).map(Bundler::line) else {
             return plain(StatusCode::NOT_FOUND, "NOT_FOUND");
         };
         match line.send(public_call(&path(request.uri()), request)).await {
@@ -81,6 +81,11 @@ impl Subgraphs {
             }
         }
     }
+}
+
+/// The way to a service.
+fn way<'a>(ways: &'a [Bundler], service: &str) -> Option<&'a Bundler> {
+    ways.iter().find(|way| way.line().replicas().service() == service)
 }
 
 fn path(uri: &http::Uri) -> String {

@@ -35,7 +35,7 @@ use tokio_tungstenite::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Remote;
+use super::{Remote, way};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 /// How long either side may take to introduce itself.
@@ -57,13 +57,6 @@ struct Relay {
     secret: Arc<str>,
 }
 
-impl Relay {
-    /// The way to a service.
-    fn way(&self, service: &str) -> Option<Bundler> {
-        self.ways.iter().find(|way| way.line().replicas().service() == service).cloned()
-    }
-}
-
 /// Opens the relay on a free port of the loopback interface.
 pub(super) async fn serve(ways: Arc<[Bundler]>, secret: Arc<str>, cancel: CancellationToken) -> io::Result<SocketAddr> {
     let listener = tokio::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
@@ -75,7 +68,7 @@ pub(super) async fn serve(ways: Arc<[Bundler]>, secret: Arc<str>, cancel: Cancel
 }
 
 async fn accept(State(relay): State<Relay>, Path(service): Path<String>, upgrade: WebSocketUpgrade) -> Response {
-    let Some(way) = relay.way(&service) else {
+    let Some(way) = way(&relay.ways, &service).cloned() else {
         return StatusCode::NOT_FOUND.into_response();
     };
     upgrade.protocols([PROTOCOL]).on_upgrade(move |socket| talk(way.line().clone(), relay.secret, socket))
@@ -83,7 +76,7 @@ async fn accept(State(relay): State<Relay>, Path(service): Path<String>, upgrade
 
 /// A part of an event that another subgraph has.
 async fn fetch(State(relay): State<Relay>, Path(service): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
-    let Some(way) = relay.way(&service) else {
+    let Some(way) = way(&relay.ways, &service).cloned() else {
         return StatusCode::NOT_FOUND.into_response();
     };
     if !headers.get(SERVICE_HEADER).is_some_and(|given| knows(given.as_bytes(), &relay.secret)) {

@@ -152,7 +152,7 @@ pub fn behind_router(routes: Router, services: ServiceVerifier) -> Router {
                     let span = tracing::info_span!("public.request", otel.kind = "server", url.path = request.uri().path());
                     Passed::of(request.headers()).scope(span, next.run(request)).await
                 }
-                Err(error) => refusal(StatusCode::FORBIDDEN, error.code(), &error.to_string()),
+                Err(error) => forbidden(error),
             }
         }
     }))
@@ -173,9 +173,14 @@ pub(crate) fn refusal(status: StatusCode, code: &str, message: &str) -> HttpResp
     (status, Json(serde_json::json!({ "errors": [error] }))).into_response()
 }
 
+/// The answer to who has no good credential.
+pub(crate) fn forbidden(error: CredentialError) -> HttpResponse {
+    refusal(StatusCode::FORBIDDEN, error.code(), &error.to_string())
+}
+
 async fn answer<E: Executor>(State(door): State<Door<E>>, headers: HeaderMap, body: Bytes) -> HttpResponse {
     if let Err(error) = door.lock.admit(credential(&headers)) {
-        return refusal(StatusCode::FORBIDDEN, error.code(), &error.to_string());
+        return forbidden(error);
     }
     let body = door.answer(&headers, &body).await;
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
@@ -187,7 +192,7 @@ async fn upgrade<E: Executor>(State(door): State<Door<E>>, headers: HeaderMap, u
         None => false,
         sent => match door.lock.admit(sent) {
             Ok(()) => true,
-            Err(error) => return refusal(StatusCode::FORBIDDEN, error.code(), &error.to_string()),
+            Err(error) => return forbidden(error),
         },
     };
     let viewer = door.verifier.viewer(authorization(&headers));

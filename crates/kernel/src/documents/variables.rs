@@ -3,7 +3,7 @@
 use async_graphql::{
     Value, Variables,
     parser::types::{DocumentOperations, ExecutableDocument},
-    registry::{MetaType, MetaTypeName, Registry},
+    registry::{MetaInputValue, MetaType, MetaTypeName, Registry},
 };
 
 /// Whether each variable of the only operation has a value, and one of its type. `false` is no verdict: a variable that may be
@@ -33,13 +33,14 @@ fn is_one_of(registry: &Registry, of: &MetaType, value: &Value) -> bool {
         (MetaType::Enum { enum_values, .. }, Value::String(name)) => enum_values.contains_key(name),
         (MetaType::Enum { enum_values, .. }, Value::Enum(name)) => enum_values.contains_key(name.as_str()),
         (MetaType::InputObject { input_fields, oneof, .. }, Value::Object(given)) => {
-            let is_known = |name: &str| input_fields.contains_key(name);
-            let fits = |field: &async_graphql::registry::MetaInputValue| match given.get(field.name.as_str()) {
+            let fits = |field: &MetaInputValue| match given.get(field.name.as_str()) {
                 Some(value) => is_of(registry, &field.ty, value),
                 None => field.default_value.is_some() || !field.ty.ends_with('!'),
             };
             let is_one = given.len() == 1 && given.values().all(|value| *value != Value::Null);
-            (!oneof || is_one) && given.keys().all(|name| is_known(name)) && input_fields.values().all(fits)
+            (!oneof || is_one)
+                && given.keys().all(|name| input_fields.contains_key(name.as_str()))
+                && input_fields.values().all(fits)
         }
         _ => false,
     }

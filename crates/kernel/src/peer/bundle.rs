@@ -75,8 +75,8 @@ impl Bundler {
     /// Puts a call into the bundle that waits on this thread.
     fn join(&self, call: &Call<'_>) -> oneshot::Receiver<Told> {
         let (caller, told) = oneshot::channel();
-        let [safe, unsafe_] = self.waiting.get_or_default();
-        let waiting = if call.repeat == Repeat::Safe { safe } else { unsafe_ };
+        let [repeatable, others] = self.waiting.get_or_default();
+        let waiting = if call.repeat == Repeat::Safe { repeatable } else { others };
         match waiting.lock().add(call, caller) {
             Added::First => {
                 tokio::spawn(self.clone().leave(waiting.clone(), call.repeat));

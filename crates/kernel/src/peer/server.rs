@@ -18,8 +18,8 @@ use super::Passed;
 pub use super::calls::{booking, inventory, payment, records, user};
 use crate::{
     auth::{TokenError, TokenVerifier, Viewer},
-    server::{authorization, credential, refusal},
-    service::{CredentialError, ServiceVerifier},
+    server::{authorization, credential, forbidden, refusal},
+    service::ServiceVerifier,
 };
 
 /// Who may ask peers: every caller but the front door.
@@ -48,9 +48,8 @@ impl Desk {
     }
 
     fn viewer(&self, method: &str, headers: &HeaderMap) -> Result<Viewer, Box<Response>> {
-        let forbidden = |error: CredentialError| Box::new(refusal(StatusCode::FORBIDDEN, error.code(), &error.to_string()));
         let allowed: &[&str] = if method == OF_ROUTER { &WITH_ROUTER } else { &CALLERS };
-        self.services.admit(credential(headers), allowed).map_err(forbidden)?;
+        self.services.admit(credential(headers), allowed).map_err(|error| Box::new(forbidden(error)))?;
         let unauthorized = |error: TokenError| Box::new(refusal(StatusCode::UNAUTHORIZED, error.code(), &error.to_string()));
         self.tokens.viewer(authorization(headers)).map_err(unauthorized)
     }

@@ -11,7 +11,7 @@ use axum::{
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
 
-use super::{Door, credential, refusal};
+use super::{Door, credential, forbidden, refusal};
 use crate::{metrics, peer::bundle};
 
 /// Answers that leave together at most.
@@ -19,7 +19,7 @@ const TOGETHER: usize = 64;
 
 pub(super) async fn answer<E: Executor>(State(door): State<Door<E>>, headers: HeaderMap, body: Bytes) -> Response {
     if let Err(error) = door.lock.admit(credential(&headers)) {
-        return refusal(StatusCode::FORBIDDEN, error.code(), &error.to_string());
+        return forbidden(error);
     }
     let Some(calls) = bundle::open(body) else {
         return refusal(StatusCode::BAD_REQUEST, "BAD_REQUEST", "the body is no bundle of calls");

@@ -1,5 +1,4 @@
 //! Calls of a front door to a graph in another process, over real listeners on the loopback interface.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::{
     sync::{
@@ -11,7 +10,6 @@ use std::{
 
 use async_graphql::{Context, EmptySubscription, Object, Schema};
 use axum::{
-    Router,
     body::Body,
     extract::Request,
     http::StatusCode,
@@ -19,14 +17,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use berth_kernel::{
-    auth::{SignKey, TokenSigner, TokenVerifier, Viewer},
-    clock::Clock,
+    auth::Viewer,
     peer::{
         Answer, Call, Failure, Line, Repeat,
         bundle::{self, Bundler},
     },
     server::Door,
-    service::{ServiceKey, ServiceSigner, ServiceVerifier},
 };
 use futures_util::{StreamExt, future::join_all, stream};
 use http::{HeaderMap, Method};
@@ -34,6 +30,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::world::{World, nobody, serve};
 
 struct Query;
 
@@ -69,12 +67,6 @@ enum Manner {
     Silent,
 }
 
-struct World {
-    keys: tempfile::TempDir,
-    access: SignKey,
-    clock: Clock,
-}
-
 struct Replica {
     url: String,
     bundles: Arc<AtomicUsize>,
@@ -89,26 +81,18 @@ impl Replica {
     }
 }
 
+/// A service `inventory` with a graph.
 impl World {
-    fn new() -> Self {
-        Self { keys: tempfile::tempdir().unwrap(), access: SignKey::generate(), clock: Clock::system() }
-    }
-
-    fn signer(&self, caller: &str) -> ServiceSigner {
-        ServiceSigner::new(ServiceKey::load_or_create(self.keys.path(), caller).unwrap(), self.clock.clone())
-    }
-
     fn bundler(&self, replicas: &[&str]) -> Bundler {
         let urls: Vec<String> = replicas.iter().map(|url| (*url).to_owned()).collect();
         Bundler::new(Line::new(self.signer("router"), "inventory", &urls).unwrap())
     }
 
-    async fn replica(&self, manner: Manner) -> Replica {
+    async fn graph(&self, manner: Manner) -> Replica {
         self.signer("router");
         let counted = Arc::new(AtomicUsize::new(0));
         let schema = Schema::new(Query, Mutation(counted.clone()), EmptySubscription);
-        let tokens = TokenVerifier::new(std::slice::from_ref(&self.access), self.clock.clone());
-        let services = ServiceVerifier::new(self.keys.path(), "inventory", self.clock.clone());
+        let (tokens, services) = (self.tokens(), self.services("inventory"));
         let door = Door::guarded(schema, Arc::new(|request, _| request), tokens, services, CancellationToken::new());
         let (bundles, alone) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let seen = (bundles.clone(), alone.clone());
@@ -128,11 +112,6 @@ impl World {
         let routes = door.routes().layer(moody);
         Replica { url: serve(routes).await, bundles, alone, counted }
     }
-
-    fn token(&self, user_id: Uuid) -> String {
-        let (token, _) = TokenSigner::new(self.access.clone(), self.clock.clone()).sign(user_id, Uuid::nil(), &[]).unwrap();
-        format!("Bearer {token}")
-    }
 }
 
 /// The first of the answers, then a connection that ends in the middle of the next.
@@ -145,13 +124,6 @@ async fn broken_off(response: Response) -> Response {
         Err(std::io::Error::other("gone"))
     }));
     Body::from_stream(pieces).into_response()
-}
-
-async fn serve(routes: Router) -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, routes).await });
-    url
 }
 
 fn call(query: &str, repeat: Repeat) -> Call<'static> {
@@ -168,6 +140,12 @@ fn said(answer: Result<Answer, Failure>) -> Value {
     serde_json::from_slice::<Value>(answer.expect("an answer").body()).expect("JSON")["data"].clone()
 }
 
+/// Each call got the answer to its own question.
+fn assert_numbered(answers: Vec<Result<Answer, Failure>>, count: i32) {
+    let expected: Vec<Value> = (0..count).map(|number| json!({ "number": number })).collect();
+    assert_eq!(answers.into_iter().map(said).collect::<Vec<_>>(), expected);
+}
+
 async fn ask(bundler: &Bundler, calls: Vec<Call<'static>>) -> Vec<Result<Answer, Failure>> {
     join_all(calls.into_iter().map(|call| bundler.send(call))).await
 }
@@ -175,7 +153,7 @@ async fn ask(bundler: &Bundler, calls: Vec<Call<'static>>) -> Vec<Result<Answer,
 #[tokio::test]
 async fn calls_of_one_moment_travel_together_each_for_its_own_person() {
     let world = World::new();
-    let replica = world.replica(Manner::Well).await;
+    let replica = world.graph(Manner::Well).await;
     let people: Vec<Uuid> = (1..=20).map(Uuid::from_u128).collect();
     let me = |user_id: &Uuid| {
         let mut call = call("{ me }", Repeat::Safe);
@@ -194,7 +172,7 @@ async fn calls_of_one_moment_travel_together_each_for_its_own_person() {
 #[tokio::test]
 async fn a_call_that_is_alone_goes_alone() {
     let world = World::new();
-    let replica = world.replica(Manner::Well).await;
+    let replica = world.graph(Manner::Well).await;
     let bundler = world.bundler(&[&replica.url]);
     for count in 0..3 {
         assert_eq!(said(bundler.send(number(count, 0)).await), json!({ "number": count }));
@@ -205,7 +183,7 @@ async fn a_call_that_is_alone_goes_alone() {
 #[tokio::test]
 async fn a_slow_call_holds_up_nobody() {
     let world = World::new();
-    let replica = world.replica(Manner::Well).await;
+    let replica = world.graph(Manner::Well).await;
     let bundler = world.bundler(&[&replica.url]);
     let started = Instant::now();
     let timed = |number_: i32, after_ms| {
@@ -225,19 +203,18 @@ async fn a_slow_call_holds_up_nobody() {
 #[tokio::test]
 async fn many_and_large_calls_take_as_many_requests_as_they_need() {
     let world = World::new();
-    let replica = world.replica(Manner::Well).await;
+    let replica = world.graph(Manner::Well).await;
     let large = |letter: i32| call(&format!("{{ number(number: {letter}) #{}\n }}", " ".repeat(150 * 1024)), Repeat::Safe);
     let calls = (0..100).map(|count| number(count, 0)).chain((100..103).map(large)).collect();
     let answers = ask(&world.bundler(&[&replica.url]), calls).await;
-    let expected: Vec<Value> = (0..103).map(|count| json!({ "number": count })).collect();
-    assert_eq!(answers.into_iter().map(said).collect::<Vec<_>>(), expected);
+    assert_numbered(answers, 103);
     assert_eq!(replica.seen(), (1, 2));
 }
 
 #[tokio::test]
 async fn a_service_that_knows_no_bundles_gets_every_call_alone() {
     let world = World::new();
-    let replica = world.replica(Manner::NotAtAll).await;
+    let replica = world.graph(Manner::NotAtAll).await;
     let calls = (0..4).map(|_| call("mutation { count }", Repeat::Unsent)).collect();
     assert!(ask(&world.bundler(&[&replica.url]), calls).await.into_iter().all(|answer| answer.is_ok()));
     assert_eq!((replica.seen(), replica.counted.load(Ordering::SeqCst)), ((1, 4), 4));
@@ -246,32 +223,28 @@ async fn a_service_that_knows_no_bundles_gets_every_call_alone() {
 #[tokio::test]
 async fn of_a_lost_bundle_only_what_may_be_repeated_is_repeated() {
     let world = World::new();
-    let replica = world.replica(Manner::BreaksOff).await;
+    let replica = world.graph(Manner::BreaksOff).await;
     let bundler = world.bundler(&[&replica.url]);
     let answers = ask(&bundler, (0..5).map(|_| call("mutation { count }", Repeat::Unsent)).collect()).await;
     let answered = answers.iter().filter(|answer| answer.is_ok()).count();
     assert_eq!((answered, replica.counted.load(Ordering::SeqCst)), (1, 5), "{answers:?}");
     assert!(answers.iter().filter_map(|answer| answer.as_ref().err()).all(|failure| *failure == Failure::Lost));
     let answers = ask(&bundler, (0..5).map(|count| number(count, 0)).collect()).await;
-    let expected: Vec<Value> = (0..5).map(|count| json!({ "number": count })).collect();
-    assert_eq!(answers.into_iter().map(said).collect::<Vec<_>>(), expected);
+    assert_numbered(answers, 5);
     assert_eq!(replica.seen(), (2, 4));
 }
 
 #[tokio::test]
 async fn a_replica_that_is_gone_or_silent_costs_no_answer() {
     let world = World::new();
-    let well = world.replica(Manner::Well).await;
-    let gone = {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        format!("http://{}", listener.local_addr().unwrap())
-    };
+    let well = world.graph(Manner::Well).await;
+    let gone = nobody().await;
     for _ in 0..2 {
         let calls = (0..4).map(|_| call("mutation { count }", Repeat::Unsent)).collect();
         assert!(ask(&world.bundler(&[&gone, &well.url]), calls).await.into_iter().all(|answer| answer.is_ok()));
     }
     assert_eq!(well.counted.load(Ordering::SeqCst), 8);
-    let silent = world.replica(Manner::Silent).await;
+    let silent = world.graph(Manner::Silent).await;
     let started = Instant::now();
     let answers = ask(&world.bundler(&[&silent.url, &well.url]), (0..4).map(|count| number(count, 0)).collect()).await;
     assert!(answers.into_iter().all(|answer| answer.is_ok()));
@@ -287,7 +260,7 @@ async fn when_nobody_is_there_all_are_told() {
 #[tokio::test]
 async fn only_the_router_may_send_bundles_and_only_whole_ones() {
     let world = World::new();
-    let url = format!("{}{}", world.replica(Manner::Well).await.url, bundle::PATH);
+    let url = format!("{}{}", world.graph(Manner::Well).await.url, bundle::PATH);
     let status = async |credential: Option<&str>, body: Vec<u8>| {
         let mut request = reqwest::Client::new().post(&url).body(body);
         if let Some(credential) = credential {

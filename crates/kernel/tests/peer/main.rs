@@ -1,8 +1,10 @@
 //! Calls between processes, over real listeners on the loopback interface.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod bundles;
+mod world;
+
 use std::{
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -11,14 +13,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use axum::{Router, extract::Request, http::StatusCode, middleware, response::IntoResponse};
+use axum::{extract::Request, http::StatusCode, middleware, response::IntoResponse};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use berth_contracts::{
     Money,
     peer::{BookingPeer, Payable, PeerError, PeerResult},
 };
 use berth_kernel::{
-    auth::{SignKey, TokenSigner, TokenVerifier},
+    auth::SignKey,
     clock::Clock,
     peer::{
         Passed,
@@ -32,30 +34,12 @@ use http::HeaderMap;
 use serde_json::json;
 use uuid::Uuid;
 
-/// Keys, clock, and a service `booking` behind its desk.
-struct World {
-    keys: tempfile::TempDir,
-    clock: Clock,
-    access: SignKey,
-}
+use self::world::{World, nobody, serve};
 
+/// A service `booking` behind its desk.
 impl World {
-    fn new() -> Self {
-        Self { keys: tempfile::tempdir().unwrap(), clock: Clock::system(), access: SignKey::generate() }
-    }
-
-    fn signer(&self, caller: &str) -> ServiceSigner {
-        signer(self.keys.path(), caller, &self.clock)
-    }
-
     fn desk(&self) -> Desk {
-        let services = ServiceVerifier::new(self.keys.path(), "booking", self.clock.clone());
-        Desk::new(services, TokenVerifier::new(std::slice::from_ref(&self.access), self.clock.clone()))
-    }
-
-    fn token(&self, user_id: Uuid) -> String {
-        let (token, _) = TokenSigner::new(self.access.clone(), self.clock.clone()).sign(user_id, Uuid::nil(), &[]).unwrap();
-        format!("Bearer {token}")
+        Desk::new(self.services("booking"), self.tokens())
     }
 
     /// A replica of booking, and the requests it saw.
@@ -82,10 +66,6 @@ impl World {
     }
 }
 
-fn signer(keys: &Path, caller: &str, clock: &Clock) -> ServiceSigner {
-    ServiceSigner::new(ServiceKey::load_or_create(keys, caller).unwrap(), clock.clone())
-}
-
 fn remote(signer: ServiceSigner, urls: &[&str]) -> Remote {
     let urls: Vec<String> = urls.iter().map(|url| (*url).to_owned()).collect();
     Remote::new(signer, "booking", &urls).unwrap()
@@ -107,19 +87,6 @@ impl Replica {
     fn seen(&self) -> usize {
         self.seen.load(Ordering::SeqCst)
     }
-}
-
-async fn serve(routes: Router) -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, routes).await });
-    url
-}
-
-/// An address that nobody listens at.
-async fn nobody() -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
 }
 
 /// Booking 7 exists; booking 0 makes it panic; nothing else is found.
