@@ -54,7 +54,7 @@ pub fn router_config(
         workers: config.workers,
         allowed_origins: config.origins(),
         trusted_proxies: config.trusted_proxies,
-        observer: Arc::new(Observer),
+        observer: Arc::new(Observer::begin()),
     }
 }
 

@@ -16,8 +16,17 @@ use berth_router::{Asked, Observe};
 use futures_util::future::LocalBoxFuture;
 use tracing::{Span, field::Empty};
 
+/// What this program is.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The commit it was built from, when the build was told (`BERTH_COMMIT`).
+pub const COMMIT: &str = match option_env!("BERTH_COMMIT") {
+    Some(commit) if !commit.is_empty() => commit,
+    _ => "unknown",
+};
+
 /// Counts what the listener of a role answers; the calls of a bundle are counted by the door, one by one.
 pub fn counted(role: &'static str, routes: Router) -> Router {
+    metrics::answers_begin(role);
     routes.layer(middleware::from_fn(move |request: Request, next: Next| async move {
         if request.uri().path() == bundle::PATH {
             return next.run(request).await;
@@ -30,7 +39,17 @@ pub fn counted(role: &'static str, routes: Router) -> Router {
 }
 
 /// Watches the front door.
-pub struct Observer;
+pub struct Observer(());
+
+impl Observer {
+    /// With every count at zero.
+    pub fn begin() -> Self {
+        metrics::answers_begin(ROUTER);
+        Self(())
+    }
+}
+
+const ROUTER: &str = "router";
 
 impl Observe for Observer {
     fn observe<'a>(&self, asked: Asked, answer: LocalBoxFuture<'a, u16>) -> LocalBoxFuture<'a, ()> {
@@ -51,11 +70,15 @@ impl Observe for Observer {
             let started = Instant::now();
             let status = answer.await;
             Span::current().record("http.response.status_code", status);
-            metrics::answered("router", status, started.elapsed());
+            metrics::answered(ROUTER, status, started.elapsed());
         }))
     }
 
     fn trace_parent(&self) -> Option<String> {
         current_trace_parent()
+    }
+
+    fn refused(&self, code: &str) {
+        metrics::told(code);
     }
 }

@@ -12,7 +12,7 @@ use berth_kernel::{
     auth::TokenVerifier,
     clock::Clock,
     ended::EndedSessions,
-    random,
+    metrics, random,
     service::{ServiceKey, ServiceSigner},
     telemetry::{self, TelemetryConfig},
 };
@@ -54,6 +54,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let _lock = databases::lock(&config, &roles.opened())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("berth").build()?;
     let telemetry = telemetry::start(&telemetry_config(&config, &roles), runtime.handle())?;
+    metrics::begin(observe::VERSION, observe::COMMIT);
     let ended = runtime.block_on(serve(config, roles, started));
     telemetry.stop();
     ended

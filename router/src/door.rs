@@ -28,7 +28,9 @@ use crate::{
     engine::Engine,
     graphiql, http_graphql,
     live::Feeds,
-    public, websocket,
+    public,
+    refusal::Told,
+    websocket,
 };
 
 /// What all workers share.
@@ -100,6 +102,7 @@ impl Door {
             }
             _ => public::answer(&self, request, request_id).await,
         };
+        self.count(&response);
         sign(&mut response, request_id, origin);
         if self.stopping.is_cancelled() {
             response.head_mut().set_connection_type(ConnectionType::Close);
@@ -110,8 +113,16 @@ impl Door {
     async fn socket(self: Rc<Self>, request: WebRequest<DefaultError>, request_id: String) -> Result<WebResponse, web::Error> {
         let client = client::address(&request, self.trusted_proxies);
         let (request, _) = request.into_parts();
-        let response = websocket::accept(self, request.clone(), client, request_id).await?;
+        let response = websocket::accept(self.clone(), request.clone(), client, request_id).await?;
+        self.count(&response);
         Ok(WebResponse::new(response, request))
+    }
+
+    /// Counts a refusal of the door itself.
+    fn count(&self, response: &Response) {
+        if let Some(told) = response.extensions().get::<Told>() {
+            self.observer.refused(told.0);
+        }
     }
 
     /// The request's origin, when pages of it may read our answers.

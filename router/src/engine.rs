@@ -1,6 +1,6 @@
 //! The embedded router: its configuration, its start, and one call into it.
 
-use std::{collections::HashMap, io::Write, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use hive_router::{
     PluginRegistry, RouterSharedState, SchemaState,
@@ -66,18 +66,14 @@ impl Engine {
     /// Starts the embedded router. Must run on an ntex system.
     pub(crate) async fn start(config: &RouterConfig, runtime: &Handle) -> Result<(Self, BackgroundTasksManager), RouterError> {
         set_tracing_enabled(false);
-        let mut keys = tempfile::NamedTempFile::new()?;
-        // It needs a set of keys, and never uses it: see `introduce`.
-        keys.write_all(br#"{"keys":[]}"#)?;
-        let settings = settings(config, &keys.path().to_string_lossy());
-        let hive: HiveRouterConfig = serde_json::from_value(settings).map_err(engine_error)?;
+        let hive: HiveRouterConfig = serde_json::from_value(settings(config)).map_err(engine_error)?;
         let hive = hive.into_static();
         let telemetry = TelemetryContext::from_propagation_config(&hive.telemetry.tracing.propagation, &hive.log);
         let mut tasks = BackgroundTasksManager::new();
         let (mut shared, schema) =
             configure_app_from_config(hive, telemetry, &mut tasks, PluginRegistry::new()).await.map_err(engine_error)?;
         let state = Arc::get_mut(&mut shared).ok_or_else(|| RouterError::Engine("its state is already shared".to_owned()))?;
-        state.plugins = Some(Arc::new(vec![hooks(&config.subgraphs, runtime)?]));
+        state.plugins = Some(Arc::new(vec![hooks(config, runtime)?]));
         let mut plan = state.validation_plan.as_ref().clone();
         plan.add_rule(Box::new(rules::MaxRootFields(config.limits.root_fields)));
         plan.add_rule(Box::new(rules::IntrospectionDepth));
@@ -189,19 +185,19 @@ fn graph_options(hive: &HiveRouterConfig) -> SupergraphOptions {
     options
 }
 
-fn hooks(subgraphs: &[Subgraph], runtime: &Handle) -> Result<RouterPluginBoxed, RouterError> {
+fn hooks(config: &RouterConfig, runtime: &Handle) -> Result<RouterPluginBoxed, RouterError> {
     let mut executors = HashMap::new();
-    for subgraph in subgraphs {
+    for subgraph in &config.subgraphs {
         let endpoint: http::Uri = subgraph.url.parse().map_err(engine_error)?;
         if let Some(local) = &subgraph.executor {
             let local = OwnWay::new(subgraph.name.clone(), endpoint, local.clone(), runtime.clone());
             executors.insert(subgraph.name.clone(), local.to_boxed_arc());
         }
     }
-    Ok(Box::new(FrontDoor { executors }))
+    Ok(Box::new(FrontDoor { executors, observer: config.observer.clone() }))
 }
 
-fn settings(config: &RouterConfig, keys: &str) -> Value {
+fn settings(config: &RouterConfig) -> Value {
     let limits = &config.limits;
     json!({
         "supergraph": { "source": "plugin" },
@@ -210,7 +206,8 @@ fn settings(config: &RouterConfig, keys: &str) -> Value {
         "introspection": config.introspection,
         "jwt": {
             "enabled": true,
-            "jwks_providers": [{ "source": "file", "path": keys }],
+            // It never looks for a key: see `introduce`.
+            "jwks_providers": [],
             "issuers": [config.jwt_issuer],
             "audiences": [config.jwt_audience],
             "allowed_algorithms": ["EdDSA"],

@@ -31,7 +31,16 @@ use ntex::{
 };
 use tokio::sync::{broadcast, mpsc};
 
-use crate::{auth::Viewer, door::Door, framing::Form, params, plugin::Caller, refusal::Refusal, rules, websocket::synthetic};
+use crate::{
+    auth::Viewer,
+    door::Door,
+    framing::Form,
+    params,
+    plugin::Caller,
+    refusal::{Refusal, Told},
+    rules,
+    websocket::synthetic,
+};
 
 /// The JSON of one event.
 pub(crate) type Event = Bytes;
@@ -159,7 +168,7 @@ impl Watcher {
                     if told {
                         return;
                     }
-                    let _ = out.send(Refusal::restarting().event(&self.caller.request_id)).await;
+                    let _ = out.send(last_event(&self.door, &Refusal::restarting(), &self.caller.request_id)).await;
                     return;
                 }
             }
@@ -269,11 +278,17 @@ async fn alone(door: &Rc<Door>, params: &GraphQLParams, caller: &Caller) -> Opti
     let viewer = caller.viewer.clone().filter(|_| !answer.public);
     let body = answer.response.take_body();
     let (out, events) = mpsc::channel(IN_FLIGHT);
-    rt::spawn(pass_on(body, viewer, out, caller.request_id.clone()));
+    rt::spawn(pass_on(door.clone(), body, viewer, out, caller.request_id.clone()));
     Some(events)
 }
 
-async fn pass_on(mut body: ResponseBody<Body>, viewer: Option<Viewer>, out: mpsc::Sender<Event>, request_id: String) {
+async fn pass_on(
+    door: Rc<Door>,
+    mut body: ResponseBody<Body>,
+    viewer: Option<Viewer>,
+    out: mpsc::Sender<Event>,
+    request_id: String,
+) {
     let expiry = over(viewer.as_ref());
     tokio::pin!(expiry);
     loop {
@@ -281,7 +296,7 @@ async fn pass_on(mut body: ResponseBody<Body>, viewer: Option<Viewer>, out: mpsc
             event = next_event(&mut body) => event,
             () = out.closed() => return,
             refusal = &mut expiry => {
-                let _ = out.send(refusal.event(&request_id)).await;
+                let _ = out.send(last_event(&door, &refusal, &request_id)).await;
                 return;
             }
         };
@@ -290,6 +305,12 @@ async fn pass_on(mut body: ResponseBody<Body>, viewer: Option<Viewer>, out: mpsc
             return;
         }
     }
+}
+
+/// The last event of a stream that ends for this reason.
+fn last_event(door: &Door, refusal: &Refusal, request_id: &str) -> Event {
+    door.observer.refused(refusal.code);
+    refusal.event(request_id)
 }
 
 /// Waits until the caller's token is worth nothing, and tells why; for ever where nobody is signed in.
@@ -304,11 +325,16 @@ pub(crate) async fn over(viewer: Option<&Viewer>) -> Refusal {
 pub(crate) async fn as_stream(request: &HttpRequest, mut answer: HttpResponse) -> HttpResponse {
     let Some(form) = Form::accepted(request) else { return answer };
     let mut text = Vec::new();
+    let told = answer.extensions_mut().remove::<Told>();
     let mut body = answer.take_body();
     while let Some(Ok(chunk)) = body.next().await {
         text.extend_from_slice(&chunk);
     }
-    form.response(stream::iter([Event::from(text)]))
+    let response = form.response(stream::iter([Event::from(text)]));
+    if let Some(told) = told {
+        response.extensions_mut().insert(told);
+    }
+    response
 }
 
 /// Whether an answer is one JSON document.

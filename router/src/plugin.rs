@@ -20,7 +20,7 @@ use hive_router::{
     sonic_rs::Value,
 };
 
-use crate::{auth::Viewer, rules};
+use crate::{auth::Viewer, config::Observe, rules};
 
 /// Who asks, for the hooks of one request.
 #[derive(Debug, Clone)]
@@ -56,6 +56,7 @@ pub(crate) fn context(params: GraphQLParams, caller: Caller) -> PluginContext {
 /// The hooks.
 pub(crate) struct FrontDoor {
     pub executors: HashMap<String, SubgraphExecutorBoxedArc>,
+    pub observer: Arc<dyn Observe>,
 }
 
 #[async_trait::async_trait]
@@ -137,6 +138,9 @@ impl RouterPlugin for FrontDoor {
                 false
             }
         };
+        if let Some(code) = &payload.error.extensions.code {
+            self.observer.refused(code);
+        }
         let extensions = &mut payload.error.extensions.extensions;
         extensions.entry("retryable".to_owned()).or_insert_with(|| Value::from(retryable));
         if let Some(caller) = caller {

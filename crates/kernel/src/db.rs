@@ -133,7 +133,7 @@ impl Db {
     {
         let started = Instant::now();
         let (answer, answered) = oneshot::channel();
-        let job: Box<dyn Job> = Box::new(Task { work, origin: Origin::current(), answer });
+        let job: Box<dyn Job> = Box::new(Task { work, origin: Origin::current(), asked: started, answer });
         match &self.writer {
             Writer::Queue(queue) => queue.send(job).await.map_err(|_| stopped())?,
             Writer::Pool(pool) => {
@@ -181,6 +181,8 @@ fn sqlite_options(path: &Path, connections: u32) -> ConnectOptions {
             .pragma("synchronous", "FULL")
             .pragma("cache_size", "-65536")
             .pragma("mmap_size", "268435456")
+            // A container has no other place to write than its data directory.
+            .pragma("temp_store", "MEMORY")
             .pragma("wal_autocheckpoint", "4000")
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5))
@@ -216,6 +218,7 @@ struct Task<T, E, F> {
     work: F,
     /// The writer is another task: what caused the write goes along.
     origin: Origin,
+    asked: Instant,
     answer: oneshot::Sender<Result<T, E>>,
 }
 
@@ -227,7 +230,8 @@ where
 {
     fn run<'c>(self: Box<Self>, tx: &'c Tx) -> Pin<Box<dyn Future<Output = Finished> + Send + 'c>> {
         Box::pin(async move {
-            let Self { work, origin, answer } = *self;
+            let Self { work, origin, asked, answer } = *self;
+            metrics::write_waited(asked.elapsed());
             let panicked = || Err(E::from(DbErr::Custom("a write panicked".to_owned())));
             let result = AssertUnwindSafe(origin.keep(work(tx))).catch_unwind().await.unwrap_or_else(|_| panicked());
             let keep = result.is_ok();
