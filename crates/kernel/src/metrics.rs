@@ -30,7 +30,11 @@ static UP: LazyLock<IntGauge> = LazyLock::new(|| gauge("berth_up", "1: the proce
 static BUILD: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauges("berth_build_info", "1: version and commit of the program", &["version", "commit"]));
 static REFUSALS: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    counters("berth_refusals_total", "Refusals by code: what the front door told the public, and what services decided", &["at", "code"])
+    counters(
+        "berth_refusals_total",
+        "Refusals by code: what the front door told the public, and what services decided",
+        &["at", "code"],
+    )
 });
 static TRANSITIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counters("berth_transitions_total", "Things that changed their state, by noun and new state", &["noun", "state"])
@@ -61,8 +65,9 @@ static POOL: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauges("berth_database_connections", "Connections of a pool, by what they do", &["service", "state"]));
 static WRITE_SECONDS: LazyLock<HistogramVec> =
     LazyLock::new(|| durations("berth_database_write_duration_seconds", "Time of a write, with its wait for a connection", &[]));
-static WAIT_SECONDS: LazyLock<HistogramVec> =
-    LazyLock::new(|| durations("berth_database_wait_seconds", "How long a write waits for a connection and its transaction", &[]));
+static WAIT_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
+    durations("berth_database_wait_seconds", "How long a write waits for a connection and its transaction", &[])
+});
 static PROVIDER: LazyLock<IntCounterVec> =
     LazyLock::new(|| counters("berth_provider_calls_total", "Calls to the payment provider, by outcome", &["call", "outcome"]));
 static PROVIDER_SECONDS: LazyLock<HistogramVec> =
@@ -118,7 +123,6 @@ pub fn answered(role: &str, status: u16, took: Duration) {
     HTTP.with_label_values(&[role, status.to_string().as_str()]).inc();
     HTTP_SECONDS.with_label_values(&[role]).observe(took.as_secs_f64());
 }
-
 
 /// Counts a run of background work.
 pub fn job_ran(job: &str, is_ok: bool, took: Duration) {
