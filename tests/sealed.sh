@@ -34,7 +34,7 @@ done
 cut -d' ' -f5 /proc/self/mountinfo | sort -u | while read -r place; do
   case $place in
     /mnt/data | /mnt/shared | /proc | /proc/* | /sys | /sys/* | /dev | /dev/*) ;;
-    *) mount -o remount,bind,ro "$place" ;;
+    *) if mountpoint -q "$place"; then mount -o remount,bind,ro "$place"; fi ;;
   esac
 done
 if (: >/tmp/x) 2>/dev/null || (: >/var/x) 2>/dev/null || (: >/mnt/keys/x) 2>/dev/null; then

@@ -12,6 +12,7 @@ main() {
   install -D -m 644 berth@.service "$UNITS/berth@.service"
   install -D -m 644 berth.sysusers.conf "$DESTDIR/usr/lib/sysusers.d/berth.conf"
   [ -n "$DESTDIR" ] || systemd-sysusers
+  install -D -m 755 berth-admin "$DESTDIR/usr/local/sbin/berth-admin"
   install -d -m 755 "$ETC"
   owned 750 root "$ETC/secrets"
   owned 700 berth "$ETC/keys"
