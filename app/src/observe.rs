@@ -18,8 +18,8 @@ use tracing::{Span, field::Empty};
 
 /// What this program is.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// The commit it was built from, when the build was told (`BERTH_COMMIT`).
-pub const COMMIT: &str = match option_env!("BERTH_COMMIT") {
+/// The commit it was built from, when the build was told (`BERTH_BUILD_COMMIT`).
+pub const COMMIT: &str = match option_env!("BERTH_BUILD_COMMIT") {
     Some(commit) if !commit.is_empty() => commit,
     _ => "unknown",
 };
