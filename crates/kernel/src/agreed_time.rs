@@ -47,6 +47,16 @@ async fn correct(db: &Db, machine: &Clock, clock: &Clock) -> Result<(), DbErr> {
     Ok(())
 }
 
+/// How far the machine is behind PostgreSQL; nothing on SQLite.
+pub async fn off(db: &Db, machine: &Clock) -> Result<Option<TimeDelta>, DbErr> {
+    if db.read().get_database_backend() != DatabaseBackend::Postgres {
+        return Ok(None);
+    }
+    // The first question may wait for a connection.
+    measure(db, machine).await?;
+    measure(db, machine).await.map(Some)
+}
+
 /// How far the machine is behind PostgreSQL: asked for, and taken to be answered half-way.
 async fn measure(db: &Db, machine: &Clock) -> Result<TimeDelta, DbErr> {
     let asked = machine.now();

@@ -24,9 +24,12 @@ use tracing::Instrument;
 use crate::{metrics, telemetry::Origin};
 
 mod postgres;
+mod reach;
 mod table;
 
 pub use postgres::{PostgresLimits, exclusive};
+pub(crate) use reach::without_url;
+pub use reach::{Unreached, reach_postgres};
 pub use table::{rows_placeholder, table};
 
 /// The handle a write works on.
