@@ -150,25 +150,26 @@ pub struct Config {
     pub log: String,
 }
 
-/// What the settings are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// A process that serves: in production everything that its roles need must be there.
-    Serving,
-    /// A command of the operator: it needs what it uses, and says so itself.
-    Command,
-}
-
 impl Config {
-    /// Reads the effective configuration and checks it: all that is wrong is told at once.
-    pub fn load(arguments: &Arguments, purpose: Purpose) -> Result<Self, Refusals> {
+    /// Reads the effective configuration for a command and checks it: all that is wrong is told at once.
+    pub fn load(arguments: &Arguments) -> Result<Self, Refusals> {
+        let (config, problems) = Self::read(arguments);
+        problems.end()?;
+        Ok(config)
+    }
+
+    /// The same for a process that serves: in production everything that its roles use must be there.
+    pub fn load_to_serve(arguments: &Arguments) -> Result<Self, Refusals> {
+        let (config, mut problems) = Self::read(arguments);
+        config.check_production(&mut problems);
+        problems.end()?;
+        Ok(config)
+    }
+
+    fn read(arguments: &Arguments) -> (Self, Refusals) {
         let mut problems = Refusals::default();
         let config = variables::read(arguments, &mut problems);
         config.check(&mut problems);
-        if purpose == Purpose::Serving {
-            config.check_production(&mut problems);
-        }
-        problems.end()?;
-        Ok(config)
+        (config, problems)
     }
 }

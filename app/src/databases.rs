@@ -178,7 +178,7 @@ async fn connect_postgres(config: &Config, name: &str, url: &Secret, make: Make)
 }
 
 /// Waits for a PostgreSQL that does not answer yet; one that refuses us is not asked twice.
-async fn reach(config: &Config, name: &str, url: &Secret) -> anyhow::Result<()> {
+pub async fn reach(config: &Config, name: &str, url: &Secret) -> anyhow::Result<()> {
     let (started, patience) = (Instant::now(), Duration::from_secs(config.database_wait_secs.into()));
     let mut told = false;
     loop {

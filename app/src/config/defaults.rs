@@ -53,7 +53,7 @@ impl Default for Config {
             trusted_proxies: 0,
             sign_up_work: 0,
             workers: None,
-            log: "warn,berth=info".to_owned(),
+            log: "warn,berth=info,sqlx=error".to_owned(),
         }
     }
 }
