@@ -1,18 +1,17 @@
 //! The effective configuration: defaults, then `berth.toml` in the data directory, then `BERTH_...` variables, then arguments.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{net::SocketAddr, path::PathBuf};
 
-use berth_kernel::clock::Clock;
-use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use crate::role::{Role, Roles, Service};
-
+mod arguments;
 mod checks;
+mod defaults;
+mod derived;
+mod shown;
 mod variables;
+
+pub use arguments::Arguments;
 
 /// A reason not to start: which key, what is wrong, and what would be right. Exit code 78 (`EX_CONFIG`).
 #[derive(Debug, thiserror::Error)]
@@ -152,59 +151,6 @@ pub struct Config {
     pub log: String,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            data_dir: PathBuf::from("./data"),
-            roles: String::new(),
-            listen: None,
-            listen_router: None,
-            listen_user: None,
-            listen_inventory: None,
-            listen_booking: None,
-            listen_payment: None,
-            listen_worker: None,
-            subgraph_user: None,
-            subgraph_inventory: None,
-            subgraph_booking: None,
-            subgraph_payment: None,
-            database_url: None,
-            database_url_user: None,
-            database_url_inventory: None,
-            database_url_booking: None,
-            database_url_payment: None,
-            database_max_connections: 10,
-            database_statement_timeout_ms: 5_000,
-            database_lock_timeout_ms: 2_000,
-            redis_url: None,
-            keys_dir: None,
-            otlp_url: None,
-            public_url: None,
-            profile: Profile::Development,
-            hold_ttl_secs: 900,
-            hold_sweeper: true,
-            smtp_url: None,
-            mail_from: "Berth <no-reply@berth.example>".to_owned(),
-            sms_url: None,
-            sms_token: None,
-            mail_file: None,
-            clock_file: None,
-            clock_offset_secs: 0,
-            provider_url: None,
-            provider_server_key: None,
-            payment_poll_secs: "60,120,300,600,1800".to_owned(),
-            sandbox_webhooks: true,
-            subgraph_transport: Transport::InProcess,
-            demo: true,
-            allowed_origins: String::new(),
-            trusted_proxies: 0,
-            sign_up_work: 0,
-            workers: None,
-            log: "warn,berth=info".to_owned(),
-        }
-    }
-}
-
 /// A list of one element looks like a number to the reader of variables.
 fn list_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
@@ -219,39 +165,6 @@ fn list_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<S
     })
 }
 
-/// What the command line may set.
-#[derive(Debug, Default, Clone)]
-pub struct Arguments {
-    /// `--data-dir`
-    pub data_dir: Option<PathBuf>,
-    /// `--listen`
-    pub listen: Option<String>,
-    /// `--role`
-    pub roles: Vec<String>,
-    /// `--subgraph NAME=URL[,URL...]`
-    pub subgraphs: Vec<String>,
-}
-
-impl Arguments {
-    /// Settings by key, as a configuration file would have them.
-    fn settings(&self) -> Result<Vec<(String, String)>, Refusal> {
-        let mut settings = Vec::new();
-        settings.extend(self.listen.clone().map(|listen| ("listen".to_owned(), listen)));
-        if !self.roles.is_empty() {
-            settings.push(("roles".to_owned(), self.roles.join(",")));
-        }
-        for subgraph in &self.subgraphs {
-            let named = subgraph.split_once('=');
-            let known = named.filter(|(name, _)| Service::ALL.iter().any(|service| service.name() == *name));
-            let (name, urls) = known.ok_or_else(|| {
-                Refusal::new("--subgraph", format!("{subgraph:?} names no service"), "--subgraph inventory=http://127.0.0.1:4102")
-            })?;
-            settings.push((format!("subgraph_{name}"), urls.to_owned()));
-        }
-        Ok(settings)
-    }
-}
-
 impl Config {
     /// Reads the effective configuration and checks it.
     pub fn load(arguments: &Arguments) -> Result<Self, Refusal> {
@@ -259,138 +172,14 @@ impl Config {
         config.check()?;
         Ok(config)
     }
-
-    /// What this process does.
-    pub fn roles(&self) -> Result<Roles, Refusal> {
-        let example = "--role router, --role user,worker";
-        Roles::parse(&self.roles).map_err(|problem| Refusal::new("roles", problem, example))
-    }
-
-    /// Where a role of this process listens.
-    pub fn address(&self, role: Role) -> SocketAddr {
-        let own = match role {
-            Role::Router => self.listen_router,
-            Role::Worker => self.listen_worker,
-            Role::Service(Service::User) => self.listen_user,
-            Role::Service(Service::Inventory) => self.listen_inventory,
-            Role::Service(Service::Booking) => self.listen_booking,
-            Role::Service(Service::Payment) => self.listen_payment,
-        };
-        let is_front = self.roles().is_ok_and(|roles| roles.front() == Some(role));
-        own.or(self.listen.filter(|_| is_front)).unwrap_or_else(|| role.default_address())
-    }
-
-    /// Base URLs of a service's replicas.
-    pub fn subgraph(&self, service: Service) -> Vec<String> {
-        let set = match service {
-            Service::User => &self.subgraph_user,
-            Service::Inventory => &self.subgraph_inventory,
-            Service::Booking => &self.subgraph_booking,
-            Service::Payment => &self.subgraph_payment,
-        };
-        let default = || format!("http://{}", Role::Service(service).default_address());
-        let text = set.clone().unwrap_or_else(default);
-        let bases = text.split(',').map(|url| url.trim().trim_end_matches('/').trim_end_matches("/graphql").to_owned());
-        bases.filter(|url| !url.is_empty()).collect()
-    }
-
-    /// The PostgreSQL of a service; absent: its SQLite file.
-    pub fn database(&self, service: Service) -> Option<&str> {
-        let own = match service {
-            Service::User => &self.database_url_user,
-            Service::Inventory => &self.database_url_inventory,
-            Service::Booking => &self.database_url_booking,
-            Service::Payment => &self.database_url_payment,
-        };
-        own.as_deref().or(self.database_url.as_deref())
-    }
-
-    /// Seconds after which a payment is polled.
-    pub fn poll_after_secs(&self) -> Result<Vec<u32>, Refusal> {
-        let parsed: Result<Vec<u32>, _> = self.payment_poll_secs.split(',').map(|part| part.trim().parse()).collect();
-        let problem = "must be whole seconds separated by commas";
-        parsed.map_err(|_| Refusal::new("payment_poll_secs", problem, "BERTH_PAYMENT_POLL_SECS=60,120,300"))
-    }
-
-    /// Browser origins that may call.
-    pub fn origins(&self) -> Vec<String> {
-        self.allowed_origins.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(str::to_owned).collect()
-    }
-
-    /// Creates the data directory if need be, and proves that it can be written.
-    pub fn prepare_data_dir(&self) -> Result<(), Refusal> {
-        let probe = self.data_dir.join(format!(".writable-{}", std::process::id()));
-        let written = std::fs::create_dir_all(&self.data_dir)
-            .and_then(|()| std::fs::write(&probe, b""))
-            .and_then(|()| std::fs::remove_file(&probe));
-        written.map_err(|error| {
-            Refusal::new("data_dir", format!("{} can't be written: {error}", self.data_dir.display()), "--data-dir ./data")
-        })
-    }
-
-    /// A file in the data directory.
-    pub fn file(&self, name: impl AsRef<Path>) -> PathBuf {
-        self.data_dir.join(name)
-    }
-
-    /// Where caught text messages are kept: beside the letters, as processes that share those share these.
-    pub fn sms_file(&self) -> PathBuf {
-        self.mail_file.as_ref().map_or_else(|| self.file("sms.jsonl"), |mail| mail.with_file_name("sms.jsonl"))
-    }
-
-    /// The SQLite file of the database with this name.
-    pub fn sqlite_file(&self, name: &str) -> PathBuf {
-        self.file(format!("{name}.sqlite"))
-    }
-
-    /// The clock of this process.
-    pub fn clock(&self) -> Clock {
-        Clock::shifted(TimeDelta::seconds(self.clock_offset_secs))
-    }
-
-    /// A file in the directory of keys.
-    pub fn key_file(&self, name: &str) -> PathBuf {
-        self.keys_dir.clone().unwrap_or_else(|| self.file("keys")).join(name)
-    }
-
-    /// The configuration as TOML with secrets hidden. Keys without a value stand as comments.
-    pub fn redacted(&self) -> Result<String, toml::ser::Error> {
-        let mut shown = self.clone();
-        shown.provider_server_key = shown.provider_server_key.map(|_| "(hidden)".to_owned());
-        shown.sms_token = shown.sms_token.map(|_| "(hidden)".to_owned());
-        let urls = [
-            &mut shown.smtp_url,
-            &mut shown.sms_url,
-            &mut shown.redis_url,
-            &mut shown.database_url,
-            &mut shown.database_url_user,
-            &mut shown.database_url_inventory,
-            &mut shown.database_url_booking,
-            &mut shown.database_url_payment,
-        ];
-        for url in urls.into_iter().flatten() {
-            *url = hide_password(url);
-        }
-        let text = toml::to_string_pretty(&shown)?;
-        let unset =
-            variables::known_keys().into_iter().filter(|key| !text.lines().any(|line| line.starts_with(&format!("{key} ="))));
-        let unset: String = unset.map(|key| format!("# {key} =\n")).collect();
-        Ok(text + &unset)
-    }
-}
-
-fn hide_password(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => format!("{}(hidden){}", &url[..scheme + 3], &url[at..]),
-        _ => url.to_owned(),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use figment::{Figment, providers::Serialized};
 
-    use super::*;
+    use super::{shown::hide_password, *};
+    use crate::role::{Role, Service};
 
     #[test]
     fn passwords_are_hidden() {

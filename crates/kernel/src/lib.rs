@@ -8,6 +8,7 @@
 //! * [`service`]: which process asks; [`peer`]: calls from service to service over HTTP
 //! * [`mail`]: letters queued in a transaction, sent by SMTP or caught; [`sms`]: text messages in the same queue
 //! * [`limits`]: attempts, counted by all replicas together
+//! * [`secret`]: texts that nothing shows; [`urls`]: URLs of what a process talks to
 //! * [`telemetry`], [`metrics`]: logs, traces and counters; [`jobs`]; [`failpoint`], [`sabotage`]
 //! * [`clock`], [`random`]: the only sources of time and randomness; [`agreed_time`]: a fleet goes by one clock
 
@@ -34,10 +35,12 @@ pub mod peer;
 pub mod random;
 pub mod sabotage;
 pub mod seal;
+pub mod secret;
 pub mod server;
 pub mod service;
 pub mod sms;
 pub mod telemetry;
+pub mod urls;
 
 use std::sync::Arc;
 
