@@ -257,7 +257,7 @@ async fn look_around(roles: &Roles, services: &Services, common: &Common, peers:
     }
     if !roles.is_everything() {
         let lines = peers.lines_past(&roles.doors())?;
-        standing::follow(lines, common.standing.clone(), machine, told_by_peers, background);
+        standing::follow(lines, common.standing.clone(), machine, told_by_peers, background).await;
     }
     Ok(())
 }

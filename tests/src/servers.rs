@@ -50,6 +50,13 @@ impl Database {
         url.to_string()
     }
 
+    /// Its URL with another host beside the server's, as for a standby.
+    pub fn url_beside(&self, other: SocketAddr) -> anyhow::Result<String> {
+        let (own, url) = (self.address()?, self.url());
+        let hosts = format!("{own},{other}");
+        Ok(format!("{}?target_session_attrs=read-write", url.replacen(&own.to_string(), &hosts, 1)))
+    }
+
     /// Its URL behind a proxy.
     pub fn url_at(&self, address: SocketAddr) -> anyhow::Result<String> {
         let mut url = Url::parse(&self.url())?;

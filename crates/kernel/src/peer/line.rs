@@ -167,14 +167,17 @@ impl Line {
         self.noted(replica, tokio::time::timeout(patience, streamed).await.unwrap_or(Err(Failure::Late)))
     }
 
+    /// A replica does not take the credential of this process: others are asked, and this process asks itself why.
+    pub fn locked_out(&self, replica: &Replica) {
+        replica.refused();
+        self.standing().doubt();
+    }
+
     /// Tells the breaker of a replica what came of a request to it.
     fn noted<T>(&self, replica: &Replica, sent: Result<T, Failure>) -> Result<T, Failure> {
         match &sent {
             Ok(_) => replica.answered(),
-            Err(Failure::LockedOut) => {
-                replica.refused();
-                self.standing().doubt();
-            }
+            Err(Failure::LockedOut) => self.locked_out(replica),
             Err(_) => replica.failed(),
         }
         sent

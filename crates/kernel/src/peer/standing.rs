@@ -42,6 +42,8 @@ const ASK_EVERY: Duration = Duration::from_secs(5);
 /// How soon it asks again after a refusal: longer than a verifier waits before it reads its keys again.
 const ASK_AGAIN: Duration = Duration::from_millis(1_200);
 const ASK_WITHIN: Duration = Duration::from_secs(1);
+/// Before it serves, a process waits less: the others may be about to start as well.
+const FIRST_WITHIN: Duration = Duration::from_millis(250);
 /// One round may meet processes that have not read new keys yet.
 const ROUNDS: u32 = 2;
 /// A machine that is further off is not fit to serve: a little more, and it is locked out.
@@ -139,32 +141,69 @@ enum Word {
     Silent,
 }
 
-/// Asks the other processes, now and again, until the background work stops. `time` learns from them where there is no database to
-/// learn from.
-pub fn follow(lines: Vec<Line>, standing: Standing, machine: Clock, time: Option<Arc<AgreedTime>>, background: &Background) {
+/// Asks the other processes: at once, so that who is wrong knows it before it serves, and again and again until the background work
+/// stops. `time` learns from them where there is no database to learn from.
+pub async fn follow(
+    lines: Vec<Line>,
+    standing: Standing,
+    machine: Clock,
+    time: Option<Arc<AgreedTime>>,
+    background: &Background,
+) {
     let own = background.clone();
+    let mut watch = Watch { lines, standing, machine, time, background: own.clone(), rounds_refused: 0 };
+    if watch.look(FIRST_WITHIN).await == Look::Refused {
+        tokio::time::sleep(ASK_AGAIN).await;
+        watch.look(ASK_WITHIN).await;
+    }
     background.spawn(async move {
-        let mut rounds_refused = 0;
         while !own.is_stopped() {
-            let (words, samples) = ask_all(&lines, &machine).await;
-            if let Some(time) = &time {
-                time.hear(samples);
-            }
-            let refusal = verdict(&words);
-            rounds_refused = if refusal.is_some() { rounds_refused + 1 } else { 0 };
-            if rounds_refused == 0 || rounds_refused >= ROUNDS {
-                standing.judge(refusal);
-                own.hold(refusal.is_some());
-            }
-            let is_settled = refusal.is_none() && words.contains(&Word::Accepted);
-            let pause = if is_settled { ASK_EVERY } else { ASK_AGAIN };
+            let looked = watch.look(ASK_WITHIN).await;
+            let pause = if looked == Look::Accepted { ASK_EVERY } else { ASK_AGAIN };
             tokio::select! {
                 () = own.stopped() => {}
                 () = tokio::time::sleep(pause) => {}
-                () = doubts(&standing), if refusal.is_none() => {}
+                () = doubts(&watch.standing), if looked == Look::Accepted => {}
             }
         }
     });
+}
+
+/// What a round of questions came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Accepted,
+    Refused,
+    Silent,
+}
+
+struct Watch {
+    lines: Vec<Line>,
+    standing: Standing,
+    machine: Clock,
+    time: Option<Arc<AgreedTime>>,
+    background: Background,
+    rounds_refused: u32,
+}
+
+impl Watch {
+    async fn look(&mut self, patience: Duration) -> Look {
+        let (words, samples) = ask_all(&self.lines, &self.machine, patience).await;
+        if let Some(time) = &self.time {
+            time.hear(samples);
+        }
+        let refusal = verdict(&words);
+        self.rounds_refused = if refusal.is_some() { self.rounds_refused + 1 } else { 0 };
+        if self.rounds_refused == 0 || self.rounds_refused >= ROUNDS {
+            self.standing.judge(refusal);
+            self.background.hold(refusal.is_some());
+        }
+        match refusal {
+            Some(_) => Look::Refused,
+            None if words.contains(&Word::Accepted) => Look::Accepted,
+            None => Look::Silent,
+        }
+    }
 }
 
 /// A refusal that some call met. Verifiers are given time to read their keys.
@@ -184,18 +223,18 @@ fn verdict(words: &[Word]) -> Option<&str> {
     })
 }
 
-async fn ask_all(lines: &[Line], machine: &Clock) -> (Vec<Word>, Vec<Sample>) {
-    let replicas = lines.iter().flat_map(|line| line.replicas().all().iter().map(move |replica| ask(line, replica.base(), machine)));
+async fn ask_all(lines: &[Line], machine: &Clock, patience: Duration) -> (Vec<Word>, Vec<Sample>) {
+    let replicas = lines.iter().flat_map(|line| line.replicas().all().iter().map(move |replica| ask(line, replica.base(), machine, patience)));
     let (words, samples): (Vec<_>, Vec<_>) = join_all(replicas).await.into_iter().unzip();
     (words, samples.into_iter().flatten().collect())
 }
 
-async fn ask(line: &Line, base: &str, machine: &Clock) -> (Word, Option<Sample>) {
-    let deadline = Instant::now() + ASK_WITHIN;
+async fn ask(line: &Line, base: &str, machine: &Clock, patience: Duration) -> (Word, Option<Sample>) {
+    let deadline = Instant::now() + patience;
     let body = bytes::Bytes::new();
     let call = Call { method: Method::GET, path: PATH, headers: HeaderMap::new(), body, repeat: Repeat::Safe, deadline };
     let started = Sample::begin(machine);
-    let Ok(Ok(response)) = tokio::time::timeout(ASK_WITHIN, line.ask(base, &call)).await else { return (Word::Silent, None) };
+    let Ok(Ok(response)) = tokio::time::timeout(patience, line.ask(base, &call)).await else { return (Word::Silent, None) };
     let text = |name: &HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
     let sample = text(&TIME_MS).and_then(|ms| started.end(ms.parse().ok()?));
     let refused = response.headers().get(REFUSED_HEADER).and_then(|code| code.to_str().ok());
