@@ -57,7 +57,7 @@ impl RedisProcess {
             master.port()
         );
         fs::write(&file, settings)?;
-        Self::start(folder, address, &[&file.display().to_string(), "--sentinel"]).await
+        Self::start(folder, address, &[file.display().to_string().as_str(), "--sentinel"]).await
     }
 
     async fn start(folder: &Path, address: SocketAddr, arguments: &[&str]) -> anyhow::Result<Self> {

@@ -30,6 +30,8 @@ use super::{Consumer, LIVE_CAPACITY, News, Parcel, wake::Wakes};
 use crate::{jobs::Background, metrics, random};
 
 const PULSE: Duration = Duration::from_millis(500);
+/// Of so many beats of the pulse one asks the sentinels; all do while nothing answers.
+const LOOKS: u32 = 4;
 /// How long one process has the right to fill an empty Redis with a service's events.
 const FILLING: Duration = Duration::from_secs(30);
 /// Kinds that have a stream.
@@ -306,11 +308,12 @@ impl RedisBus {
         let mut ping = redis::pipe();
         ping.cmd("PING");
         let mut warned = false;
-        let is_watched = self.place.fixed().is_none();
+        let (is_watched, mut beats) = (self.place.fixed().is_none(), 0_u32);
         while !self.background.is_stopped() {
-            if is_watched {
+            if is_watched && (!self.answers() || beats % LOOKS == 0) {
                 self.follow_master().await;
             }
+            beats = beats.wrapping_add(1);
             let answers = self.try_call::<(String,)>(&ping).await.is_ok();
             self.set_answers(answers);
             if !answers && !warned {

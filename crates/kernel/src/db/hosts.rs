@@ -173,10 +173,8 @@ impl Guard {
             let path = path.clone();
             Box::pin(async move {
                 sqlx::Executor::execute(&mut *connection, sqlx::AssertSqlSafe(path)).await?;
-                match takes_writes(connection).await? {
-                    true => Ok(()),
-                    false => Err(sqlx::Error::Configuration("this host takes no writes".into())),
-                }
+                let is_primary = takes_writes(connection).await?;
+                if is_primary { Ok(()) } else { Err(sqlx::Error::Configuration("this host takes no writes".into())) }
             })
         })
     }

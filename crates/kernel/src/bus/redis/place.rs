@@ -60,7 +60,7 @@ impl Place {
 }
 
 fn unusable(problem: &str) -> RedisError {
-    (ErrorKind::InvalidClientConfig, "redis_url", problem.to_owned()).into()
+    (ErrorKind::InvalidClientConfig, "the URL of Redis can't be used", problem.to_owned()).into()
 }
 
 /// The authorities to trust instead of the system's.
