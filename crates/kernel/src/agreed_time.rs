@@ -128,8 +128,11 @@ pub async fn follow(db: Db, machine: Clock, time: Arc<AgreedTime>, background: &
                 () = tokio::time::sleep(MEASURE_EVERY) => {}
             }
             match measure(&db, &machine).await {
-                Ok(samples) if time.hear(samples) => {}
-                Ok(_) => tracing::info!(reason = "every answer took too long", "clock.not_measured"),
+                Ok(samples) => {
+                    if !time.hear(samples) {
+                        tracing::info!(reason = "every answer took too long", "clock.not_measured");
+                    }
+                }
                 Err(error) => tracing::warn!(error = %error, "clock.not_measured"),
             }
         }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use parking_lot::Mutex;
 use sea_orm::{
     DbErr,
@@ -83,10 +83,10 @@ impl Hosts {
 
     /// All are asked at once; the first in their order counts.
     async fn primary(&self) -> Result<Host, DbErr> {
-        let asked = self.all.iter().map(|host| async move { (host, takes_writes_at(&host.options).await) });
+        let asked: Vec<_> = self.all.iter().map(|host| takes_writes_at(host.options.clone()).boxed()).collect();
+        let (mut hosts, mut problems) = (self.all.iter(), Vec::new());
         let mut answers = stream::iter(asked).buffered(self.all.len().max(1));
-        let mut problems = Vec::new();
-        while let Some((host, answer)) = answers.next().await {
+        while let (Some(answer), Some(host)) = (answers.next().await, hosts.next()) {
             match answer {
                 Ok(true) => return Ok(host.clone()),
                 Ok(false) => problems.push(format!("{} takes no writes", host.name)),
@@ -137,7 +137,7 @@ fn single(parts: &Parts<'_>) -> Vec<(String, String)> {
     hosts.into_iter().map(|host| (host.clone(), url(&host))).collect()
 }
 
-async fn takes_writes_at(options: &PgConnectOptions) -> Result<bool, sqlx::Error> {
+async fn takes_writes_at(options: PgConnectOptions) -> Result<bool, sqlx::Error> {
     let asked = async {
         let mut connection = options.connect().await?;
         let answer = takes_writes(&mut connection).await;

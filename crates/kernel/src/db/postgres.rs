@@ -64,7 +64,10 @@ impl Db {
         if let Some(guard) = guard.clone() {
             let (own, schema) = (guard.clone(), schema.to_owned());
             options.map_sqlx_postgres_pool_opts(move |pool| own.clone().admit_to(pool, &schema));
-            options.map_sqlx_postgres_before_acquire(move |_, meta| Box::pin(std::future::ready(Ok(!guard.is_stale(&meta)))));
+            options.map_sqlx_postgres_before_acquire(move |_, connection| {
+                let is_current = !guard.is_stale(&connection);
+                Box::pin(async move { Ok(is_current) })
+            });
         }
         let pool = Database::connect(options).await?;
         if let Some(guard) = guard {
