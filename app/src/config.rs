@@ -2,35 +2,23 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use berth_kernel::secret::Secret;
 use serde::{Deserialize, Serialize};
 
 mod arguments;
 mod checks;
 mod defaults;
 mod derived;
+mod production;
+mod refusal;
 mod shown;
+#[cfg(test)]
+mod tests;
 mod variables;
+mod written;
 
 pub use arguments::Arguments;
-
-/// A reason not to start: which key, what is wrong, and what would be right. Exit code 78 (`EX_CONFIG`).
-#[derive(Debug, thiserror::Error)]
-#[error("{key}: {problem} (example: {example})")]
-pub struct Refusal {
-    /// The key or thing.
-    pub key: String,
-    /// What is wrong with it.
-    pub problem: String,
-    /// What would be right.
-    pub example: String,
-}
-
-impl Refusal {
-    /// A refusal from its three parts.
-    pub fn new(key: &str, problem: impl std::fmt::Display, example: &str) -> Self {
-        Self { key: key.to_owned(), problem: format!("{problem}"), example: example.to_owned() }
-    }
-}
+pub use refusal::{Refusal, Refusals};
 
 /// For whom this process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +28,16 @@ pub enum Profile {
     Development,
     /// For the public: none of these.
     Production,
+}
+
+impl Profile {
+    /// Its name, as the setting takes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Production => "production",
+        }
+    }
 }
 
 /// How the router reaches the subgraphs of its own process.
@@ -54,7 +52,7 @@ pub enum Transport {
 
 /// Every setting. A key `hold_ttl_secs` is the variable `BERTH_HOLD_TTL_SECS`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where databases, keys and caught mail live.
     pub data_dir: PathBuf,
@@ -83,27 +81,29 @@ pub struct Config {
     /// Base URLs of payment's replicas.
     pub subgraph_payment: Option<String>,
     /// PostgreSQL: each service has a schema of its name in it. Without it each service has a SQLite file.
-    pub database_url: Option<String>,
+    pub database_url: Option<Secret>,
     /// PostgreSQL of user alone.
-    pub database_url_user: Option<String>,
+    pub database_url_user: Option<Secret>,
     /// PostgreSQL of inventory alone.
-    pub database_url_inventory: Option<String>,
+    pub database_url_inventory: Option<Secret>,
     /// PostgreSQL of booking alone.
-    pub database_url_booking: Option<String>,
+    pub database_url_booking: Option<Secret>,
     /// PostgreSQL of payment alone.
-    pub database_url_payment: Option<String>,
+    pub database_url_payment: Option<Secret>,
     /// Connections of this process to each service's PostgreSQL.
     pub database_max_connections: u32,
     /// PostgreSQL gives a statement up after this time.
     pub database_statement_timeout_ms: u64,
     /// PostgreSQL gives waiting for a lock up after this time.
     pub database_lock_timeout_ms: u64,
+    /// How long a process that starts waits for a PostgreSQL that does not answer yet.
+    pub database_wait_secs: u32,
     /// Redis: `redis://host:6379`. Without it events stay in the process.
-    pub redis_url: Option<String>,
+    pub redis_url: Option<Secret>,
     /// Where the keys are; `keys` in the data directory when absent.
     pub keys_dir: Option<PathBuf>,
     /// Collector of traces (OTLP over HTTP): `http://collector:4318`. Without it none are sent.
-    pub otlp_url: Option<String>,
+    pub otlp_url: Option<Secret>,
     /// How the public reaches it, for links in mails and QR codes; derived from `listen` when absent.
     pub public_url: Option<String>,
     /// For whom it runs.
@@ -113,13 +113,13 @@ pub struct Config {
     /// Whether expired holds are swept. Expiry holds without it; live views then learn of it late.
     pub hold_sweeper: bool,
     /// Mail server: `smtp://user:password@host:587`. Without it letters are caught.
-    pub smtp_url: Option<String>,
+    pub smtp_url: Option<Secret>,
     /// Sender of letters.
     pub mail_from: String,
     /// SMS gateway: where messages are posted. Without it text messages are caught, and in production there are none.
-    pub sms_url: Option<String>,
+    pub sms_url: Option<Secret>,
     /// The gateway's bearer token. Needed with `sms_url`.
-    pub sms_token: Option<String>,
+    pub sms_token: Option<Secret>,
     /// Where caught letters are kept; `mail.jsonl` in the data directory when absent. Caught text messages lie beside it in `sms.jsonl`.
     pub mail_file: Option<PathBuf>,
     /// A file through which processes share a clock that was moved. Development only.
@@ -129,16 +129,15 @@ pub struct Config {
     /// Base URL of the payment provider (Midtrans Core API). Without it the sandbox plays the provider.
     pub provider_url: Option<String>,
     /// The provider's server key. Needed with `provider_url`.
-    pub provider_server_key: Option<String>,
+    pub provider_server_key: Option<Secret>,
     /// How payments are polled: seconds after the start of a payment, separated by commas.
-    #[serde(deserialize_with = "list_or_number")]
     pub payment_poll_secs: String,
     /// Whether the sandbox provider sends its notifications. Without them payments are found by polling.
     pub sandbox_webhooks: bool,
     /// How the router reaches the subgraphs.
     pub subgraph_transport: Transport,
-    /// Imports the demo timetable into an empty inventory, and extends it at each start.
-    pub demo: bool,
+    /// Imports the demo timetable into an empty inventory, and extends it at each start; in development when absent.
+    pub demo: Option<bool>,
     /// Browser origins that may call `/graphql`, separated by commas. Never `*`.
     pub allowed_origins: String,
     /// Proxies and balancers before the router that add to `X-Forwarded-For`. 0: the header is not looked at.
@@ -151,102 +150,25 @@ pub struct Config {
     pub log: String,
 }
 
-/// A list of one element looks like a number to the reader of variables.
-fn list_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        List(String),
-        Number(u32),
-    }
-    Ok(match Either::deserialize(deserializer)? {
-        Either::List(list) => list,
-        Either::Number(number) => number.to_string(),
-    })
+/// What the settings are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A process that serves: in production everything that its roles need must be there.
+    Serving,
+    /// A command of the operator: it needs what it uses, and says so itself.
+    Command,
 }
 
 impl Config {
-    /// Reads the effective configuration and checks it.
-    pub fn load(arguments: &Arguments) -> Result<Self, Refusal> {
-        let config = variables::read(arguments)?;
-        config.check()?;
+    /// Reads the effective configuration and checks it: all that is wrong is told at once.
+    pub fn load(arguments: &Arguments, purpose: Purpose) -> Result<Self, Refusals> {
+        let mut problems = Refusals::default();
+        let config = variables::read(arguments, &mut problems);
+        config.check(&mut problems);
+        if purpose == Purpose::Serving {
+            config.check_production(&mut problems);
+        }
+        problems.end()?;
         Ok(config)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use figment::{Figment, providers::Serialized};
-
-    use super::{shown::hide_password, *};
-    use crate::role::{Role, Service};
-
-    #[test]
-    fn passwords_are_hidden() {
-        assert_eq!(hide_password("smtp://me:pw@mail.example:25"), "smtp://(hidden)@mail.example:25");
-        assert_eq!(hide_password("smtp://mail.example"), "smtp://mail.example");
-    }
-
-    #[test]
-    fn production_refuses_the_sandbox() {
-        let config = Config { profile: Profile::Production, ..Config::default() };
-        assert_eq!(config.check().err().map(|refusal| refusal.key), Some("provider_url".to_owned()));
-    }
-
-    #[test]
-    fn a_gateway_needs_its_token() {
-        let gateway = |url: &str, token: Option<&str>| Config {
-            sms_url: Some(url.to_owned()),
-            sms_token: token.map(str::to_owned),
-            ..Config::default()
-        };
-        let refused = |config: Config| config.check().err().map(|refusal| refusal.key);
-        assert_eq!(refused(gateway("https://sms.example", None)), Some("sms_token".to_owned()));
-        assert_eq!(refused(gateway("https://sms.example", Some(" "))), Some("sms_token".to_owned()));
-        assert_eq!(refused(gateway("sms.example", Some("a-long-token"))), Some("sms_url".to_owned()));
-        assert_eq!(refused(gateway("https://sms.example", Some("a-long-token"))), None);
-        assert!(!gateway("https://sms.example", Some("a-long-token")).redacted().unwrap().contains("a-long-token"));
-    }
-
-    #[test]
-    fn a_wildcard_origin_and_a_short_hold_are_refused() {
-        assert!(Config { allowed_origins: "*".to_owned(), ..Config::default() }.check().is_err());
-        assert!(Config { hold_ttl_secs: 4, ..Config::default() }.check().is_err());
-        assert!(Config::default().check().is_ok());
-    }
-
-    #[test]
-    fn one_moment_of_polling_is_a_list_too() {
-        let read = |value: serde_json::Value| {
-            let figment = Figment::from(Serialized::defaults(Config::default())).merge(("payment_poll_secs", value));
-            figment.extract::<Config>().unwrap().poll_after_secs().unwrap()
-        };
-        assert_eq!(read(3600.into()), [3600]);
-        assert_eq!(read("60, 120".into()), [60, 120]);
-    }
-
-    #[test]
-    fn one_address_each() {
-        let router = Config { listen: Some(SocketAddr::from(([127, 0, 0, 1], 9))), ..Config::default() };
-        assert_eq!((router.address(Role::Router).port(), router.address(Role::Worker).port()), (9, 4105));
-        let booking = Config { roles: "booking".to_owned(), ..router.clone() };
-        assert_eq!(booking.address(Role::Service(Service::Booking)).port(), 9);
-        let two = Config { roles: "booking,worker".to_owned(), ..router };
-        assert_eq!(two.address(Role::Service(Service::Booking)).port(), 4103);
-    }
-
-    #[test]
-    fn replicas_are_listed() {
-        let config = Config { subgraph_user: Some("http://a:1/graphql, http://b:2/".to_owned()), ..Config::default() };
-        assert_eq!(config.subgraph(Service::User), ["http://a:1", "http://b:2"]);
-        assert_eq!(config.subgraph(Service::Inventory), ["http://127.0.0.1:4102"]);
-    }
-
-    #[test]
-    fn every_key_is_shown_and_no_password() {
-        let config = Config { database_url: Some("postgres://me:pw@db/berth".to_owned()), ..Config::default() };
-        let text = config.redacted().unwrap();
-        assert!(variables::known_keys().iter().all(|key| text.contains(key)), "{text}");
-        assert!(!text.contains("pw"), "{text}");
     }
 }

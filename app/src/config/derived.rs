@@ -5,10 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use berth_kernel::clock::Clock;
+use berth_kernel::{clock::Clock, secret::Secret};
 use chrono::TimeDelta;
 
-use super::{Config, Refusal};
+use super::{Config, Profile, Refusal};
 use crate::role::{Role, Roles, Service};
 
 impl Config {
@@ -47,37 +47,32 @@ impl Config {
     }
 
     /// The PostgreSQL of a service; absent: its SQLite file.
-    pub fn database(&self, service: Service) -> Option<&str> {
+    pub fn database(&self, service: Service) -> Option<&Secret> {
         let own = match service {
             Service::User => &self.database_url_user,
             Service::Inventory => &self.database_url_inventory,
             Service::Booking => &self.database_url_booking,
             Service::Payment => &self.database_url_payment,
         };
-        own.as_deref().or(self.database_url.as_deref())
+        own.as_ref().or(self.database_url.as_ref())
     }
 
     /// Seconds after which a payment is polled.
     pub fn poll_after_secs(&self) -> Result<Vec<u32>, Refusal> {
         let parsed: Result<Vec<u32>, _> = self.payment_poll_secs.split(',').map(|part| part.trim().parse()).collect();
-        let problem = "must be whole seconds separated by commas";
-        parsed.map_err(|_| Refusal::new("payment_poll_secs", problem, "BERTH_PAYMENT_POLL_SECS=60,120,300"))
+        let parsed = parsed.ok().filter(|secs| secs.first() > Some(&0) && secs.is_sorted_by(|one, next| one < next));
+        let problem = "must be whole seconds separated by commas, each more than the one before";
+        parsed.ok_or_else(|| Refusal::new("payment_poll_secs", problem, "BERTH_PAYMENT_POLL_SECS=60,120,300"))
+    }
+
+    /// Whether the demo timetable is imported: never into a timetable of the public.
+    pub fn imports_demo(&self) -> bool {
+        self.demo.unwrap_or(self.profile == Profile::Development)
     }
 
     /// Browser origins that may call.
     pub fn origins(&self) -> Vec<String> {
         self.allowed_origins.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(str::to_owned).collect()
-    }
-
-    /// Creates the data directory if need be, and proves that it can be written.
-    pub fn prepare_data_dir(&self) -> Result<(), Refusal> {
-        let probe = self.data_dir.join(format!(".writable-{}", std::process::id()));
-        let written = std::fs::create_dir_all(&self.data_dir)
-            .and_then(|()| std::fs::write(&probe, b""))
-            .and_then(|()| std::fs::remove_file(&probe));
-        written.map_err(|error| {
-            Refusal::new("data_dir", format!("{} can't be written: {error}", self.data_dir.display()), "--data-dir ./data")
-        })
     }
 
     /// A file in the data directory.

@@ -157,6 +157,15 @@ async fn ask(held: &mut PgConnection, machine: &Clock) -> Result<Option<Sample>,
     Ok(asked.end(there_ms))
 }
 
+/// How far the machine is behind PostgreSQL; nothing on SQLite.
+pub async fn off(db: &Db, machine: &Clock) -> Result<Option<TimeDelta>, DbErr> {
+    if db.backend() != DatabaseBackend::Postgres {
+        return Ok(None);
+    }
+    let best = measure(db, machine).await?.into_iter().min_by_key(|sample| sample.round_trip);
+    Ok(best.map(|best| best.off))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,9 +25,12 @@ use crate::{metrics, telemetry::Origin};
 
 mod hosts;
 mod postgres;
+mod reach;
 mod table;
 
 pub use postgres::{PostgresLimits, exclusive};
+pub(crate) use reach::without_url;
+pub use reach::{Unreached, reach_postgres};
 pub use table::{rows_placeholder, table};
 
 /// The handle a write works on.

@@ -3,7 +3,7 @@
 //! * [`db`]: SQLite or PostgreSQL; on SQLite one writer with group commit
 //! * [`outbox`], [`bus`], [`dead`]: events in the transaction of their change, delivered at least once; those that nobody could handle
 //! * [`idempotency`]: the same key, the same answer
-//! * [`auth`]: access tokens and the viewer; [`ended`]: sessions whose tokens are refused; [`seal`]: encryption at rest and keyed hashes
+//! * [`auth`]: access tokens and the viewer; [`ended`]: sessions whose tokens are refused; [`seal`]: encryption at rest and keyed hashes; [`canary`]: whether the key fits
 //! * [`graphql`]: shared types, refusals, paging, SDL; [`server`]: the door of a subgraph
 //! * [`service`]: which process asks; [`peer`]: calls from service to service over HTTP
 //! * [`mail`]: letters queued in a transaction, sent by SMTP or caught; [`sms`]: text messages in the same queue
@@ -16,6 +16,7 @@ pub mod agreed_time;
 pub mod auth;
 pub mod backup;
 pub mod bus;
+pub mod canary;
 pub mod catcher;
 pub mod clock;
 pub mod db;

@@ -66,6 +66,11 @@ impl ServiceKey {
         replace_public(&public_file(folder, caller), &format!("{}\n", key.public()))?;
         Ok(Self { caller: caller.into(), key })
     }
+
+    /// Whether a directory holds the key of a caller.
+    pub fn is_in(folder: &Path, caller: &str) -> bool {
+        folder.join(format!("service-{caller}.pem")).is_file()
+    }
 }
 
 fn public_file(folder: &Path, caller: &str) -> PathBuf {

@@ -75,7 +75,7 @@ pub enum UrlProblem {
     #[error("names a user without a password")]
     NoPassword,
     /// One behind the question mark.
-    #[error("has a parameter that is none of {0}")]
+    #[error("has a parameter that is not known; known: {0}")]
     Parameter(String),
     /// Sentinels without the name of what they watch.
     #[error("names no master: redis-sentinel://HOST,HOST/MASTER or redis-sentinel://HOST,HOST/MASTER/DATABASE")]
@@ -156,6 +156,27 @@ pub fn shown(url: &str) -> String {
     parts.map_or_else(|| HIDDEN.to_owned(), |parts| parts.shown())
 }
 
+/// A URL of HTTP without its login, and the login as the server wants to see it: `user:password`.
+pub fn without_login(url: &str) -> (String, Option<String>) {
+    match http(url).ok().and_then(|parts| parts.login) {
+        Some(login) => (url.replacen(&format!("{login}@"), "", 1), Some(decoded(login))),
+        None => (url.to_owned(), None),
+    }
+}
+
+/// Undoes percent-encoding.
+pub fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let (byte, after) = hex.filter(|_| *first == b'%').map_or((*first, tail), |byte| (byte, &tail[2..]));
+        bytes.push(byte);
+        rest = after;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// A URL of PostgreSQL.
 pub fn postgres(url: &str) -> Result<Parts<'_>, UrlProblem> {
     let parts = Parts::of(url, &POSTGRES)?;
@@ -184,6 +205,11 @@ pub fn smtp(url: &str) -> Result<Parts<'_>, UrlProblem> {
 /// A URL of HTTP.
 pub fn http(url: &str) -> Result<Parts<'_>, UrlProblem> {
     Parts::of(url, &HTTP)
+}
+
+/// A URL of a collector: its path gets longer, so no parameters stand behind it.
+pub fn otlp(url: &str) -> Result<Parts<'_>, UrlProblem> {
+    Parts::of(url, &Kind { parameters: Some(&[]), ..HTTP })
 }
 
 /// Signs that end a part of a URL early, or stand in none.
@@ -224,7 +250,11 @@ fn refuse_unknown(parameters: &[(&str, &str)], kind: &Kind) -> Result<(), UrlPro
     let Some(known) = kind.parameters else { return Ok(()) };
     let is_known = |name: &str| known.contains(&name) || (name.starts_with("options[") && known.contains(&"options"));
     // Its name is not told: it may be the end of a password.
-    if parameters.iter().all(|(name, _)| is_known(name)) { Ok(()) } else { Err(UrlProblem::Parameter(known.join(", "))) }
+    if parameters.iter().all(|(name, _)| is_known(name)) {
+        Ok(())
+    } else {
+        Err(UrlProblem::Parameter(if known.is_empty() { "none".to_owned() } else { known.join(", ") }))
+    }
 }
 
 fn one_of(parts: &Parts<'_>, name: &'static str, values: &'static str) -> Result<(), UrlProblem> {
@@ -257,7 +287,7 @@ mod tests {
         for url in RAW {
             let told = postgres(url).map(|parts| parts.shown()).expect_err(url).to_string();
             let leaked = ["pass", "pa/", "/ss", "12", "34", "p@", "54", "foo"].into_iter().find(|part| told.contains(part));
-            assert_eq!(leaked.filter(|_| !told.contains("none of")), None, "{url}: {told}");
+            assert_eq!(leaked.filter(|_| !told.contains("known")), None, "{url}: {told}");
         }
         let told = postgres(RAW[0]).expect_err("a slash").to_string();
         assert!(told.contains("percent-encode the password"), "{told}");
@@ -286,6 +316,13 @@ mod tests {
         assert_eq!(smtp("smtps://me@mail.example").map(|_| ()), Err(UrlProblem::NoPassword));
         assert!(http("https://collector.example:4318/v1").is_ok());
         assert!([http("https://"), http("collector:4318"), http("http://a:0"), http("http://a,b")].iter().all(Result::is_err));
+    }
+
+    #[test]
+    fn a_login_goes_apart_from_its_url() {
+        let (url, login) = without_login("http://me:p%40ss@collector:4318/v1");
+        assert_eq!((url.as_str(), login.as_deref()), ("http://collector:4318/v1", Some("me:p@ss")));
+        assert_eq!(without_login("http://collector:4318"), ("http://collector:4318".to_owned(), None));
     }
 
     #[test]

@@ -37,8 +37,8 @@ pub struct Hosts {
 
 #[derive(Clone)]
 struct Host {
-    /// With its port; nothing secret.
-    name: String,
+    /// Its URL; nothing secret.
+    place: String,
     options: PgConnectOptions,
 }
 
@@ -48,10 +48,10 @@ impl Hosts {
         let unusable = |problem: &dyn std::fmt::Display| DbErr::Custom(format!("the URL of the database {problem}"));
         let parts = urls::postgres(url).map_err(|problem| unusable(&problem))?;
         let wanted = parts.parameter("target_session_attrs").unwrap_or("any");
-        let host = |(name, url): (String, String)| {
+        let host = |url: String| {
             // The driver repeats parts of what it can't read.
             let options: PgConnectOptions = url.parse().map_err(|_| unusable(&"can't be used"))?;
-            Ok(Host { name, options: options.disable_statement_logging() })
+            Ok(Host { place: urls::shown(&url), options: options.disable_statement_logging() })
         };
         let all: Vec<Host> = single(&parts).into_iter().map(host).collect::<Result<_, DbErr>>()?;
         Ok(Self { is_choosy: all.len() > 1 || wanted != "any", all })
@@ -64,6 +64,16 @@ impl Hosts {
             host.options = finish(host.options.clone());
         }
         self
+    }
+
+    /// Where each is shown to be, and how to get there.
+    pub fn each(&self) -> Vec<(String, PgConnectOptions)> {
+        self.all.iter().map(|host| (host.place.clone(), host.options.clone())).collect()
+    }
+
+    /// Whether a host that takes no writes is the wrong one.
+    pub fn is_choosy(&self) -> bool {
+        self.is_choosy
     }
 
     /// The options of the host to use now: the only one, or the first that takes writes.
@@ -89,8 +99,8 @@ impl Hosts {
         while let (Some(answer), Some(host)) = (answers.next().await, hosts.next()) {
             match answer {
                 Ok(true) => return Ok(host.clone()),
-                Ok(false) => problems.push(format!("{} takes no writes", host.name)),
-                Err(error) => problems.push(format!("{}: {error}", host.name)),
+                Ok(false) => problems.push(format!("{} takes no writes", host.place)),
+                Err(error) => problems.push(format!("{}: {error}", host.place)),
             }
         }
         Err(DbErr::Custom(format!("no primary: {}", problems.join("; "))))
@@ -111,7 +121,7 @@ impl Hosts {
             let Ok(primary) = self.primary().await else { continue };
             let present = pool.connect_options();
             if (present.get_host(), present.get_port()) != (primary.options.get_host(), primary.options.get_port()) {
-                tracing::warn!(database.host = primary.name, "database.primary.moved");
+                tracing::warn!(database.host = primary.place, "database.primary.moved");
                 pool.set_connect_options(primary.options);
                 guard.moved();
             }
@@ -127,14 +137,15 @@ impl Hosts {
 }
 
 /// A URL for each host, without what the driver does not know.
-fn single(parts: &Parts<'_>) -> Vec<(String, String)> {
+fn single(parts: &Parts<'_>) -> Vec<String> {
     let login = parts.login.map_or_else(String::new, |login| format!("{login}@"));
     let known = parts.parameters.iter().filter(|(name, _)| *name != "target_session_attrs");
     let query: Vec<String> = known.map(|(name, value)| format!("{name}={value}")).collect();
-    let url = |host: &str| format!("{}://{login}{host}{}?{}", parts.scheme, parts.path, query.join("&"));
+    let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
+    let url = |host: String| format!("{}://{login}{host}{}{query}", parts.scheme, parts.path);
     let named = |(host, port): &(&str, Option<u16>)| port.map_or_else(|| (*host).to_owned(), |port| format!("{host}:{port}"));
     let hosts: Vec<String> = if parts.hosts.is_empty() { vec![String::new()] } else { parts.hosts.iter().map(named).collect() };
-    hosts.into_iter().map(|host| (host.clone(), url(&host))).collect()
+    hosts.into_iter().map(url).collect()
 }
 
 async fn takes_writes_at(options: PgConnectOptions) -> Result<bool, sqlx::Error> {
@@ -147,7 +158,7 @@ async fn takes_writes_at(options: PgConnectOptions) -> Result<bool, sqlx::Error>
 }
 
 /// A standby says no, and so does a server whose sessions are made to read only.
-async fn takes_writes(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+pub(super) async fn takes_writes(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     let answer: String = sqlx::query_scalar("SHOW transaction_read_only").fetch_one(connection).await?;
     Ok(answer == "off")
 }
@@ -209,6 +220,6 @@ mod tests {
     async fn who_is_away_is_named_and_nothing_secret_is() {
         let hosts = Hosts::read("postgres://me:tulip@127.0.0.1:1,127.0.0.1:2/berth").expect("hosts");
         let told = hosts.choose().await.err().expect("nobody is there").to_string();
-        assert!(told.contains("127.0.0.1:1:") && told.contains("127.0.0.1:2:") && !told.contains("tulip"), "{told}");
+        assert!(told.contains("127.0.0.1:1/") && told.contains("127.0.0.1:2/") && !told.contains("tulip"), "{told}");
     }
 }

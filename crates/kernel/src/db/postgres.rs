@@ -5,7 +5,7 @@ use std::time::Duration;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DbErr, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
 
-use super::{Db, Tx, Writer, hosts::Hosts, sql};
+use super::{Db, Tx, Writer, hosts::Hosts, sql, without_url};
 
 /// A connection that rested longer than this is tried before it is used: the server may have gone meanwhile.
 const TRUSTED_FOR: Duration = Duration::from_millis(500);
@@ -54,6 +54,13 @@ impl Db {
 
     /// Opens a PostgreSQL database with these limits.
     pub async fn open_postgres_within(url: &str, schema: &str, limits: PostgresLimits) -> Result<Self, DbErr> {
+        let db = Self::open_postgres_as_it_is(url, schema, limits).await?;
+        create_schema(&db.read, schema).await?;
+        Ok(db)
+    }
+
+    /// Opens a PostgreSQL database with these limits, and makes nothing in it.
+    pub async fn open_postgres_as_it_is(url: &str, schema: &str, limits: PostgresLimits) -> Result<Self, DbErr> {
         let hosts = Hosts::read(url)?.with(|options| options.application_name("berth").options(limits.options()));
         let (first, guard) = (hosts.choose().await?, hosts.guard());
         let mut options = ConnectOptions::new("postgres://");
@@ -69,11 +76,10 @@ impl Db {
                 Box::pin(async move { Ok(is_current) })
             });
         }
-        let pool = Database::connect(options).await?;
+        let pool = Database::connect(options).await.map_err(|error| without_url(url, error))?;
         if let Some(guard) = guard {
             tokio::spawn(hosts.follow(pool.get_postgres_connection_pool().clone(), guard));
         }
-        create_schema(&pool, schema).await?;
         Ok(Self { read: pool.clone(), writer: Writer::Pool(pool) })
     }
 
@@ -89,22 +95,46 @@ impl Db {
         turn.commit().await
     }
 
-    /// Migrations that the database has and this program does not know: it was made by a newer one.
-    pub async fn unknown_migrations<M: MigratorTrait>(&self) -> Result<Vec<String>, DbErr> {
+    /// Whether there is a table of this name.
+    pub async fn has_table(&self, name: &str) -> Result<bool, DbErr> {
         let tables = match self.backend() {
             DatabaseBackend::Postgres => {
                 "SELECT 1 FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = $1"
             }
             _ => "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1",
         };
-        if self.read.query_one_raw(sql(&self.read, tables, ["seaql_migrations".into()])).await?.is_none() {
+        Ok(self.read.query_one_raw(sql(&self.read, tables, [name.into()])).await?.is_some())
+    }
+
+    /// Migrations that the database has had, oldest first.
+    pub async fn applied_migrations(&self) -> Result<Vec<String>, DbErr> {
+        if !self.has_table("seaql_migrations").await? {
             return Ok(Vec::new());
         }
-        let known: Vec<String> = M::migrations().iter().map(|migration| migration.name().to_owned()).collect();
-        let rows = self.read.query_all_raw(sql(&self.read, "SELECT version FROM seaql_migrations", [])).await?;
-        let applied = rows.iter().map(|row| row.try_get("", "version")).collect::<Result<Vec<String>, DbErr>>()?;
-        Ok(applied.into_iter().filter(|version| !known.contains(version)).collect())
+        let rows = self.read.query_all_raw(sql(&self.read, "SELECT version FROM seaql_migrations ORDER BY version", [])).await?;
+        rows.iter().map(|row| row.try_get("", "version")).collect()
     }
+
+    /// Migrations that the database has and this program does not know: it was made by a newer one.
+    pub async fn unknown_migrations<M: MigratorTrait>(&self) -> Result<Vec<String>, DbErr> {
+        let known = names::<M>();
+        Ok(self.applied_migrations().await?.into_iter().filter(|version| !known.contains(version)).collect())
+    }
+
+    /// Migrations that this program knows and the database has not had yet.
+    pub async fn pending_migrations<M: MigratorTrait>(&self) -> Result<Vec<String>, DbErr> {
+        let applied = self.applied_migrations().await?;
+        Ok(names::<M>().into_iter().filter(|name| !applied.contains(name)).collect())
+    }
+
+    /// Ends all connections, so that nothing of this database stays open.
+    pub async fn close(self) -> Result<(), DbErr> {
+        self.read.close().await
+    }
+}
+
+fn names<M: MigratorTrait>() -> Vec<String> {
+    M::migrations().iter().map(|migration| migration.name().to_owned()).collect()
 }
 
 async fn create_schema(pool: &DatabaseConnection, schema: &str) -> Result<(), DbErr> {
