@@ -23,6 +23,7 @@ use tracing::Instrument;
 
 use crate::{metrics, telemetry::Origin};
 
+mod hosts;
 mod postgres;
 mod reach;
 mod table;

@@ -2,7 +2,7 @@
 //! of times: what to do is decided from the row and the payments (`course`), every transition is one transaction
 //! guarded by the row's revision, and every call to another service may be repeated. No call is made inside a transaction.
 
-use berth_contracts::peer::{CommitOutcome, RefundState};
+use berth_contracts::peer::{CommitOutcome, PeerError, RefundState};
 use berth_kernel::{failpoint, metrics};
 use futures_util::{StreamExt, future, stream};
 use tracing::Instrument;
@@ -82,6 +82,11 @@ impl Bookings {
             match self.advance(&booking).await {
                 Ok(Moved::On) | Err(Error::Stale) => {}
                 Ok(Moved::Rests) => return Ok(()),
+                // Nothing was tried: the row stays as it is, for a process that the others know.
+                Err(Error::Peer(error @ PeerError::LockedOut(_))) => {
+                    tracing::warn!(booking.id = %id, error = %error, "booking.step.left");
+                    return Ok(());
+                }
                 Err(error) => {
                     tracing::warn!(booking.id = %id, booking.state = booking.state.name(), error = %error.chain(), "booking.step.failed");
                     match self.put_off(&booking).await {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DbErr, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
 
-use super::{Db, Tx, Writer, sql, without_url};
+use super::{Db, Tx, Writer, hosts::Hosts, sql, without_url};
 
 /// A connection that rested longer than this is tried before it is used: the server may have gone meanwhile.
 const TRUSTED_FOR: Duration = Duration::from_millis(500);
@@ -61,12 +61,25 @@ impl Db {
 
     /// Opens a PostgreSQL database with these limits, and makes nothing in it.
     pub async fn open_postgres_as_it_is(url: &str, schema: &str, limits: PostgresLimits) -> Result<Self, DbErr> {
-        let mut options = ConnectOptions::new(url);
+        let hosts = Hosts::read(url)?.with(|options| options.application_name("berth").options(limits.options()));
+        let (first, guard) = (hosts.choose().await?, hosts.guard());
+        let mut options = ConnectOptions::new("postgres://");
         options.max_connections(limits.max_connections).min_connections(1).sqlx_logging(false);
         options.acquire_timeout(ACQUIRE_WITHIN).connect_timeout(ACQUIRE_WITHIN).test_before_acquire_if_idle_for(TRUSTED_FOR);
         options.set_schema_search_path(schema.to_owned());
-        options.map_sqlx_postgres_opts(move |postgres| postgres.application_name("berth").options(limits.options()));
+        options.map_sqlx_postgres_opts(move |_| first.clone());
+        if let Some(guard) = guard.clone() {
+            let (own, schema) = (guard.clone(), schema.to_owned());
+            options.map_sqlx_postgres_pool_opts(move |pool| own.clone().admit_to(pool, &schema));
+            options.map_sqlx_postgres_before_acquire(move |_, connection| {
+                let is_current = !guard.is_stale(&connection);
+                Box::pin(async move { Ok(is_current) })
+            });
+        }
         let pool = Database::connect(options).await.map_err(|error| without_url(url, error))?;
+        if let Some(guard) = guard {
+            tokio::spawn(hosts.follow(pool.get_postgres_connection_pool().clone(), guard));
+        }
         Ok(Self { read: pool.clone(), writer: Writer::Pool(pool) })
     }
 
