@@ -52,6 +52,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     config.prepare_data_dir()?;
     let roles = config.roles()?;
     let _lock = databases::lock(&config, &roles.opened())?;
+    databases::watch_disk(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("berth").build()?;
     let telemetry = telemetry::start(&telemetry_config(&config, &roles), runtime.handle())?;
     let ended = runtime.block_on(serve(config, roles, started));

@@ -21,6 +21,7 @@ pub mod access;
 pub mod aftermath;
 pub mod arrears;
 pub mod client;
+pub mod disk;
 pub mod documents;
 pub mod faults;
 pub mod fight;

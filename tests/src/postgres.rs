@@ -30,10 +30,10 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes a cluster and starts its server; `None` where its programs are not installed.
-    pub async fn start_at(port: u16) -> anyhow::Result<Option<Self>> {
+    /// Makes a cluster in this folder and starts its server; `None` where its programs are not installed.
+    pub async fn start_at(port: u16, folder: TempDir) -> anyhow::Result<Option<Self>> {
         let Some(programs) = programs() else { return Ok(None) };
-        let (folder, owner) = (TempDir::new()?, owner()?);
+        let owner = owner()?;
         if let Some((user, group)) = owner {
             std::os::unix::fs::chown(folder.path(), Some(user), Some(group))?;
         }
@@ -80,6 +80,15 @@ impl Postgres {
         let Some(mut child) = self.child.take() else { return Ok(()) };
         signal("QUIT", child.id())?;
         child.wait()?;
+        Ok(())
+    }
+
+    /// Starts it again if it has ended by itself, as it does when its log finds no room; waits until it answers.
+    pub async fn revive(&mut self) -> anyhow::Result<()> {
+        if let Some(status) = self.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
+            println!("PostgreSQL ended with {status}");
+            return self.start().await;
+        }
         Ok(())
     }
 

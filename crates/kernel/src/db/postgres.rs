@@ -1,11 +1,16 @@
 //! PostgreSQL: a pool with limits, and a migration that many processes may begin at once.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DbErr, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
 
-use super::{Db, Tx, Writer, sql};
+use super::{
+    Db, Tx, Writer, copy_of,
+    health::{Health, is_storage_fault},
+    job::{Finished, Job},
+    sql,
+};
 
 /// A connection that rested longer than this is tried before it is used: the server may have gone meanwhile.
 const TRUSTED_FOR: Duration = Duration::from_millis(500);
@@ -13,6 +18,15 @@ const TRUSTED_FOR: Duration = Duration::from_millis(500);
 const ACQUIRE_WITHIN: Duration = Duration::from_secs(3);
 /// Every process of an installation queues here before it touches the tables: "berth" in ASCII.
 const MIGRATION_LOCK: i64 = 0x62_6572_7468;
+/// How often a database that takes no writes is tried.
+const TRY_EVERY: Duration = Duration::from_secs(1);
+/// A small write that needs room in the data files and in the log, and leaves nothing behind.
+const SMALL_WRITE: &str = "CREATE TEMPORARY TABLE berth_room ON COMMIT DROP AS \
+                           SELECT repeat('x', 1000) AS filler FROM generate_series(1, 256)";
+/// PostgreSQL answers a COMMIT with a rollback, and no error, when a statement of the transaction failed and nobody minded. Any
+/// other statement is an error then, and ends the message before the commit. The chain gives the pool's rollback something to
+/// end; both go in one message.
+const COMMIT: &str = "SELECT 1; COMMIT AND CHAIN";
 
 /// What a process may ask of one PostgreSQL.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +75,7 @@ impl Db {
         options.map_sqlx_postgres_opts(move |postgres| postgres.application_name("berth").options(limits.options()));
         let pool = Database::connect(options).await?;
         create_schema(&pool, schema).await?;
-        Ok(Self { read: pool.clone(), writer: Writer::Pool(pool) })
+        Ok(Self { read: pool.clone(), writer: Writer::Pool(pool), health: Arc::new(Health::new(schema)) })
     }
 
     /// Brings the tables to the newest version. Any number of processes may do so at once: they take turns.
@@ -92,6 +106,44 @@ impl Db {
         let applied = rows.iter().map(|row| row.try_get("", "version")).collect::<Result<Vec<String>, DbErr>>()?;
         Ok(applied.into_iter().filter(|version| !known.contains(version)).collect())
     }
+}
+
+/// One write in a transaction of its own. The pool rolls back what is left of it before it lends the connection again.
+pub(super) async fn run_alone(pool: DatabaseConnection, job: Box<dyn Job>, health: Arc<Health>) {
+    let tx = match pool.begin().await {
+        Ok(tx) => tx,
+        Err(error) => return job.fail(error),
+    };
+    let Finished { keep, fault, answer } = job.run(&tx).await;
+    let ended = if keep { commit(tx).await } else { tx.rollback().await };
+    let fault = fault.or_else(|| ended.as_ref().err().filter(|error| is_storage_fault(error)).map(copy_of));
+    answer(if keep { ended } else { Ok(()) });
+    if fault.is_some_and(|fault| health.breaks(&fault)) {
+        try_until_healed(pool, health).await;
+    }
+}
+
+/// `Ok`: the transaction is committed, and not only ended.
+async fn commit(tx: Tx) -> Result<(), DbErr> {
+    tx.execute_unprepared(COMMIT).await.map(|_| ())
+}
+
+async fn try_until_healed(pool: DatabaseConnection, health: Arc<Health>) {
+    loop {
+        tokio::time::sleep(TRY_EVERY).await;
+        match try_to_write(&pool).await {
+            Ok(()) => return health.heals(),
+            Err(error) => {
+                health.breaks(&error);
+            }
+        }
+    }
+}
+
+async fn try_to_write(pool: &DatabaseConnection) -> Result<(), DbErr> {
+    let tx = pool.begin().await?;
+    tx.execute_unprepared(SMALL_WRITE).await?;
+    commit(tx).await
 }
 
 async fn create_schema(pool: &DatabaseConnection, schema: &str) -> Result<(), DbErr> {

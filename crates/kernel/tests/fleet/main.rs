@@ -13,6 +13,7 @@ mod limits;
 mod shared;
 #[path = "../../../../migrations/src/shared_fleet.rs"]
 mod shared_fleet;
+mod transactions;
 mod world;
 
 use std::{
