@@ -26,8 +26,8 @@ mod writer;
 
 use health::Health;
 use job::{Job, Task};
-use sqlite::WriteConnection;
 pub use postgres::{PostgresLimits, exclusive};
+use sqlite::WriteConnection;
 pub use table::{rows_placeholder, table};
 
 /// The handle a write works on.

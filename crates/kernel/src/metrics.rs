@@ -39,8 +39,9 @@ static OUTBOX_AGE: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauges("berth_outbox_oldest_seconds", "Age of the oldest event that is not delivered yet", &["service"]));
 static POOL: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauges("berth_database_connections", "Connections of a pool, by what they do", &["service", "state"]));
-static WRITABLE: LazyLock<IntGaugeVec> =
-    LazyLock::new(|| gauges("berth_database_writable", "0: the storage of a database failed a write, and none was committed since", &["service"]));
+static WRITABLE: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauges("berth_database_writable", "0: the storage of a database failed a write, and none was committed since", &["service"])
+});
 static DISK_FREE: LazyLock<IntGauge> =
     LazyLock::new(|| gauge("berth_disk_free_bytes", "What is free for us on the disk of the data directory"));
 static WRITE_SECONDS: LazyLock<HistogramVec> =

@@ -1,6 +1,6 @@
 //! PostgreSQL: a pool with limits, and a migration that many processes may begin at once.
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DbErr, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
@@ -23,10 +23,11 @@ const TRY_EVERY: Duration = Duration::from_secs(1);
 /// A small write that needs room in the data files and in the log, and leaves nothing behind.
 const SMALL_WRITE: &str = "CREATE TEMPORARY TABLE berth_room ON COMMIT DROP AS \
                            SELECT repeat('x', 1000) AS filler FROM generate_series(1, 256)";
-/// PostgreSQL answers a COMMIT with a rollback, and no error, when a statement of the transaction failed and nobody minded. Any
-/// other statement is an error then, and ends the message before the commit. The chain gives the pool's rollback something to
-/// end; both go in one message.
-const COMMIT: &str = "SELECT 1; COMMIT AND CHAIN";
+
+tokio::task_local! {
+    /// Whether a statement of the write that this task runs has failed.
+    static STATEMENT_FAILED: Cell<bool>;
+}
 
 /// What a process may ask of one PostgreSQL.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +74,9 @@ impl Db {
         options.acquire_timeout(ACQUIRE_WITHIN).connect_timeout(ACQUIRE_WITHIN).test_before_acquire_if_idle_for(TRUSTED_FOR);
         options.set_schema_search_path(schema.to_owned());
         options.map_sqlx_postgres_opts(move |postgres| postgres.application_name("berth").options(limits.options()));
-        let pool = Database::connect(options).await?;
+        let mut pool = Database::connect(options).await?;
+        // A failure outside of a write is nobody's matter here.
+        pool.set_metric_callback(|statement| _ = STATEMENT_FAILED.try_with(|failed| failed.set(failed.get() | statement.failed)));
         create_schema(&pool, schema).await?;
         Ok(Self { read: pool.clone(), writer: Writer::Pool(pool), health: Arc::new(Health::new(schema)) })
     }
@@ -114,8 +117,9 @@ pub(super) async fn run_alone(pool: DatabaseConnection, job: Box<dyn Job>, healt
         Ok(tx) => tx,
         Err(error) => return job.fail(error),
     };
-    let Finished { keep, fault, answer } = job.run(&tx).await;
-    let ended = if keep { commit(tx).await } else { tx.rollback().await };
+    let work = async { (job.run(&tx).await, STATEMENT_FAILED.with(Cell::get)) };
+    let (Finished { keep, fault, answer }, doubtful) = STATEMENT_FAILED.scope(Cell::new(false), work).await;
+    let ended = if keep { commit(tx, doubtful).await } else { tx.rollback().await };
     let fault = fault.or_else(|| ended.as_ref().err().filter(|error| is_storage_fault(error)).map(copy_of));
     answer(if keep { ended } else { Ok(()) });
     if fault.is_some_and(|fault| health.breaks(&fault)) {
@@ -123,9 +127,13 @@ pub(super) async fn run_alone(pool: DatabaseConnection, job: Box<dyn Job>, healt
     }
 }
 
-/// `Ok`: the transaction is committed, and not only ended.
-async fn commit(tx: Tx) -> Result<(), DbErr> {
-    tx.execute_unprepared(COMMIT).await.map(|_| ())
+/// PostgreSQL answers a COMMIT with a rollback, and calls that a success, when a statement of the transaction failed. If one did,
+/// another statement tells whether a savepoint has healed that.
+async fn commit(tx: Tx, doubtful: bool) -> Result<(), DbErr> {
+    if doubtful {
+        tx.execute_unprepared("SELECT 1").await?;
+    }
+    tx.commit().await
 }
 
 async fn try_until_healed(pool: DatabaseConnection, health: Arc<Health>) {
@@ -143,7 +151,7 @@ async fn try_until_healed(pool: DatabaseConnection, health: Arc<Health>) {
 async fn try_to_write(pool: &DatabaseConnection) -> Result<(), DbErr> {
     let tx = pool.begin().await?;
     tx.execute_unprepared(SMALL_WRITE).await?;
-    commit(tx).await
+    tx.commit().await
 }
 
 async fn create_schema(pool: &DatabaseConnection, schema: &str) -> Result<(), DbErr> {
