@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::role::{Role, Roles, Service};
 
 mod checks;
+mod limits;
 mod variables;
 
 /// A reason not to start: which key, what is wrong, and what would be right. Exit code 78 (`EX_CONFIG`).
@@ -146,6 +147,8 @@ pub struct Config {
     pub trusted_proxies: usize,
     /// Work that a sign-up costs its client: leading zero bits of a SHA-256, 0 to 30. 0: none.
     pub sign_up_work: u32,
+    /// Limits of a document that differ from the defaults: `tokens=3000,cost=4000`.
+    pub document_limits: String,
     /// Router threads; as many as cores when absent.
     pub workers: Option<usize>,
     /// Log filter, as of tracing's `EnvFilter`.
@@ -199,6 +202,7 @@ impl Default for Config {
             allowed_origins: String::new(),
             trusted_proxies: 0,
             sign_up_work: 0,
+            document_limits: String::new(),
             workers: None,
             log: "warn,berth=info".to_owned(),
         }

@@ -52,7 +52,8 @@ pub fn router_config(
         document_key: random::bytes(),
         graphiql: config.profile == Profile::Development,
         introspection: true,
-        limits: berth_router::Limits::default(),
+        // Looked at before: it is right.
+        limits: config.limits().unwrap_or_default(),
         workers: config.workers,
         allowed_origins: config.origins(),
         trusted_proxies: config.trusted_proxies,

@@ -172,6 +172,8 @@ pub struct Limits {
     pub selections: usize,
     /// Fields in one place of an answer, before those of one name are put together.
     pub selection_set: usize,
+    /// Pairs of fields of one name in one place, over all places.
+    pub repeats: usize,
     /// Fragments spread inside each other.
     pub spreads: usize,
     /// Lists of introspection inside each other.
@@ -200,6 +202,7 @@ impl Default for Limits {
             directives: 20,
             selections: 5_000,
             selection_set: 200,
+            repeats: 2_000,
             spreads: 16,
             introspection_lists: 3,
             cost: 2_000,

@@ -75,7 +75,8 @@ impl Engine {
             configure_app_from_config(hive, telemetry, &mut tasks, PluginRegistry::new()).await.map_err(engine_error)?;
         let executors = Arc::new(executors(&config.subgraphs, runtime)?);
         let graph = Supergraph::from_sdl("berth", &config.supergraph_sdl, graph_options(hive)).map_err(engine_error)?;
-        let documents = Arc::new(Documents::new(&config.limits, config.document_key, Shape::new(&graph.planner.consumer_schema.document)));
+        let documents =
+            Arc::new(Documents::new(&config.limits, config.document_key, Shape::new(&graph.planner.consumer_schema.document)));
         let state = Arc::get_mut(&mut shared).ok_or_else(|| RouterError::Engine("its state is already shared".to_owned()))?;
         state.plugins = Some(Arc::new(vec![Box::new(FrontDoor::new(executors.clone(), documents.marker))]));
         let run = pipeline::run(&shared, &schema, &graph).await?;

@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn reads_a_query_string() {
-        let read = |text: &str| from_address(text, &documents()).map(|operation| operation.params).map_err(|refusal| refusal.code);
+        let read =
+            |text: &str| from_address(text, &documents()).map(|operation| operation.params).map_err(|refusal| refusal.code);
         assert!(read("query=%7B%20a%20%7D&variables=%7B%22a%22%3A1%7D").is_ok_and(|params| params.variables.len() == 1));
         assert!(read("query=%7Ba%7D&variables=7").is_err());
         assert!(read("").is_err());

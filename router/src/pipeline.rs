@@ -20,7 +20,7 @@ use hive_router::{
         error::{ClientPipelineError, PipelineError},
         execute_planned_request,
         header::ResponseMode,
-        long_lived_client_limit::try_reserve_long_lived_client,
+        long_lived_client_limit::{LongLivedClientGuard, LongLivedClientLimitReached, try_reserve_long_lived_client},
         normalize::{GraphQLNormalizationPayload, normalize_request_with_cache},
         parser::GraphQLParserPayload,
     },
@@ -77,14 +77,12 @@ pub(crate) async fn run(
                 normalised.clone()
             } else {
                 let (params, parsed) = parsed(&operation);
-                let made =
-                    normalize_request_with_cache(&selected.snapshot, &selected.runtime, &schema, &params, &parsed).await?;
+                let made = normalize_request_with_cache(&selected.snapshot, &selected.runtime, &schema, &params, &parsed).await?;
                 known.normalised.get_or_init(|| Arc::new(marked(&made, known.mark))).clone()
             };
-            allowed(request, known.kind, mode, &shared)?;
-            let slot = if known.kind == Kind::Subscription { Some(try_reserve_long_lived_client(&shared)) } else { None };
-            let slot = match slot.transpose() {
-                Ok(slot) => slot.flatten(),
+            allowed(request, known.kind, mode)?;
+            let slot = match slot(known.kind, &shared) {
+                Ok(slot) => slot,
                 Err(full) => return Ok(full.into()),
             };
             hooks.whole = Some(normalised.operation_for_plan.clone());
@@ -126,12 +124,17 @@ fn valid(known: &Known, schema: &ConsumerSchema, plan: &ValidationPlan) -> Resul
 }
 
 /// Refuses what does not go with the request's method or with the answer that it accepts.
-fn allowed(request: &HttpRequest, kind: Kind, mode: &ResponseMode, _: &RouterSharedState) -> Result<(), PipelineError> {
+fn allowed(request: &HttpRequest, kind: Kind, mode: &ResponseMode) -> Result<(), PipelineError> {
     match kind {
         Kind::Mutation if *request.method() == Method::GET => Err(ClientPipelineError::MutationNotAllowedOverHttpGet.into()),
         Kind::Subscription if !mode.can_stream() => Err(ClientPipelineError::SubscriptionsNotSupported.into()),
         _ => Ok(()),
     }
+}
+
+/// A place among those who watch, for an operation that does.
+fn slot(kind: Kind, shared: &RouterSharedState) -> Result<Option<LongLivedClientGuard>, LongLivedClientLimitReached> {
+    if kind == Kind::Subscription { try_reserve_long_lived_client(shared) } else { Ok(None) }
 }
 
 /// What the embedded router's own reader would have made of an operation, but under a number that nobody can choose.

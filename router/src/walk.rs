@@ -4,6 +4,8 @@
 //! First [`sums`] counts what the document would hold written out, without writing it out. When that is within the limit,
 //! [`merged`] writes it out to see what it asks of the graph: how wide a set becomes, and how many objects come back.
 
+#[cfg(test)]
+mod honest;
 pub(crate) mod merged;
 pub(crate) mod shape;
 pub(crate) mod sums;
@@ -36,6 +38,8 @@ pub(crate) struct Counts {
     pub selections: u64,
     /// Fields of the widest selection set, after fragments and after fields of one name were put together.
     pub widest_set: u64,
+    /// Pairs of fields of one name in one place.
+    pub repeats: u64,
     /// Spreads inside each other.
     pub spreads: u64,
     /// Lists of introspection inside each other, which multiply its answer.
@@ -55,7 +59,8 @@ pub(crate) struct Walked {
 /// Walks a document; its operations come in its order.
 pub(crate) fn walk(document: &Document, size: Size, shape: &Shape, limits: &Limits) -> Result<Vec<Walked>, Refusal> {
     let summed = sum(document).map_err(refuse_endless)?;
-    let selections = summed.operations.iter().fold(summed.largest_fragment, |all, sums| all.saturating_add(sums.selections));
+    let selections = summed.operations.iter().fold(0_u64, |all, sums| all.saturating_add(sums.selections));
+    let selections = selections.max(summed.largest_fragment);
     let spreads = summed.operations.iter().map(|sums| sums.spreads).max().unwrap_or(0).max(summed.deepest_fragment);
     let written_out = Counts { selections, spreads, ..Counts::default() };
     check_written_out(&written_out, limits)?;
@@ -96,6 +101,7 @@ fn with_merged(counts: Counts, merged: &Merged) -> Counts {
     Counts {
         selections: counts.selections.max(merged.selections),
         widest_set: merged.widest_set,
+        repeats: merged.repeats,
         introspection_lists: merged.introspection_lists,
         cost: merged.cost,
         ..counts
@@ -117,6 +123,7 @@ fn check_operation(counts: &Counts, limits: &Limits) -> Result<(), Refusal> {
 fn check_merged(counts: &Counts, varies: bool, limits: &Limits) -> Result<(), Refusal> {
     within("MAX_SELECTIONS_EXCEEDED", "selections for the types that they are asked of", counts.selections, limits.selections)?;
     within("MAX_SELECTION_SET_EXCEEDED", "fields in one place", counts.widest_set, limits.selection_set)?;
+    within("MAX_REPEATS_EXCEEDED", "pairs of fields of one name in one place", counts.repeats, limits.repeats)?;
     let lists = "lists of introspection inside each other";
     within("INTROSPECTION_DEPTH_EXCEEDED", lists, counts.introspection_lists, limits.introspection_lists)?;
     if varies { Ok(()) } else { check_cost(counts.cost, limits) }

@@ -46,13 +46,20 @@ fn doubled() -> String {
     "{...A} fragment A on Query{whoami} fragment A on Query{...A ...A}".to_owned()
 }
 
-fn cases() -> [(String, &'static str); 6] {
+/// Many sets, each as wide as is allowed, of equal leaves.
+fn repeated() -> String {
+    let sets: String = (0..13).map(|number| format!("a{number}:trip(id:1){{{}}}", "id ".repeat(130))).collect();
+    format!("{{{sets}}}")
+}
+
+fn cases() -> [(String, &'static str); 7] {
     [
         (cycle(), "GRAPHQL_VALIDATION_FAILED"),
         (nested(9, 8), "MAX_SELECTIONS_EXCEEDED"),
         (nested(22, 2), "MAX_SELECTIONS_EXCEEDED"),
         (leaves(), "MAX_SELECTION_SET_EXCEEDED"),
         (merged(), "MAX_SELECTION_SET_EXCEEDED"),
+        (repeated(), "MAX_REPEATS_EXCEEDED"),
         (doubled(), "GRAPHQL_VALIDATION_FAILED"),
     ]
 }
@@ -113,7 +120,7 @@ async fn a_refusal_tells_the_number_that_was_reached_and_the_limit() {
     let aliases: String = (0..31).map(|number| format!(" a{number}: id")).collect();
     let introspection = "{ __schema { types { fields { type { fields { type { fields { type { fields { name } } } } } } } } } }";
     let cases = [
-        (nested(9, 8), "153391690", "5000"),
+        (nested(9, 8), "287609418", "5000"),
         (nested(17, 1), "18", "16"),
         (leaves(), "1950", "200"),
         (format!("{{ trip(id: 1) {{{aliases} }} }}"), "31", "30"),
@@ -135,10 +142,10 @@ async fn a_refusal_tells_the_number_that_was_reached_and_the_limit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_are_settings() {
-    let narrow = Rig::with(Way::InProcess, |config| config.limits.tokens = 4).await;
+    let narrow = Rig::with(Way::InProcess, |config| config.limits.selections = 4).await;
     let (_, body) = narrow.query("{ trip(id: 1) { id name fan { id name } } }", None).await;
     assert_eq!(support::code(&body), "MAX_SELECTIONS_EXCEEDED");
-    let shallow = Rig::with(Way::InProcess, |config| config.limits.tokens = 2).await;
+    let shallow = Rig::with(Way::InProcess, |config| config.limits.cost = 2).await;
     let (_, body) = shallow.query("{ trip(id: 1) { fan { favourite { id } } } }", None).await;
     assert_eq!(support::code(&body), "MAX_COST_EXCEEDED");
     let (_, body) = shallow.query("{ trip(id: 1) { fan { id } } }", None).await;

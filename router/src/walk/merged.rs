@@ -20,6 +20,8 @@ pub(crate) struct Merged {
     pub selections: u64,
     /// Fields of the widest set.
     pub widest_set: u64,
+    /// Pairs of fields of one name in one place: validation compares each of them.
+    pub repeats: u64,
     /// Lists of introspection inside each other.
     pub introspection_lists: u64,
     /// Objects that the answer may hold.
@@ -95,6 +97,8 @@ impl<'a> Merger<'a> {
             groups[group].push(asked);
         }
         for group in groups {
+            let others = group.len() as u64 - 1;
+            self.found.repeats = self.found.repeats.saturating_add(group.len() as u64 * others / 2);
             self.field(&group, place);
         }
     }

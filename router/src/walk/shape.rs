@@ -12,7 +12,7 @@ const PAGE: u64 = 20;
 /// The longest page there is; more is refused by whoever makes it.
 pub(crate) const LONGEST_PAGE: u64 = 100;
 /// Items of a list that is no page: the stops of a trip, the seats of a car.
-const LIST: u64 = 10;
+const LIST: u64 = 5;
 /// The arguments that say how long a page is.
 pub(crate) const PAGE_ARGUMENTS: [&str; 2] = ["first", "last"];
 

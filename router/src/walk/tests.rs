@@ -186,6 +186,8 @@ fn a_set_is_as_wide_as_it_is_when_fields_of_one_name_are_one() {
     assert_eq!(counts(fragments).widest_set, 3);
     let types = "{ any { ... on Shop { towns { id id } } ... on Town { towns: shops { a: nodes { id } } } } }";
     assert_eq!(counts(types).widest_set, 3);
+    assert_eq!(counts("{ search { nodes { id } nodes { id name } } }").repeats, 2);
+    assert_eq!(counts("{ search { nodes { id id id id } } }").repeats, 6);
 }
 
 #[test]
@@ -208,6 +210,10 @@ fn the_standard_introspection_is_within_every_limit() {
     let walked = walked(INTROSPECTION, &Limits::default()).expect("within its limits");
     assert!((300..1_000).contains(&walked.counts.cost), "{:?}", walked.counts);
     let nested = "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }";
-    let twice = nested.replacen("{ __schema", "{ b: __schema { types { fields { type { fields { type { fields { name } } } } } } } __schema", 1);
+    let twice = nested.replacen(
+        "{ __schema",
+        "{ b: __schema { types { fields { type { fields { type { fields { name } } } } } } } __schema",
+        1,
+    );
     assert_eq!(self::walked(&twice, &Limits::default()).map(drop), Err("MAX_COST_EXCEEDED".to_owned()));
 }
