@@ -8,7 +8,11 @@ use berth_kernel::{
     auth::TokenVerifier,
     clock::Clock,
     metrics::{self, PeerCall},
-    peer::server::{self as desk, Desk},
+    peer::{
+        Standing,
+        server::{self as desk, Desk},
+        standing,
+    },
     server::{Door, behind_router},
     service::ServiceVerifier,
 };
@@ -84,6 +88,8 @@ pub struct Guards<'a> {
     pub tokens: TokenVerifier,
     /// The machine's clock: credentials are not about the timetable.
     pub clock: Clock,
+    /// How the other processes receive this one.
+    pub standing: Standing,
     /// Ends live streams.
     pub stop: CancellationToken,
 }
@@ -91,7 +97,8 @@ pub struct Guards<'a> {
 impl Guards<'_> {
     /// All that a service of a fleet answers: its graph, its peers' calls, what the router forwards of its public routes.
     pub fn routes(&self, service: Service, services: &Services, sandbox: Option<&Sandbox>) -> Router {
-        let known = ServiceVerifier::new(&self.config.key_file(""), service.name(), self.clock.clone());
+        let folder = self.config.key_file("");
+        let known = ServiceVerifier::watched(&folder, service.name(), self.clock.clone(), self.standing.clone());
         let desk = Desk::new(known.clone(), self.tokens.clone());
         macro_rules! door {
             ($part:expr, $routes:path, $public:expr) => {
@@ -125,6 +132,6 @@ impl Guards<'_> {
                 sandbox.iter().fold(routes, |all, sandbox| all.nest("/provider", sandbox.provider_routes()))
             }
         };
-        routes.merge(records)
+        routes.merge(records).merge(standing::routes(known))
     }
 }

@@ -16,14 +16,6 @@ use berth_router::{Asked, Observe};
 use futures_util::future::LocalBoxFuture;
 use tracing::{Span, field::Empty};
 
-/// What this program is.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// The commit it was built from, when the build was told (`BERTH_BUILD_COMMIT`).
-pub const COMMIT: &str = match option_env!("BERTH_BUILD_COMMIT") {
-    Some(commit) if !commit.is_empty() => commit,
-    _ => "unknown",
-};
-
 /// Counts what the listener of a role answers; the calls of a bundle are counted by the door, one by one.
 pub fn counted(role: &'static str, routes: Router) -> Router {
     metrics::answers_begin(role);

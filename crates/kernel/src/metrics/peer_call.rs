@@ -20,7 +20,7 @@ impl<'a> PeerCall<'a> {
         Self { callee, outcome: ABANDONED, started: Instant::now() }
     }
 
-    /// It ended: `ok`, `refused`, `failed`, `timeout`, or `open` (not tried: the circuit is open).
+    /// It ended: `ok`, `refused`, or why there is no answer (`peer::Failure::outcome`).
     pub fn ended(mut self, outcome: &'static str) {
         self.outcome = outcome;
     }

@@ -37,7 +37,7 @@ pub fn answers_begin(role: &str) {
 
 /// Begins the calls to a service.
 pub fn calls_begin(callee: &str) {
-    for outcome in ["ok", "refused", "failed", "timeout", "open", ABANDONED] {
+    for outcome in ["ok", "refused", "failed", "timeout", "open", "locked_out", ABANDONED] {
         PEER.with_label_values(&[callee, outcome]).inc_by(0);
     }
     let _empty = PEER_SECONDS.with_label_values(&[callee]);
