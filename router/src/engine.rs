@@ -75,7 +75,8 @@ impl Engine {
         let documents =
             Arc::new(Documents::new(&config.limits, config.document_key, Shape::new(&graph.planner.consumer_schema.document)));
         let state = Arc::get_mut(&mut shared).ok_or_else(|| RouterError::Engine("its state is already shared".to_owned()))?;
-        state.plugins = Some(Arc::new(vec![Box::new(FrontDoor::new(executors.clone(), documents.marker, config.observer.clone()))]));
+        state.plugins =
+            Some(Arc::new(vec![Box::new(FrontDoor::new(executors.clone(), documents.marker, config.observer.clone()))]));
         let run = pipeline::run(&shared, &schema, &graph).await?;
         Ok((Self { shared, graph: Arc::new(graph), executors, observer: config.observer.clone(), documents, run }, tasks))
     }

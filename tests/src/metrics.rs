@@ -130,7 +130,7 @@ pub fn firing(readings: &[(String, Scrape, Scrape)], alerts: &[&str]) -> anyhow:
         if judged.status.success() {
             fire.insert((*alert).to_owned());
         } else {
-            ensure!(said.contains("got:"), "promtool can't judge {alert}: {said}");
+            ensure!(said.contains("got:") && !said.contains("invalid"), "promtool can't judge {alert}: {said}");
         }
     }
     Ok(Some(fire))

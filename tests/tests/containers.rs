@@ -139,9 +139,9 @@ async fn every_role_runs_with_no_place_to_write_but_its_data(arm: Arm) -> anyhow
     watcher.take(WITHIN).await?;
     ensure!(booking.to_string().contains("ticket_"), "no ticket: {booking}");
     let token = person.client.token().context("a token")?;
-    let picture = client.request(reqwest::Method::PUT, "/me/avatar").bearer_auth(token).header("content-type", "image/png");
+    let picture = client.request(reqwest::Method::POST, "/me/avatar").bearer_auth(token).header("content-type", "image/png");
     let kept = picture.body(pictures::picture(image::ImageFormat::Png)?).send().await?;
-    ensure!(kept.status().is_success(), "{}", kept.text().await?);
+    ensure!(kept.status().is_success(), "{kept:?}");
     for process in berth.processes() {
         let id = process.id().context("it runs")?;
         let status = fs::read_to_string(format!("/proc/{id}/status"))?;
@@ -220,6 +220,8 @@ async fn the_balancer_shows_nobody_what_watches_the_processes() -> anyhow::Resul
     }
     let client = Client::new(&format!("http://{}", balancer.address))?;
     let train = timetable::demo_train(&client, 3).await?;
-    let mut watcher = Watcher::open(&client, Transport::WebSocket, &train.segment(0, 2), None).await?;
+    let segment = train.segment(0, 2);
+    let mut watcher = Watcher::open(&client, Transport::WebSocket, &segment, None).await?;
+    Person::sign_up(&client, "balanced").await?.hold_best(&segment, 1).await?;
     watcher.take(WITHIN).await
 }

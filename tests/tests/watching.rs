@@ -126,6 +126,9 @@ async fn table_alerts_and_dashboard_name_what_exists_from_the_start() -> anyhow:
     .await?;
     let untold: Vec<_> = scrape.families().difference(&documented).cloned().collect();
     ensure!(untold.is_empty(), "in /metrics, and not documented: {untold:?}");
+    // Prometheus would put its own in their place, and call ours exported_job.
+    let taken = scrape.samples.iter().find(|sample| sample.labels.contains_key("job") || sample.labels.contains_key("instance"));
+    ensure!(taken.is_none(), "labels of Prometheus's own: {taken:?}");
     let shown: BTreeSet<String> = named(&dashboard()?);
     ensure!(shown == documented, "the dashboard differs from the table: {:?}", shown.symmetric_difference(&documented));
     for alert in alerts()? {

@@ -54,9 +54,9 @@ static PEER: LazyLock<IntCounterVec> =
 static PEER_SECONDS: LazyLock<HistogramVec> =
     LazyLock::new(|| durations("berth_peer_call_duration_seconds", "Time of a call to another service", &["callee"]));
 static JOBS: LazyLock<IntCounterVec> =
-    LazyLock::new(|| counters("berth_jobs_total", "Runs of background work, by outcome", &["job", "outcome"]));
+    LazyLock::new(|| counters("berth_jobs_total", "Runs of background work, by outcome", &["work", "outcome"]));
 static JOB_SECONDS: LazyLock<HistogramVec> =
-    LazyLock::new(|| durations("berth_job_duration_seconds", "Time of a run of background work", &["job"]));
+    LazyLock::new(|| durations("berth_job_duration_seconds", "Time of a run of background work", &["work"]));
 static OUTBOX_ROWS: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauges("berth_outbox_pending_rows", "Events that are not delivered yet", &["service"]));
 static OUTBOX_AGE: LazyLock<IntGaugeVec> =
