@@ -30,7 +30,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     auth::{self, Viewer},
-    config::{Observe, RouterConfig, RouterError},
+    config::{Observe, RouterConfig, RouterError, Subgraph},
     documents::Documents,
     executor::OwnWay,
     operation::Operation,

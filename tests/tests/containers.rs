@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a test may stop at the first surprise, and tells of its run")]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
@@ -99,6 +99,54 @@ fn compose_publishes_nothing_and_knows_its_proxies() -> anyhow::Result<()> {
     let command = texts(&redis["command"]).join(" ");
     ensure!(command.contains("--maxmemory 400mb") && redis["deploy"]["resources"]["limits"]["memory"] == "512M", "{command}");
     Ok(())
+}
+
+/// A value of a compose file with the values of the example in it; its domain is one that production takes.
+fn filled(value: &Value, example: &BTreeMap<String, String>) -> Option<String> {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let Some((before, rest)) = text.split_once("${") else { return (!value.is_null()).then_some(text) };
+    let (inner, after) = rest.split_once('}')?;
+    let (name, default) = inner.split_once(":-").or_else(|| inner.split_once(":?")).unwrap_or((inner, ""));
+    let chosen = example.get(name).map_or(default, String::as_str).replace(".example", ".berth-tests.id");
+    Some(format!("{before}{chosen}{after}"))
+}
+
+#[test]
+fn production_tells_each_role_what_it_asks_for() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (base, production) = (compose(COMPOSE)?, compose(PRODUCTION)?);
+    let example = fs::read_to_string(path("deploy/production.env.example"))?;
+    let pairs = example.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
+    let example = pairs.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect();
+    for (name, service) in ours(&base).filter(|(_, service)| service["environment"]["BERTH_ROLES"].is_string()) {
+        let mut command = Command::new(program()?);
+        command.arg("doctor").env_clear().env("BERTH_DATA_DIR", folder.path());
+        for layer in [service, &production["services"][name]] {
+            for (setting, value) in layer["environment"].as_object().into_iter().flatten() {
+                let Some(mut value) = filled(value, &example) else { continue };
+                if setting.ends_with("_FILE") {
+                    value = folder.path().join(setting).display().to_string();
+                    fs::write(&value, secret_like(setting))?;
+                }
+                command.env(setting, value);
+            }
+        }
+        let output = command.output()?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let verdicts: Vec<&str> = said.lines().filter(|line| line.split_whitespace().nth(1) == Some("settings")).collect();
+        ensure!(verdicts.len() == 1 && verdicts[0].starts_with("ok"), "{name}: {said}");
+        ensure!(verdicts[0].contains("production"), "{name}: {said}");
+    }
+    Ok(())
+}
+
+fn secret_like(setting: &str) -> &'static str {
+    match setting {
+        "BERTH_REDIS_URL_FILE" => "redis://127.0.0.1:1",
+        "BERTH_SMTP_URL_FILE" => "smtps://berth:3f%2F9c1d5be@127.0.0.1:1",
+        "BERTH_PROVIDER_SERVER_KEY_FILE" => "Mid-server-0b1c2d3e4f5a6978",
+        _ => "postgres://berth:0b1c2d3e4f5a6978@127.0.0.1:1/berth",
+    }
 }
 
 /// Whether this machine lets us seal a process; says so when it does not.
