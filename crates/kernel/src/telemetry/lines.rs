@@ -26,8 +26,6 @@ use super::{
 /// Lines on standard error.
 pub(super) fn layer<S: Subscriber + for<'span> LookupSpan<'span>>(config: &TelemetryConfig) -> Box<dyn Layer<S> + Send + Sync> {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
-    // A log on a full disk is lost. Telling so on the same disk would panic in the middle of whatever was told of.
-    let lines = lines.log_internal_errors(false);
     if config.json {
         lines.event_format(Seldom::around(JsonLine { service: config.service.clone() })).boxed()
     } else {
