@@ -8,6 +8,7 @@
     reason = "a test stops at the first surprise, and tells of its run"
 )]
 
+mod failover;
 mod i01_no_oversell;
 mod i02_all_or_nothing;
 mod i03_conservation;

@@ -17,9 +17,11 @@ use tracing::Instrument;
 use crate::{metrics, telemetry::Origin};
 
 mod health;
+mod hosts;
 mod job;
 mod postgres;
 mod proof;
+mod reach;
 mod sqlite;
 mod table;
 mod writer;
@@ -27,6 +29,8 @@ mod writer;
 use health::Health;
 use job::{Job, Task};
 pub use postgres::{PostgresLimits, exclusive};
+pub(crate) use reach::without_url;
+pub use reach::{Unreached, reach_postgres};
 use sqlite::WriteConnection;
 pub use table::{rows_placeholder, table};
 

@@ -6,8 +6,11 @@
 //! Spans are exported over OTLP when a URL is set; without one they are never made.
 
 mod export;
+mod filter;
 mod lines;
 mod seldom;
+
+pub use filter::check_filter;
 
 use std::{future::Future, sync::Arc};
 
@@ -27,6 +30,8 @@ use tracing_subscriber::{
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
+
+use crate::secret::Secret;
 
 /// Header of the request id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -48,7 +53,7 @@ pub struct TelemetryConfig {
     /// One JSON object per line, or lines for people.
     pub json: bool,
     /// Collector of traces (OTLP over HTTP), `http://collector:4318`. Without it nothing is traced.
-    pub otlp_url: Option<String>,
+    pub otlp_url: Option<Secret>,
 }
 
 /// Why telemetry doesn't start.
@@ -79,7 +84,7 @@ impl Guard {
 pub fn start(config: &TelemetryConfig, runtime: &Handle) -> Result<Guard, TelemetryError> {
     let filter = EnvFilter::try_new(&config.filter)?;
     let log = lines::layer(config).with_filter(filter_fn(is_event as fn(&Metadata<'_>) -> bool).and(filter));
-    let provider = config.otlp_url.as_deref().map(|url| export::provider(&config.service, url, runtime)).transpose()?;
+    let provider = config.otlp_url.as_ref().map(|url| export::provider(&config.service, url.reveal(), runtime)).transpose()?;
     let logged = Registry::default().with(log);
     // A second subscriber exists only in tests, where the first is as good. A layer that does nothing would still have every span
     // made, so there is none.

@@ -83,7 +83,7 @@ impl From<PeerError> for Error {
     fn from(error: PeerError) -> Self {
         match error {
             PeerError::NotFound => Refusal::BookingNotFound.into(),
-            PeerError::Unavailable(_) => Self::Peer(error),
+            PeerError::Unavailable(_) | PeerError::LockedOut(_) => Self::Peer(error),
         }
     }
 }

@@ -8,8 +8,9 @@ use sea_orm_migration::MigratorTrait;
 use super::{
     Db, Tx, Writer, copy_of,
     health::{Health, is_storage_fault},
+    hosts::Hosts,
     job::{Finished, Job},
-    sql,
+    sql, without_url,
 };
 
 /// A connection that rested longer than this is tried before it is used: the server may have gone meanwhile.
@@ -69,15 +70,34 @@ impl Db {
 
     /// Opens a PostgreSQL database with these limits.
     pub async fn open_postgres_within(url: &str, schema: &str, limits: PostgresLimits) -> Result<Self, DbErr> {
-        let mut options = ConnectOptions::new(url);
+        let db = Self::open_postgres_as_it_is(url, schema, limits).await?;
+        create_schema(&db.read, schema).await?;
+        Ok(db)
+    }
+
+    /// Opens a PostgreSQL database with these limits, and makes nothing in it.
+    pub async fn open_postgres_as_it_is(url: &str, schema: &str, limits: PostgresLimits) -> Result<Self, DbErr> {
+        let hosts = Hosts::read(url)?.with(|options| options.application_name("berth").options(limits.options()));
+        let (first, guard) = (hosts.choose().await?, hosts.guard());
+        let mut options = ConnectOptions::new("postgres://");
         options.max_connections(limits.max_connections).min_connections(1).sqlx_logging(false);
         options.acquire_timeout(ACQUIRE_WITHIN).connect_timeout(ACQUIRE_WITHIN).test_before_acquire_if_idle_for(TRUSTED_FOR);
         options.set_schema_search_path(schema.to_owned());
-        options.map_sqlx_postgres_opts(move |postgres| postgres.application_name("berth").options(limits.options()));
-        let mut pool = Database::connect(options).await?;
+        options.map_sqlx_postgres_opts(move |_| first.clone());
+        if let Some(guard) = guard.clone() {
+            let (own, schema) = (guard.clone(), schema.to_owned());
+            options.map_sqlx_postgres_pool_opts(move |pool| own.clone().admit_to(pool, &schema));
+            options.map_sqlx_postgres_before_acquire(move |_, connection| {
+                let is_current = !guard.is_stale(&connection);
+                Box::pin(async move { Ok(is_current) })
+            });
+        }
+        let mut pool = Database::connect(options).await.map_err(|error| without_url(url, error))?;
+        if let Some(guard) = guard {
+            tokio::spawn(hosts.follow(pool.get_postgres_connection_pool().clone(), guard));
+        }
         // A failure outside of a write is nobody's matter here.
         pool.set_metric_callback(|statement| _ = STATEMENT_FAILED.try_with(|failed| failed.set(failed.get() | statement.failed)));
-        create_schema(&pool, schema).await?;
         Ok(Self { read: pool.clone(), writer: Writer::Pool(pool), health: Arc::new(Health::new(schema)) })
     }
 
@@ -93,22 +113,46 @@ impl Db {
         turn.commit().await
     }
 
-    /// Migrations that the database has and this program does not know: it was made by a newer one.
-    pub async fn unknown_migrations<M: MigratorTrait>(&self) -> Result<Vec<String>, DbErr> {
+    /// Whether there is a table of this name.
+    pub async fn has_table(&self, name: &str) -> Result<bool, DbErr> {
         let tables = match self.backend() {
             DatabaseBackend::Postgres => {
                 "SELECT 1 FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = $1"
             }
             _ => "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1",
         };
-        if self.read.query_one_raw(sql(&self.read, tables, ["seaql_migrations".into()])).await?.is_none() {
+        Ok(self.read.query_one_raw(sql(&self.read, tables, [name.into()])).await?.is_some())
+    }
+
+    /// Migrations that the database has had, oldest first.
+    pub async fn applied_migrations(&self) -> Result<Vec<String>, DbErr> {
+        if !self.has_table("seaql_migrations").await? {
             return Ok(Vec::new());
         }
-        let known: Vec<String> = M::migrations().iter().map(|migration| migration.name().to_owned()).collect();
-        let rows = self.read.query_all_raw(sql(&self.read, "SELECT version FROM seaql_migrations", [])).await?;
-        let applied = rows.iter().map(|row| row.try_get("", "version")).collect::<Result<Vec<String>, DbErr>>()?;
-        Ok(applied.into_iter().filter(|version| !known.contains(version)).collect())
+        let rows = self.read.query_all_raw(sql(&self.read, "SELECT version FROM seaql_migrations ORDER BY version", [])).await?;
+        rows.iter().map(|row| row.try_get("", "version")).collect()
     }
+
+    /// Migrations that the database has and this program does not know: it was made by a newer one.
+    pub async fn unknown_migrations<M: MigratorTrait>(&self) -> Result<Vec<String>, DbErr> {
+        let known = names::<M>();
+        Ok(self.applied_migrations().await?.into_iter().filter(|version| !known.contains(version)).collect())
+    }
+
+    /// Migrations that this program knows and the database has not had yet.
+    pub async fn pending_migrations<M: MigratorTrait>(&self) -> Result<Vec<String>, DbErr> {
+        let applied = self.applied_migrations().await?;
+        Ok(names::<M>().into_iter().filter(|name| !applied.contains(name)).collect())
+    }
+
+    /// Ends all connections, so that nothing of this database stays open.
+    pub async fn close(self) -> Result<(), DbErr> {
+        self.read.close().await
+    }
+}
+
+fn names<M: MigratorTrait>() -> Vec<String> {
+    M::migrations().iter().map(|migration| migration.name().to_owned()).collect()
 }
 
 /// One write in a transaction of its own. The pool rolls back what is left of it before it lends the connection again.

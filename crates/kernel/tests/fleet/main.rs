@@ -9,6 +9,7 @@
 )]
 
 mod limits;
+mod moved;
 #[path = "../../../../migrations/src/shared.rs"]
 mod shared;
 #[path = "../../../../migrations/src/shared_fleet.rs"]

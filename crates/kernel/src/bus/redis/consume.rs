@@ -53,12 +53,13 @@ pub async fn run(bus: Arc<RedisBus>, consumer: Arc<dyn Consumer>) {
 async fn follow(bus: &Arc<RedisBus>, consumer: &Arc<dyn Consumer>) -> RedisResult<()> {
     let time = bus.settings.call_timeout;
     let config = AsyncConnectionConfig::new().set_connection_timeout(Some(time)).set_response_timeout(Some(BLOCK + time));
-    let connection = within(time, bus.client.get_multiplexed_async_connection_with_config(&config)).await?;
+    let moves = bus.moves();
+    let connection = within(time, bus.client()?.get_multiplexed_async_connection_with_config(&config)).await?;
     let streams = consumer.kinds().iter().map(|kind| bus.stream(kind)).collect();
     let mut group = Group { bus: Arc::clone(bus), consumer: Arc::clone(consumer), streams, connection, doubtful: false };
     group.enter().await?;
     let mut take_over_at = Instant::now();
-    while !bus.background.is_stopped() {
+    while !bus.background.is_stopped() && bus.moves() == moves {
         if group.doubtful && !group.database_works().await {
             bus.rest(RECONNECT).await;
             continue;
