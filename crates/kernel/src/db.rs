@@ -180,7 +180,15 @@ fn stopped() -> DbErr {
 
 /// `DbErr` can't be cloned; each waiting caller gets the text.
 fn copy_of(error: &DbErr) -> DbErr {
-    DbErr::Custom(error.to_string())
+    DbErr::Custom(text_of(error))
+}
+
+/// What an error says, however often it was copied.
+fn text_of(error: &DbErr) -> String {
+    match error {
+        DbErr::Custom(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// A statement with `$1`-style placeholders, which both dialects read.

@@ -15,6 +15,7 @@ use super::{
     job::{Finished, Job},
     proof,
     sqlite::WriteConnection,
+    text_of,
 };
 
 const MAX_BATCH: usize = 256;
@@ -59,7 +60,7 @@ async fn replace(file: &PathBuf, error: &DbErr, queue: &mut Queue, health: &Heal
             tracing::warn!(database = health.name(), error = %error, "database.reconnected");
             return Some(connection);
         }
-        Err(why) => DbErr::Custom(format!("{error}; {why}")),
+        Err(why) => DbErr::Custom(format!("{}; {}", text_of(error), text_of(&why))),
     };
     health.breaks(&refusal);
     let mut pause = FIRST_PAUSE;
