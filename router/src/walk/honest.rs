@@ -81,7 +81,7 @@ fn worst() -> Vec<(&'static str, String)> {
         let _ = write!(chain, " fragment F{level} on Trip{{...F{} ...F{}}}", level + 1, level + 1);
     }
     let names: String = (0..560).map(|number| format!("{}{number}:id ", "x".repeat(25))).collect();
-    let wide = "id ".repeat(60);
+    let wide = "id ".repeat(100);
     let mut many = format!("{{{}}}", "trip(id:1){...A ...B ...C}".repeat(15));
     for name in ["A", "B", "C"] {
         let _ = write!(many, " fragment {name} on Trip{{{}}}", "id ".repeat(100));
@@ -92,7 +92,7 @@ fn worst() -> Vec<(&'static str, String)> {
         ("a cycle of eight spreads", format!("{{...A}} fragment A on Query{{{}}}", "...A ".repeat(8))),
         ("560 long aliases", format!("{{trip(id:1){{{names}}}}}")),
         ("4,500 selections in 15 fields", many),
-        ("60 equal leaves, within the limits", format!("{{trip(id:\"x\"){{{wide}}}}}")),
+        ("100 equal leaves, within the limits", format!("{{trip(id:\"x\"){{{wide}}}}}")),
         ("60 brackets", format!("{}id{}", "{a".repeat(60), "}".repeat(60))),
         ("a comment of 16 KiB", format!("{{stations{{totalCount}}}}#{}", "x".repeat(16_200))),
         ("a string of 16 KiB", format!("{{trip(id:\"{}\"){{id}}}}", "x".repeat(16_200))),
@@ -105,6 +105,11 @@ fn dear() -> Vec<(&'static str, String)> {
     let aliases: String = (0..15).map(|number| format!("a{number}:trip(id:1){{name stops{{id station{{name}}}}}}")).collect();
     let nodes = "...on Booking{code}...on Trip{name}...on Ticket{code}...on Payment{status}...on Hold{expiresAt}";
     let kinds: String = (0..15).map(|number| format!("n{number}:node(id:1){{id {nodes}}}")).collect();
+    let mut spread: String = (0..100).map(|number| format!("...S{number} ")).collect();
+    spread = format!("{{trip(id:1){{{spread}}}}}");
+    for number in 0..100 {
+        let _ = write!(spread, " fragment S{number} on Trip{{id name stops{{id}}}}");
+    }
     let mut fragments = "{me{bookings(first:9){nodes{...F0}}}}".to_owned();
     for level in 0..11 {
         let _ = write!(fragments, " fragment F{level} on Booking{{...F{} ...F{} code}}", level + 1, level + 1);
@@ -112,9 +117,10 @@ fn dear() -> Vec<(&'static str, String)> {
     fragments.push_str(" fragment F11 on Booking{code status}");
     vec![
         ("15 trips with their stops", format!("{{{aliases}}}")),
+        ("100 fragments beside each other", spread),
         ("15 nodes of five kinds", format!("{{{kinds}}}")),
         ("fragments that double, eleven levels", fragments),
-        ("60 equal leaves", format!("{{trip(id:1){{{}}}}}", "id ".repeat(60))),
+        ("100 equal leaves", format!("{{trip(id:1){{{}}}}}", "id ".repeat(100))),
         ("introspection", INTROSPECTION.to_owned()),
     ]
 }
