@@ -4,8 +4,6 @@
 //! First [`sums`] counts what the document would hold written out, without writing it out. When that is within the limit,
 //! [`merged`] writes it out to see what it asks of the graph: how wide a set becomes, and how many objects come back.
 
-#[cfg(test)]
-mod honest;
 pub(crate) mod merged;
 pub(crate) mod shape;
 pub(crate) mod sums;
@@ -64,7 +62,7 @@ pub(crate) fn walk(document: &Document, size: Size, shape: &Shape, limits: &Limi
     let spreads = summed.operations.iter().map(|sums| sums.spreads).max().unwrap_or(0).max(summed.deepest_fragment);
     let fragments = summed.fragments.len() as u64;
     let repeats = fragments * fragments.saturating_sub(1) / 2;
-    let written_out = Counts { selections, spreads, repeats, ..Counts::default() };
+    let written_out = Counts { selections, repeats, spreads, ..Counts::default() };
     check_written_out(&written_out, limits)?;
     let mut walked = Vec::with_capacity(summed.operations.len());
     for (operation, sums) in operations_of(document).zip(&summed.operations) {

@@ -1,5 +1,7 @@
 //! The counts against an expansion that writes everything out, and each number by example.
 
+mod honest;
+
 use std::fmt::Write as _;
 
 use hive_router::graphql_tools::{

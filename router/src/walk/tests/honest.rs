@@ -19,11 +19,10 @@ use hive_router::{
     },
 };
 
-use super::{shape::Shape, sums::operations_of};
+use super::{INTROSPECTION, Shape, operations_of};
 use crate::{config::Limits, documents::Documents, rules};
 
-const SCHEMA: &str = include_str!("../../../schema/api.graphql");
-const INTROSPECTION: &str = include_str!("introspection.graphql");
+const SCHEMA: &str = include_str!("../../../../schema/api.graphql");
 
 fn documents() -> Documents {
     let schema = parse_schema::<String>(SCHEMA).expect("a schema").into_static();
@@ -134,7 +133,7 @@ fn micros(rounds: u32, mut work: impl FnMut(u32)) -> f64 {
 }
 
 /// What reading a document costs, the first time and afterwards. In a release build, alone on the machine:
-/// `cargo test --release -p berth-router --lib walk::honest -- --ignored --nocapture`
+/// `cargo test --release -p berth-router --lib walk::tests::honest -- --ignored --nocapture`
 #[test]
 #[ignore = "a measurement: it prints figures, and holds the worst of them in a release build"]
 fn what_reading_costs() {
