@@ -83,7 +83,20 @@ impl Postgres {
     pub async fn standby_at(&self, port: u16) -> anyhow::Result<Self> {
         let mut standby = Self::empty(port)?.context("the programs of PostgreSQL are not installed")?;
         let mut copy = standby.command("pg_basebackup");
-        copy.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", "-X", "stream", "-R", "-c", "fast", "--no-sync"]);
+        copy.args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &self.port.to_string(),
+            "-U",
+            "postgres",
+            "-X",
+            "stream",
+            "-R",
+            "-c",
+            "fast",
+            "--no-sync",
+        ]);
         standby.make(&mut copy)?;
         standby.start().await?;
         let url = self.url()?;

@@ -196,7 +196,12 @@ mod tests {
     use super::*;
 
     fn names(url: &str) -> Vec<String> {
-        Hosts::read(url).expect(url).all.iter().map(|host| format!("{}:{}", host.options.get_host(), host.options.get_port())).collect()
+        Hosts::read(url)
+            .expect(url)
+            .all
+            .iter()
+            .map(|host| format!("{}:{}", host.options.get_host(), host.options.get_port()))
+            .collect()
     }
 
     #[test]

@@ -224,7 +224,9 @@ fn verdict(words: &[Word]) -> Option<&str> {
 }
 
 async fn ask_all(lines: &[Line], machine: &Clock, patience: Duration) -> (Vec<Word>, Vec<Sample>) {
-    let replicas = lines.iter().flat_map(|line| line.replicas().all().iter().map(move |replica| ask(line, replica.base(), machine, patience)));
+    let replicas = lines
+        .iter()
+        .flat_map(|line| line.replicas().all().iter().map(move |replica| ask(line, replica.base(), machine, patience)));
     let (words, samples): (Vec<_>, Vec<_>) = join_all(replicas).await.into_iter().unzip();
     (words, samples.into_iter().flatten().collect())
 }

@@ -123,7 +123,8 @@ mod tests {
     async fn urls_that_can_be_used_are_told_from_others() {
         assert!(Place::read("redis://:pw@cache:6379/1").is_ok_and(|place| place.fixed().is_some()));
         assert!(Place::read("rediss://cache:6380").is_ok());
-        let sentinels = Place::read("redis-sentinel://me:p%40w@a:26379,[::1]:2,c/berth/2?sentinel_password=x").expect("sentinels");
+        let sentinels =
+            Place::read("redis-sentinel://me:p%40w@a:26379,[::1]:2,c/berth/2?sentinel_password=x").expect("sentinels");
         assert!(sentinels.fixed().is_none());
         for (url, problem) in [
             ("redis-sentinel://a,b", "names no master"),
