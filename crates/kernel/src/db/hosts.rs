@@ -17,7 +17,10 @@ use sea_orm::{
     },
 };
 
-use crate::urls::{self, Parts};
+use crate::{
+    tls,
+    urls::{self, Parts},
+};
 
 /// How often the present primary is asked whether it still is one.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -45,6 +48,7 @@ struct Host {
 impl Hosts {
     /// Reads a URL with one host or several.
     pub fn read(url: &str) -> Result<Self, DbErr> {
+        tls::prepare();
         let unusable = |problem: &dyn std::fmt::Display| DbErr::Custom(format!("the URL of the database {problem}"));
         let parts = urls::postgres(url).map_err(|problem| unusable(&problem))?;
         let wanted = parts.parameter("target_session_attrs").unwrap_or("any");
