@@ -20,7 +20,7 @@ use berth_kernel::{
 
 use crate::{
     config::{Config, Refusal},
-    databases::SANDBOX,
+    databases::{SANDBOX, reach},
     role::Service,
 };
 
@@ -103,7 +103,10 @@ async fn copy_databases(config: &Config, to: &Path) -> anyhow::Result<Vec<Copied
             // The sandbox is absent where there is a real provider.
             Place::Sqlite(_) if name == SANDBOX => {}
             Place::Sqlite(file) => anyhow::bail!("there is no database {}", file.display()),
-            Place::Postgres { url, schema } => schemas.push((name, url, schema)),
+            Place::Postgres { url, schema } => {
+                reach(config, name, &url).await?;
+                schemas.push((name, url, schema));
+            }
         }
     }
     let paths: Vec<_> = files.iter().map(|(_, from, to)| (from.clone(), to.clone())).collect();

@@ -9,6 +9,7 @@ mod arguments;
 mod checks;
 mod defaults;
 mod derived;
+mod limits;
 mod production;
 mod refusal;
 mod shown;
@@ -144,31 +145,34 @@ pub struct Config {
     pub trusted_proxies: usize,
     /// Work that a sign-up costs its client: leading zero bits of a SHA-256, 0 to 30. 0: none.
     pub sign_up_work: u32,
+    /// Limits of a document that differ from the defaults: `tokens=3000,cost=4000`.
+    pub document_limits: String,
     /// Router threads; as many as cores when absent.
     pub workers: Option<usize>,
     /// Log filter, as of tracing's `EnvFilter`.
     pub log: String,
 }
 
-/// What the settings are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// A process that serves: in production everything that its roles need must be there.
-    Serving,
-    /// A command of the operator: it needs what it uses, and says so itself.
-    Command,
-}
-
 impl Config {
-    /// Reads the effective configuration and checks it: all that is wrong is told at once.
-    pub fn load(arguments: &Arguments, purpose: Purpose) -> Result<Self, Refusals> {
+    /// Reads the effective configuration for a command and checks it: all that is wrong is told at once.
+    pub fn load(arguments: &Arguments) -> Result<Self, Refusals> {
+        let (config, problems) = Self::read(arguments);
+        problems.end()?;
+        Ok(config)
+    }
+
+    /// The same for a process that serves: in production everything that its roles use must be there.
+    pub fn load_to_serve(arguments: &Arguments) -> Result<Self, Refusals> {
+        let (config, mut problems) = Self::read(arguments);
+        config.check_production(&mut problems);
+        problems.end()?;
+        Ok(config)
+    }
+
+    fn read(arguments: &Arguments) -> (Self, Refusals) {
         let mut problems = Refusals::default();
         let config = variables::read(arguments, &mut problems);
         config.check(&mut problems);
-        if purpose == Purpose::Serving {
-            config.check_production(&mut problems);
-        }
-        problems.end()?;
-        Ok(config)
+        (config, problems)
     }
 }

@@ -178,7 +178,7 @@ async fn connect_postgres(config: &Config, name: &str, url: &Secret, make: Make)
 }
 
 /// Waits for a PostgreSQL that does not answer yet; one that refuses us is not asked twice.
-async fn reach(config: &Config, name: &str, url: &Secret) -> anyhow::Result<()> {
+pub async fn reach(config: &Config, name: &str, url: &Secret) -> anyhow::Result<()> {
     let (started, patience) = (Instant::now(), Duration::from_secs(config.database_wait_secs.into()));
     let mut told = false;
     loop {
@@ -221,6 +221,16 @@ async fn connect_sqlite(file: &Path) -> anyhow::Result<Db> {
         let example = "the rights of the file; or an empty folder, and then `berth restore --from <a backup>`";
         Refusal::new("data_dir", format!("{} {problem}", file.display()), example).into()
     })
+}
+
+/// Measures how much is free on the disk of the data directory.
+pub fn watch_disk(config: &Config) {
+    let folder = config.data_dir.clone();
+    metrics::before_reading(move || {
+        if let Ok(bytes) = fs2::available_space(&folder) {
+            metrics::disk_free(bytes);
+        }
+    });
 }
 
 fn watch(name: String, db: Db) {

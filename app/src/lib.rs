@@ -34,7 +34,7 @@ use std::{path::PathBuf, process::ExitCode};
 use berth_kernel::telemetry;
 use clap::{Parser, Subcommand};
 
-use config::{Arguments, Config, Purpose};
+use config::{Arguments, Config};
 
 /// Berth, the open booking graph: everything that has a seat, a slot or a stock count.
 #[derive(Parser)]
@@ -186,9 +186,9 @@ fn run(command: Command, arguments: &Arguments) -> anyhow::Result<()> {
     match command {
         Command::Schema { what: SchemaWhat::Export { dir } } => schema::export(&dir),
         Command::Schema { what: SchemaWhat::Check { dir } } => schema::check(&dir),
-        Command::Serve(_) => serve::run(Config::load(arguments, Purpose::Serving)?),
-        Command::Config => print_config(&Config::load(arguments, Purpose::Command)?),
-        Command::Health { address } => health::run(&Config::load(arguments, Purpose::Command)?, address),
+        Command::Serve(_) => serve::run(Config::load_to_serve(arguments)?),
+        Command::Config => print_config(&Config::load(arguments)?),
+        Command::Health { address } => health::run(&Config::load(arguments)?, address),
         Command::Keys { what: KeysWhat::Init } => logged(arguments, keys::init),
         Command::Keys { what: KeysWhat::List } => logged(arguments, keys::list),
         Command::Keys { what: KeysWhat::Rotate(wanted) } => logged(arguments, |config| keys::rotate(config, &wanted)),
@@ -206,7 +206,7 @@ fn run(command: Command, arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Runs a command of the operator, whose log lines look like those of the processes.
 fn logged(arguments: &Arguments, command: impl FnOnce(&Config) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let config = Config::load(arguments, Purpose::Command)?;
+    let config = Config::load(arguments)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let telemetry = telemetry::start(&serve::lines(&config, &config.roles()?, None), runtime.handle())?;
     let done = command(&config);

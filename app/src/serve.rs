@@ -58,6 +58,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     files::prepare(&config)?;
     let roles = config.roles()?;
     let _lock = databases::lock(&config, &roles.opened())?;
+    databases::watch_disk(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("berth").build()?;
     let lines = lines(&config, &roles, config.otlp_url.clone());
     let telemetry = telemetry::start(&lines, runtime.handle()).map_err(|error| of_telemetry(&error))?;

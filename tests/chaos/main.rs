@@ -22,6 +22,7 @@ mod i10_crash_anywhere;
 mod i11_client_retry;
 mod i12_clock_skew;
 mod i13_database_loss;
+mod i13_full_disk;
 mod i14_redis_loss;
 mod i15_shuffled_events;
 mod i16_unique_ids;

@@ -23,6 +23,7 @@ pub mod aftermath;
 pub mod arrears;
 pub mod certificates;
 pub mod client;
+pub mod disk;
 pub mod documents;
 pub mod faults;
 pub mod fight;

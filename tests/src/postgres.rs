@@ -34,9 +34,9 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes a cluster and starts its server; `None` where its programs are not installed.
-    pub async fn start_at(port: u16) -> anyhow::Result<Option<Self>> {
-        let Some(mut server) = Self::empty(port)? else { return Ok(None) };
+    /// Makes a cluster in this folder and starts its server; `None` where its programs are not installed.
+    pub async fn start_at(port: u16, folder: TempDir) -> anyhow::Result<Option<Self>> {
+        let Some(mut server) = Self::empty(port, folder)? else { return Ok(None) };
         server.make(server.command("initdb").args(["-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync"]))?;
         server.start().await?;
         Ok(Some(server))
@@ -44,7 +44,7 @@ impl Postgres {
 
     /// The same, and it speaks TLS with this certificate and key.
     pub async fn start_with_tls(port: u16, certificate: &Path, key: &Path) -> anyhow::Result<Option<Self>> {
-        let Some(mut server) = Self::start_at(port).await? else { return Ok(None) };
+        let Some(mut server) = Self::start_at(port, TempDir::new()?).await? else { return Ok(None) };
         server.stop()?;
         for (from, name) in [(certificate, "server.crt"), (key, "server.key")] {
             let to = server.folder.path().join(name);
@@ -59,10 +59,10 @@ impl Postgres {
         Ok(Some(server))
     }
 
-    fn empty(port: u16) -> anyhow::Result<Option<Self>> {
+    fn empty(port: u16, folder: TempDir) -> anyhow::Result<Option<Self>> {
         let Some(programs) = programs() else { return Ok(None) };
         let settings = SETTINGS.map(str::to_owned).to_vec();
-        let server = Self { programs, owner: owner()?, folder: TempDir::new()?, port, settings, child: None };
+        let server = Self { programs, owner: owner()?, folder, port, settings, child: None };
         server.give(server.folder.path())?;
         Ok(Some(server))
     }
@@ -81,7 +81,7 @@ impl Postgres {
 
     /// Another server that follows this one. From the answer on, this one acknowledges nothing that the other has not on its disk.
     pub async fn standby_at(&self, port: u16) -> anyhow::Result<Self> {
-        let mut standby = Self::empty(port)?.context("the programs of PostgreSQL are not installed")?;
+        let mut standby = Self::empty(port, TempDir::new()?)?.context("the programs of PostgreSQL are not installed")?;
         let mut copy = standby.command("pg_basebackup");
         copy.args([
             "-h",
@@ -162,6 +162,15 @@ impl Postgres {
         let Some(mut child) = self.child.take() else { return Ok(()) };
         signal("QUIT", child.id())?;
         child.wait()?;
+        Ok(())
+    }
+
+    /// Starts it again if it has ended by itself, as it does when its log finds no room; waits until it answers.
+    pub async fn revive(&mut self) -> anyhow::Result<()> {
+        if let Some(status) = self.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
+            println!("PostgreSQL ended with {status}");
+            return self.start().await;
+        }
         Ok(())
     }
 

@@ -92,7 +92,7 @@ pub struct Setup {
     data: Option<TempDir>,
     proxied: bool,
     without_redis: bool,
-    own_postgres: bool,
+    own_postgres: Option<PathBuf>,
     standby: bool,
     two_of: Vec<String>,
 }
@@ -153,8 +153,14 @@ impl Setup {
 
     /// Takes a PostgreSQL server of its own, which can be stopped ([`Berth::postgres`]).
     #[must_use]
-    pub fn own_postgres(mut self) -> Self {
-        self.own_postgres = true;
+    pub fn own_postgres(self) -> Self {
+        self.own_postgres_on(&std::env::temp_dir())
+    }
+
+    /// The same, with its files in a new folder of this one.
+    #[must_use]
+    pub fn own_postgres_on(mut self, folder: &Path) -> Self {
+        self.own_postgres = Some(folder.to_owned());
         self
     }
 
@@ -204,7 +210,10 @@ impl Setup {
         let program = self.program.clone().map_or_else(program, Ok)?;
         let folder = TempDir::new()?;
         let ports = Ports::take(&self.two_of)?;
-        let postgres = if self.own_postgres { Postgres::start_at(ports.nth(SPARE_POSTGRES).port()).await? } else { None };
+        let postgres = match &self.own_postgres {
+            Some(folder) => Postgres::start_at(ports.nth(SPARE_POSTGRES).port(), TempDir::new_in(folder)?).await?,
+            None => None,
+        };
         let database = match &postgres {
             Some(own) => Database::create_on(own.url()?).await?,
             None => Database::create().await?,

@@ -81,7 +81,7 @@ fn each_case_has_its_exit_code_and_no_secret_in_it() -> anyhow::Result<()> {
         let said = said(&output);
         ensure!(output.status.code() == Some(code), "{arguments:?} {variables:?} ended with {}: {said}", output.status);
         ensure!(expected.iter().all(|part| said.contains(part)), "{arguments:?} {variables:?}: {expected:?} in {said}");
-        ensure!(!said.contains(PASSWORD) && !said.contains("sqlx") && !said.contains(".rs:"), "{variables:?}: {said}");
+        ensure!(!said.contains(PASSWORD) && !said.contains("at line ") && !said.contains(".rs:"), "{variables:?}: {said}");
         let refusals = said.lines().filter(|line| line.starts_with("berth: ") && line.contains("(example: ")).count();
         ensure!(code != 78 || refusals >= expected.len().min(2), "not a line for each problem: {said}");
     }
@@ -199,10 +199,12 @@ async fn other_keys_are_refused(arm: Arm) -> anyhow::Result<()> {
     let doctor = said(&process.run(&["doctor"])?);
     ensure!(doctor.contains("FAIL  database booking: keys_dir:"), "{doctor}");
     // An installation from before the canaries: its sealed data are asked instead, and there are none in this one.
-    berth.store("booking").await?.execute_unprepared("DELETE FROM key_canary").await?;
+    for service in ["user", "inventory", "booking", "payment"] {
+        berth.store(service).await?.execute_unprepared("DELETE FROM key_canary").await?;
+    }
     berth.store("booking").await?.execute_unprepared(SEALED_PART).await?;
     let refused = berth.process(role, 0)?.run(serve)?;
-    ensure!(refused.status.code() == Some(78) && said(&refused).contains("database of"), "{}", said(&refused));
+    ensure!(refused.status.code() == Some(78) && said(&refused).contains("database of booking"), "{}", said(&refused));
     Ok(())
 }
 

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     audit::{self, Databases},
     config::{Config, Refusal},
+    databases::reach,
     files,
     role::Service,
     signals::Signals,
@@ -34,7 +35,7 @@ pub fn restore(config: &Config, arguments: &RestoreArguments) -> anyhow::Result<
     }
     files::prepare(config)?;
     let pairs = pairs(config, &manifest)?;
-    runtime.block_on(refuse_full(&pairs))?;
+    runtime.block_on(refuse_full(config, &pairs))?;
     runtime.block_on(bring_back(&arguments.from, &pairs))?;
     for name in &manifest.keys {
         let to = config.key_file(name);
@@ -63,14 +64,15 @@ fn pairs<'m>(config: &Config, manifest: &'m Manifest) -> anyhow::Result<Vec<(&'m
     manifest.databases.iter().map(pair).collect()
 }
 
-async fn refuse_full(pairs: &[(&Copied, Place)]) -> anyhow::Result<()> {
-    for (_, place) in pairs {
+async fn refuse_full(config: &Config, pairs: &[(&Copied, Place)]) -> anyhow::Result<()> {
+    for (database, place) in pairs {
         match place {
             Place::Sqlite(file) => {
                 let taken = format!("{} is there already: nothing is overwritten", file.display());
                 ensure!(!file.exists(), Refusal::new("data_dir", taken, "--data-dir ./restored"));
             }
             Place::Postgres { url, schema } => {
+                reach(config, &database.name, url).await?;
                 let full = !counts_of_postgres(url.reveal(), schema).await?.is_empty();
                 let taken = format!("the schema {schema} has tables already: nothing is overwritten");
                 ensure!(!full, Refusal::new("database_url", taken, "BERTH_DATABASE_URL=<an empty database>"));
@@ -123,6 +125,7 @@ async fn verify(config: &Config, arguments: &RestoreArguments, manifest: &Manife
     let name = format!("berth_verify_{}", Clock::system().new_key().simple());
     let scratch = url.map(|url| Secret::from(elsewhere(url.reveal(), &name)));
     if let Some(url) = url {
+        reach(config, Service::Booking.name(), url).await?;
         scratch_database(url.reveal(), &name, true)
             .await
             .context("a scratch database: the role must be allowed to create one")?;

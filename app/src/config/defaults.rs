@@ -52,8 +52,9 @@ impl Default for Config {
             allowed_origins: String::new(),
             trusted_proxies: 0,
             sign_up_work: 0,
+            document_limits: String::new(),
             workers: None,
-            log: "warn,berth=info".to_owned(),
+            log: "warn,berth=info,sqlx=error".to_owned(),
         }
     }
 }

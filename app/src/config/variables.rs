@@ -40,8 +40,14 @@ pub fn read(arguments: &Arguments, problems: &mut Refusals) -> Config {
             Err(wanted) => problems.add(Refusal::new(&key, format!("{} is not {wanted}", repeated(&text)), &example(&key))),
         }
     }
-    // Each value fits its setting, so all of them do.
-    Config { data_dir, ..assembled(values).unwrap_or_default() }
+    match assembled(values) {
+        Ok(config) => Config { data_dir, ..config },
+        // Each value fits its setting, so all of them do; should that ever be wrong, nothing starts with defaults instead.
+        Err(wanted) => {
+            problems.add(Refusal::new("settings", format!("do not fit together: {wanted}"), "fewer of them"));
+            Config { data_dir, ..Config::default() }
+        }
+    }
 }
 
 /// Every key.

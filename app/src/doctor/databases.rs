@@ -20,6 +20,7 @@ pub const OFF_A_LITTLE: TimeDelta = TimeDelta::seconds(1);
 /// Tokens and credentials suffer from more than this.
 pub const OFF_TOO_MUCH: TimeDelta = TimeDelta::seconds(60);
 
+/// Looks into each database that the roles open.
 pub async fn look(config: &Config, roles: &Roles, findings: &mut Findings) {
     for service in roles.opened() {
         let about = format!("database {}", service.name());

@@ -19,6 +19,7 @@ const MIB: u64 = 1024 * 1024;
 const ROOM_AT_LEAST: u64 = 200 * MIB;
 const ROOM_TO_BE_CALM: u64 = 1024 * MIB;
 
+/// Looks at all of it.
 pub fn look(config: &Config, roles: &Roles, findings: &mut Findings) {
     data_dir(config, roles, findings);
     modes(config, findings);

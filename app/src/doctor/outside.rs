@@ -22,6 +22,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// Greets each of them that this process would ask.
 pub async fn look(config: &Config, roles: &Roles, findings: &mut Findings) {
     if let Some(url) = &config.redis_url {
         redis(url, findings).await;

@@ -18,6 +18,7 @@ use crate::{
 /// A date in a header has whole seconds.
 const DATE_IS_EXACT_TO: TimeDelta = TimeDelta::seconds(2);
 
+/// Asks each replica of each service that is not in this process.
 pub async fn look(config: &Config, roles: &Roles, findings: &mut Findings) {
     for service in Service::ALL.into_iter().filter(|service| !roles.has(Role::Service(*service))) {
         for url in config.subgraph(service) {

@@ -92,3 +92,52 @@ async fn sample(tx: &Tx, (table, column): Sealed) -> Result<Option<String>, DbEr
     let row = tx.query_one_raw(sql(tx, &text, [])).await?;
     row.map(|row| row.try_get("", "sealed")).transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEALED: &[Sealed] = &[("passenger", "number_sealed")];
+
+    async fn database(folder: &tempfile::TempDir, tables: &str) -> Db {
+        let db = Db::open_sqlite(&folder.path().join("user.sqlite")).await.expect("opens");
+        db.read().execute_unprepared(tables).await.expect("tables");
+        db
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_many_who_come_at_once_one_key_counts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tables =
+            "CREATE TABLE key_canary (id INTEGER PRIMARY KEY, sealed TEXT NOT NULL); CREATE TABLE passenger (number_sealed TEXT)";
+        let first = database(&folder, tables).await;
+        assert_eq!(look(&first, &Sealer::new([0; 32])).await, Ok(Canary::Absent));
+        let come = (0..8_u8).map(|number| {
+            let path = folder.path().join("user.sqlite");
+            tokio::spawn(async move {
+                let db = Db::open_sqlite(&path).await.expect("opens");
+                settle(&db, &Sealer::new([number; 32]), SEALED).await.expect("settles")
+            })
+        });
+        let mut opens = 0;
+        for found in futures_util::future::join_all(come).await {
+            opens += usize::from(found.expect("no panic") == Canary::Opens);
+        }
+        assert_eq!(opens, 1);
+        replace(&first, &Sealer::new([9; 32])).await.expect("replaces");
+        assert_eq!(look(&first, &Sealer::new([9; 32])).await, Ok(Canary::Opens));
+    }
+
+    #[tokio::test]
+    async fn what_was_sealed_before_counts_where_there_is_no_canary() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let old = Sealer::new([1; 32]);
+        let rows = format!("INSERT INTO passenger VALUES (''), ('{}')", old.seal("A1"));
+        let tables =
+            "CREATE TABLE key_canary (id INTEGER PRIMARY KEY, sealed TEXT NOT NULL); CREATE TABLE passenger (number_sealed TEXT)";
+        let db = database(&folder, &format!("{tables}; {rows}")).await;
+        assert_eq!(settle(&db, &Sealer::new([2; 32]), SEALED).await, Ok(Canary::OtherKey));
+        assert_eq!(look(&db, &old).await, Ok(Canary::Absent));
+        assert_eq!(settle(&db, &old, SEALED).await, Ok(Canary::Opens));
+    }
+}

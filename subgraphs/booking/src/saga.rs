@@ -4,7 +4,7 @@
 
 use berth_contracts::peer::{CommitOutcome, PeerError, RefundState};
 use berth_kernel::{failpoint, metrics};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future, stream};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -35,18 +35,20 @@ enum Moved {
 }
 
 impl Bookings {
-    /// Steps every booking that is due, once. Returns how many were.
+    /// Steps every booking that is due, once. Returns how many of them went well.
     pub async fn reconcile(&self) -> Result<usize, Error> {
         let due = store::booking::list_due(self.deps.db.read(), self.deps.clock.now(), BATCH).await?;
-        let count = due.len();
-        stream::iter(due)
-            .for_each_concurrent(AT_ONCE, |id| async move {
-                if let Err(error) = self.step(id).await {
-                    tracing::error!(booking.id = %id, error = %error.chain(), "booking.reconcile.failed");
-                }
-            })
-            .await;
-        Ok(count)
+        let steps = stream::iter(due).map(|id| self.step_logged(id)).buffer_unordered(AT_ONCE);
+        Ok(steps.filter(|stepped| future::ready(*stepped)).count().await)
+    }
+
+    /// Whether it went well.
+    async fn step_logged(&self, id: Uuid) -> bool {
+        let stepped = self.step(id).await;
+        if let Err(error) = &stepped {
+            tracing::error!(booking.id = %id, error = %error.chain(), "booking.reconcile.failed");
+        }
+        stepped.is_ok()
     }
 
     /// Tells the metrics how many bookings there are in each state.

@@ -1,7 +1,7 @@
 //! What can go wrong, and what is refused.
 
 use berth_contracts::peer::PeerError;
-use berth_kernel::graphql::RefusalText;
+use berth_kernel::{db::Undoing, graphql::RefusalText};
 use sea_orm::{DbErr, SqlErr};
 
 use crate::{payment::Payment, provider::ProviderError};
@@ -58,6 +58,15 @@ pub enum Refusal {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(Box::new(refusal))
+    }
+}
+
+impl Undoing for Error {
+    fn database(&self) -> Option<&DbErr> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
     }
 }
 

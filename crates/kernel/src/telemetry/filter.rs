@@ -54,7 +54,7 @@ fn check_directive(directive: &str) -> Result<(), String> {
     if ours || LIBRARIES.contains(&name) || (name.is_empty() && directive.starts_with('[')) {
         return Ok(());
     }
-    let known = format!("{OURS}, {OURS}_{}, and libraries such as sqlx and hyper", CRATES.map(|name| name).join(", berth_"));
+    let known = format!("{OURS}, {OURS}_{}, and libraries such as sqlx and hyper", CRATES.join(", berth_"));
     Err(format!("{name:?} is no level and no target; levels are {}; targets are {known}", LEVELS.join(", ")))
 }
 

@@ -14,6 +14,7 @@ mod moved;
 mod shared;
 #[path = "../../../../migrations/src/shared_fleet.rs"]
 mod shared_fleet;
+mod transactions;
 mod world;
 
 use std::{
