@@ -119,7 +119,7 @@ impl Hosts {
     pub async fn follow(self, pool: PgPool, guard: Guard) {
         while !pool.is_closed() {
             tokio::time::sleep(LOOK_EVERY).await;
-            if self.is_well(&pool).await {
+            if is_well(&pool).await {
                 continue;
             }
             let Ok(primary) = self.primary().await else { continue };
@@ -131,13 +131,13 @@ impl Hosts {
             }
         }
     }
+}
 
-    /// Whether a connection of the pool leads to a host that takes writes. A pool that has none to spare is as good as ill: a look costs
-    /// little.
-    async fn is_well(&self, pool: &PgPool) -> bool {
-        let asked = async { takes_writes(&mut *pool.acquire().await?).await };
-        matches!(tokio::time::timeout(ANSWER_WITHIN, asked).await, Ok(Ok(true)))
-    }
+/// Whether a connection of the pool leads to a host that takes writes. A pool that has none to spare is as good as ill: a look costs
+/// little.
+async fn is_well(pool: &PgPool) -> bool {
+    let asked = async { takes_writes(&mut *pool.acquire().await?).await };
+    matches!(tokio::time::timeout(ANSWER_WITHIN, asked).await, Ok(Ok(true)))
 }
 
 /// A URL for each host, without what the driver does not know.
