@@ -33,7 +33,13 @@ impl Authority {
         let settings = authority.write("authority.cnf", &settings)?;
         let mut make = openssl("req");
         make.args(["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-sha256", "-days", "2"]);
-        run(make.arg("-config").arg(settings).arg("-keyout").arg(authority.file("ca.key")).arg("-out").arg(authority.certificate()))?;
+        run(make
+            .arg("-config")
+            .arg(settings)
+            .arg("-keyout")
+            .arg(authority.file("ca.key"))
+            .arg("-out")
+            .arg(authority.certificate()))?;
         Ok(authority)
     }
 
@@ -55,7 +61,9 @@ impl Authority {
             ),
         )?;
         let mut ask = openssl("req");
-        ask.args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-sha256"]).arg("-config").arg(&settings);
+        ask.args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-sha256"])
+            .arg("-config")
+            .arg(&settings);
         run(ask.arg("-keyout").arg(&made.key).arg("-out").arg(&request))?;
         let mut sign = openssl("x509");
         sign.args(["-req", "-sha256", "-days", "2", "-CAcreateserial", "-extensions", "extensions"]);

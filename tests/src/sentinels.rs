@@ -38,7 +38,8 @@ impl RedisProcess {
     /// A master, or a replica of one.
     pub async fn server(folder: &Path, master: Option<SocketAddr>) -> anyhow::Result<Self> {
         let address = free_address()?;
-        let (port, of) = (address.port().to_string(), master.map_or_else(String::new, |master| format!("127.0.0.1 {}", master.port())));
+        let (port, of) =
+            (address.port().to_string(), master.map_or_else(String::new, |master| format!("127.0.0.1 {}", master.port())));
         let mut arguments = vec!["--port", &port, "--repl-diskless-sync-delay", "0"];
         if master.is_some() {
             arguments.extend(["--replicaof", &of]);

@@ -376,7 +376,11 @@ mod tests {
             let (_, rest) = token.split_once('.').expect("three parts");
             format!("{head}.{rest}")
         };
-        assert_eq!(other.verify(&named(other.keys.signing().kid())).err(), Some(TokenError::Invalid), "a signature that is wrong");
+        assert_eq!(
+            other.verify(&named(other.keys.signing().kid())).err(),
+            Some(TokenError::Invalid),
+            "a signature that is wrong"
+        );
         let [claims, end] = [r#"{"iss":"else","aud":"berth-graph"}"#, "x"].map(|part| URL_SAFE_NO_PAD.encode(part));
         let head = named("gone").split('.').next().expect("a head").to_owned();
         assert_eq!(other.verify(&format!("{head}.{claims}.{end}")).err(), Some(TokenError::Invalid), "not ours");

@@ -41,6 +41,7 @@ pub mod server;
 pub mod service;
 pub mod sms;
 pub mod telemetry;
+mod tls;
 pub mod urls;
 
 use std::sync::Arc;

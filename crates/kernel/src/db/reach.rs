@@ -62,7 +62,8 @@ pub(crate) fn without_url(url: &str, error: DbErr) -> DbErr {
 }
 
 fn explained(place: &str, error: &sqlx::Error) -> Unreached {
-    let misfit = |error: &dyn std::fmt::Display| Unreached::Refused(format!("{place} and the sslmode of the URL do not fit: {error}"));
+    let misfit =
+        |error: &dyn std::fmt::Display| Unreached::Refused(format!("{place} and the sslmode of the URL do not fit: {error}"));
     match error {
         // A certificate that nobody trusts, or of another host.
         sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => misfit(error),

@@ -24,8 +24,7 @@ async fn lose_the_newest(fleet: &Fleet) {
     let mut redis = fleet.redis().await;
     let stream = format!("{}:events:PaymentChanged", fleet.prefix);
     let () = redis::cmd("DEL").arg(&stream).query_async(&mut redis).await.unwrap();
-    let marks: Vec<String> =
-        redis::cmd("KEYS").arg(format!("{}:filled:*", fleet.prefix)).query_async(&mut redis).await.unwrap();
+    let marks: Vec<String> = redis::cmd("KEYS").arg(format!("{}:filled:*", fleet.prefix)).query_async(&mut redis).await.unwrap();
     assert_eq!(marks.len(), 1);
     let () = redis::cmd("SET").arg(&marks[0]).arg("another run").query_async(&mut redis).await.unwrap();
 }

@@ -11,7 +11,10 @@ use redis::{
 use tokio::sync::Mutex;
 
 use super::within;
-use crate::urls::{self, Parts};
+use crate::{
+    tls,
+    urls::{self, Parts},
+};
 
 const SENTINEL_PORT: u16 = 26_379;
 
@@ -26,8 +29,7 @@ pub enum Place {
 impl Place {
     /// Reads a URL. Nothing need be there.
     pub fn read(url: &str) -> RedisResult<Self> {
-        // The library asks for it, and there is more than one in the program. Whoever was first is as good.
-        let _first = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        tls::prepare();
         let parts = urls::redis(url).map_err(|problem| unusable(&problem.to_string()))?;
         let certificates = certificates(&parts)?;
         if parts.scheme.ends_with("-sentinel") {
@@ -123,7 +125,8 @@ mod tests {
     async fn urls_that_can_be_used_are_told_from_others() {
         assert!(Place::read("redis://:pw@cache:6379/1").is_ok_and(|place| place.fixed().is_some()));
         assert!(Place::read("rediss://cache:6380").is_ok());
-        let sentinels = Place::read("redis-sentinel://me:p%40w@a:26379,[::1]:2,c/berth/2?sentinel_password=x").expect("sentinels");
+        let sentinels =
+            Place::read("redis-sentinel://me:p%40w@a:26379,[::1]:2,c/berth/2?sentinel_password=x").expect("sentinels");
         assert!(sentinels.fixed().is_none());
         for (url, problem) in [
             ("redis-sentinel://a,b", "names no master"),
