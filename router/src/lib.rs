@@ -47,6 +47,8 @@ mod engine;
 mod executor;
 mod framing;
 mod graphiql;
+mod headers;
+mod hosts;
 mod http_graphql;
 mod live;
 mod negotiation;
@@ -58,6 +60,7 @@ mod refusal;
 mod rules;
 mod server;
 mod websocket;
+mod wire;
 
 pub use config::{
     Asked, Limits, NO_ANSWER, NowSecs, Observe, PublicRoutes, RouterConfig, RouterError, Sessions, Subgraph, SubgraphCall,

@@ -7,6 +7,7 @@
 //! * [`graphql`]: shared types, refusals, paging, SDL; [`server`]: the door of a subgraph
 //! * [`service`]: which process asks; [`peer`]: calls from service to service over HTTP
 //! * [`mail`]: letters queued in a transaction, sent by SMTP or caught; [`sms`]: text messages in the same queue
+//! * [`page`]: pages for people, with a policy of what a browser may run in them
 //! * [`limits`]: attempts, counted by all replicas together
 //! * [`telemetry`], [`metrics`]: logs, traces and counters; [`jobs`]; [`failpoint`], [`sabotage`]
 //! * [`clock`], [`random`]: the only sources of time and randomness; [`agreed_time`]: a fleet goes by one clock
@@ -30,6 +31,7 @@ pub mod limits;
 pub mod mail;
 pub mod metrics;
 pub mod outbox;
+pub mod page;
 pub mod peer;
 pub mod random;
 pub mod sabotage;
