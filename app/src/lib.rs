@@ -10,6 +10,7 @@ mod doctor;
 mod doors;
 mod ended;
 mod events;
+mod files;
 mod front;
 mod health;
 mod import;

@@ -1,6 +1,6 @@
 //! Where settings come from: variables of the environment, and files that hold the values of such variables.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use figment::{
     Figment,
@@ -8,6 +8,7 @@ use figment::{
 };
 
 use super::{Arguments, Config, Refusal};
+use crate::files;
 
 /// Variables that other parts read (tests, sabotage builds).
 const OTHERS: [&str; 1] = ["SABOTAGE"];
@@ -22,7 +23,7 @@ pub fn read(arguments: &Arguments) -> Result<Config, Refusal> {
     let folder = data_dir.clone().unwrap_or_else(|| Config::default().data_dir);
     let ignored: Vec<String> = files.iter().map(|(key, _)| format!("{key}_file")).chain(["sabotage".to_owned()]).collect();
     let ignored: Vec<&str> = ignored.iter().map(String::as_str).collect();
-    let mut figment = Figment::from(Serialized::defaults(Config::default())).merge(Toml::file(folder.join("berth.toml")));
+    let mut figment = Figment::from(Serialized::defaults(Config::default())).merge(Toml::string(&own_file(&folder)?));
     figment = figment.merge(Env::prefixed("BERTH_").ignore(&ignored));
     for (key, value) in &files {
         figment = figment.merge((key.as_str(), value));
@@ -34,6 +35,17 @@ pub fn read(arguments: &Arguments) -> Result<Config, Refusal> {
         figment = figment.merge(("data_dir", data_dir));
     }
     figment.extract().map_err(|error| explain(&error))
+}
+
+/// The settings of a data directory; none when it has no such file.
+fn own_file(folder: &Path) -> Result<String, Refusal> {
+    let file = folder.join("berth.toml");
+    match files::read_text(&file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Refusal::new(&file.display().to_string(), format!("can't be read: {error}"), "hold_ttl_secs = 900"))
+        }
+        read => Ok(read.unwrap_or_default()),
+    }
 }
 
 /// Every key.
@@ -63,7 +75,7 @@ fn files_of_variables(known: &[String]) -> Result<Vec<(String, String)>, Refusal
 }
 
 fn content(variable: &str, file: &Path) -> Result<String, Refusal> {
-    let text = std::fs::read_to_string(file).map(|text| text.trim().to_owned());
+    let text = files::read_text(file).map(|text| text.trim().to_owned());
     text.map_err(|error| {
         let key = format!("BERTH_{variable}");
         Refusal::new(&key, format!("{} can't be read: {error}", file.display()), &format!("{key}=/run/secrets/value"))
