@@ -17,15 +17,22 @@ in_one_process!(nothing_is_smuggled, a_request_is_answered_whatever_it_wants_to_
 const HIDDEN: &str = "GET /.well-known/jwks.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
 const QUERY: &str = r#"{"query":"{__typename}"}"#;
 const POST: &str = "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+const SOCKET: &str = "GET /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n";
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The statuses of all answers to these bytes, and whether the connection was closed afterwards.
-async fn answers(address: SocketAddr, bytes: &str) -> anyhow::Result<(Vec<u16>, bool)> {
+/// All that is answered to these bytes, and whether the connection was closed afterwards.
+async fn told(address: SocketAddr, bytes: &str) -> anyhow::Result<(String, bool)> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(bytes.as_bytes()).await?;
     let mut text = Vec::new();
     let closed = timeout(PATIENCE, stream.read_to_end(&mut text)).await.is_ok();
-    let text = String::from_utf8_lossy(&text);
+    Ok((String::from_utf8_lossy(&text).into_owned(), closed))
+}
+
+/// The statuses of it.
+async fn answers(address: SocketAddr, bytes: &str) -> anyhow::Result<(Vec<u16>, bool)> {
+    let (text, closed) = told(address, bytes).await?;
     let status = |part: &str| part.get(..3).and_then(|digits| digits.parse().ok());
     Ok((text.split("HTTP/1.1 ").skip(1).filter_map(status).collect(), closed))
 }
@@ -89,5 +96,8 @@ async fn a_request_is_answered_whatever_it_wants_to_become(arm: Arm) -> anyhow::
     }
     let (statuses, _) = answers(address, &format!("{POST}Upgrade: websocket\r\n\r\n")).await?;
     ensure!(statuses == [400], "a socket is opened by GET: {statuses:?}");
+    // Nothing that a client sends is unpacked: few bytes stay few.
+    let (text, _) = told(address, &format!("{SOCKET}Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n")).await?;
+    ensure!(text.starts_with("HTTP/1.1 101") && !text.to_lowercase().contains("deflate"), "{text}");
     berth.assert_alive()
 }

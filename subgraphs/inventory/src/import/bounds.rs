@@ -95,17 +95,6 @@ impl Bounds {
         self.row.store(MAX_ROW + AHEAD, Relaxed);
     }
 
-    /// A text, of a file that is read at once.
-    pub(super) fn text(&self, name: &str, from: impl Read) -> Result<String, ImportError> {
-        let mut text = String::new();
-        let read = from.take(MAX_TEXT + 1).read_to_string(&mut text);
-        read.map_err(|error| ImportError::Unreadable { path: name.to_owned(), reason: error.to_string() })?;
-        if text.len() as u64 > MAX_TEXT {
-            return Err(too_large(name, format!("it has more than {MAX_TEXT} bytes")));
-        }
-        Ok(text)
-    }
-
     /// Refuses calendars that run on more days together.
     pub(super) fn check_days(&self, days: u64) -> Result<(), ImportError> {
         let most = u64::from(self.mib) * DAYS_PER_MIB;
@@ -128,6 +117,17 @@ impl Bounds {
     fn too_many_bytes(&self) -> String {
         format!("with it the feed has more than {} MiB (--max-mib)", self.mib)
     }
+}
+
+/// A text, of a file that is read at once.
+pub(super) fn read_text(name: &str, from: impl Read) -> Result<String, ImportError> {
+    let mut text = String::new();
+    let read = from.take(MAX_TEXT + 1).read_to_string(&mut text);
+    read.map_err(|error| ImportError::Unreadable { path: name.to_owned(), reason: error.to_string() })?;
+    if text.len() as u64 > MAX_TEXT {
+        return Err(too_large(name, format!("it has more than {MAX_TEXT} bytes")));
+    }
+    Ok(text)
 }
 
 fn too_dense() -> String {

@@ -14,7 +14,7 @@ use csv::{ReaderBuilder, StringRecord};
 
 use super::{
     ImportError,
-    bounds::{Bounds, refusal_in},
+    bounds::{Bounds, read_text, refusal_in},
 };
 
 /// A feed, not yet read.
@@ -69,9 +69,8 @@ impl Source {
 
     /// A whole file as text.
     pub fn text(&mut self, file: &'static str) -> Result<Option<String>, ImportError> {
-        let bounds = self.bounds.clone();
         let Some(bytes) = self.bytes(file)? else { return Ok(None) };
-        bounds.text(file, bytes).map(Some)
+        read_text(file, bytes).map(Some)
     }
 
     fn bytes(&mut self, file: &'static str) -> Result<Option<Box<dyn Read + '_>>, ImportError> {
