@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use crate::{config::Config, files, listeners::reachable};
+use crate::{config::Config, listeners::reachable, text_file};
 
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Longer than any answer of `/readyz`.
@@ -28,10 +28,18 @@ pub fn run(config: &Config, address: Option<SocketAddr>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a Berth at an address says of itself: `ready`, `degraded` or `unready`.
+pub fn status(address: SocketAddr) -> anyhow::Result<String> {
+    let answer = ask(reachable(address)).with_context(|| format!("{address} does not answer"))?;
+    let (_, body) = answer.split_once("\r\n\r\n").context("the answer is not HTTP")?;
+    let body: serde_json::Value = serde_json::from_str(body.trim()).context("the answer is not JSON")?;
+    body["status"].as_str().map(str::to_owned).context("the answer tells no status")
+}
+
 /// The address that the process wrote down when it was ready.
 fn noted(config: &Config) -> anyhow::Result<SocketAddr> {
     let file = config.file("berth.addr");
-    let text = files::read_text(&file).with_context(|| format!("nothing serves here yet: {}", file.display()))?;
+    let text = text_file::read(&file).with_context(|| format!("nothing serves here yet: {}", file.display()))?;
     text.trim().parse().with_context(|| format!("{} holds no address", file.display()))
 }
 

@@ -12,8 +12,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::{
     config::Config,
     files,
-    keys::Keys,
+    keys::{Keys, Missing},
     services::{Common, inventory_deps},
+    text_file,
 };
 
 /// What `berth import gtfs` takes.
@@ -35,14 +36,14 @@ pub struct GtfsArguments {
 
 /// Imports a feed and prints what came of it.
 pub fn gtfs(config: &Config, arguments: &GtfsArguments) -> anyhow::Result<()> {
-    config.prepare_data_dir()?;
+    files::prepare(config)?;
     let source = Source::open(&arguments.source, Bounds::of_mib(arguments.max_mib))?;
-    let layouts = arguments.layouts.as_deref().map(files::read_text).transpose()?;
+    let layouts = arguments.layouts.as_deref().map(text_file::read).transpose()?;
     let options = ImportOptions { start_date: arguments.start_date, layouts, ..ImportOptions::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let summary = runtime.block_on(async {
         let clock = config.clock();
-        let keys = Keys::load(config, &clock)?;
+        let keys = Keys::load(config, &clock, Missing::when_serving(config))?;
         let common = Common::new(config, clock, keys.sealer.clone())?;
         let deps = inventory_deps(config, &common).await?;
         Ok::<_, anyhow::Error>(import_gtfs(&deps, source, options, bar()).await?)

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::files;
+use crate::text_file;
 
 const FILE: &str = "manifest.json";
 
@@ -74,7 +74,7 @@ impl Manifest {
 
     /// Reads it, and proves that every file is as it was.
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
-        let text = files::read_text(&folder.join(FILE)).with_context(|| format!("{} is no backup: {FILE}", folder.display()))?;
+        let text = text_file::read(&folder.join(FILE)).with_context(|| format!("{} is no backup: {FILE}", folder.display()))?;
         let manifest: Self = serde_json::from_str(&text).context(FILE)?;
         // A manifest comes with its backup: it names no file of another folder, neither to read nor to write.
         for name in manifest.databases.iter().map(|database| &database.file).chain(&manifest.keys) {
