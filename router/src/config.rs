@@ -71,6 +71,11 @@ pub struct RouterConfig {
     /// Origins that browsers may call from, such as `https://shop.example`. Empty: same origin only.
     /// Credentials (cookies) are never allowed: the graph reads only the Authorization header.
     pub allowed_origins: Vec<String>,
+    /// How the public reaches the front door: `https://shop.example`.
+    pub public_url: String,
+    /// Beginnings of paths (`/dev`) for people at this machine: they answer only what is addressed to `localhost` or to the host
+    /// of the public URL.
+    pub home_paths: Vec<&'static str>,
     /// How many proxies stand before the front door, each of which adds the address that it sees to `X-Forwarded-For`. 0: none,
     /// and the header is not looked at.
     pub trusted_proxies: usize,

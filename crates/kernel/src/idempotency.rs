@@ -83,7 +83,8 @@ pub async fn record_all(tx: &Tx, clock: &Clock, calls: &[(&Call, String)]) -> Re
 
 /// What is known of the call, without recording it. `None`: nothing, or only what is past its time.
 pub async fn find(connection: &impl ConnectionTrait, clock: &Clock, call: &Call) -> Result<Option<Seen>, DbErr> {
-    let text = "SELECT fingerprint, answer FROM idempotency WHERE user_id = $1 AND mutation = $2 AND key = $3 AND expires_at_ms > $4";
+    let text =
+        "SELECT fingerprint, answer FROM idempotency WHERE user_id = $1 AND mutation = $2 AND key = $3 AND expires_at_ms > $4";
     let values: [Value; 4] =
         [call.user_id.into(), call.mutation.into(), call.key.clone().into(), clock.now().timestamp_millis().into()];
     let Some(row) = connection.query_one_raw(sql(connection, text, values)).await? else {

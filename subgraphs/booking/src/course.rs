@@ -95,7 +95,10 @@ impl Till {
             booking_id: booking.id,
             reason,
             // Part of it may have gone back at the provider already: only the rest does, and only that is told.
-            amount: Money::new(payment.amount.amount_minor.saturating_sub(payment.refunded.amount_minor), payment.amount.currency),
+            amount: Money::new(
+                payment.amount.amount_minor.saturating_sub(payment.refunded.amount_minor),
+                payment.amount.currency,
+            ),
             done: false,
         };
         self.payments.iter().filter(unneeded).map(owe).collect()
