@@ -157,6 +157,21 @@ npm_packages() { # folder
   printf '%s' "$sum" >"$stamp"
 }
 
+# ---- promtool: what Prometheus itself says about the alerts. Of Debian's package the one program is taken.
+
+promtool_ready() { # cache folder
+  local cache=$1/prometheus
+  command -v promtool >/dev/null && return 0
+  if [ ! -x "$cache/promtool" ]; then
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 1
+    mkdir -p "$cache/unpacked"
+    [ "$(id -u)" != 0 ] || apt-get update -q >/dev/null 2>&1
+    (cd "$cache" && apt-get download -q prometheus >/dev/null 2>&1 && dpkg-deb -x prometheus_*.deb unpacked \
+      && mv unpacked/usr/bin/promtool . && rm -rf unpacked prometheus_*.deb) || return 1
+  fi
+  export PATH="$cache:$PATH"
+}
+
 # ---- the ways to bring a service
 
 compose_works() {

@@ -60,7 +60,7 @@ pub fn router_config(
         public_url: config.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(listen))),
         home_paths: HOME_PATHS.to_vec(),
         trusted_proxies: config.trusted_proxies,
-        observer: Arc::new(Observer),
+        observer: Arc::new(Observer::begin()),
     }
 }
 

@@ -139,6 +139,8 @@ pub trait Observe: Send + Sync {
     fn observe<'a>(&self, asked: Asked, answer: LocalBoxFuture<'a, u16>) -> LocalBoxFuture<'a, ()>;
     /// The W3C `traceparent` for what the running work calls.
     fn trace_parent(&self) -> Option<String>;
+    /// The public was told an error with this code, by the front door or by a subgraph.
+    fn refused(&self, code: &str);
 }
 
 /// Watches nothing.
@@ -154,6 +156,8 @@ impl Observe for Unobserved {
     fn trace_parent(&self) -> Option<String> {
         None
     }
+
+    fn refused(&self, _: &str) {}
 }
 
 /// Bounds of one public request; more is refused with a typed error.

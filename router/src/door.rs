@@ -32,7 +32,7 @@ use crate::{
     http_graphql,
     live::Feeds,
     public,
-    refusal::Json,
+    refusal::{Json, Told},
     websocket, wire,
 };
 
@@ -108,6 +108,7 @@ impl Door {
             Ok(()) => self.clone().served(request, request_id).await,
             Err(refusal) => plain(request, refusal.response(Json::Plain, request_id)),
         };
+        self.count(&response);
         signature.put(&mut response);
         if is_last || self.stopping.is_cancelled() {
             response.head_mut().set_connection_type(ConnectionType::Close);
@@ -143,10 +144,18 @@ impl Door {
         let signature = self.signature(&request, &request_id);
         let (request, _) = request.into_parts();
         let mut response = websocket::accept(self.clone(), request.clone(), client, request_id.clone()).await?;
+        self.count(&response);
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             signature.put(&mut response);
         }
         Ok(WebResponse::new(response, request))
+    }
+
+    /// Counts a refusal of the door itself.
+    fn count(&self, response: &Response) {
+        if let Some(told) = response.extensions().get::<Told>() {
+            self.observer.refused(told.0);
+        }
     }
 
     /// The request's origin, when pages of it may read our answers.

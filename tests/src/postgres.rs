@@ -91,11 +91,7 @@ impl Postgres {
             "fast",
             "--no-sync",
         ]);
-<<<<<<< HEAD
         make(&mut copy)?;
-=======
-        standby.make(&mut copy)?;
->>>>>>> part/pages
         standby.start().await?;
         let url = self.url()?;
         ask(url.as_str(), "ALTER SYSTEM SET synchronous_standby_names = '*'").await?;

@@ -140,7 +140,7 @@ impl Db {
     {
         let started = Instant::now();
         let (answer, answered) = oneshot::channel();
-        let job: Box<dyn Job> = Box::new(Task { work, origin: Origin::current(), answer });
+        let job: Box<dyn Job> = Box::new(Task { work, origin: Origin::current(), asked: started, answer });
         match &self.writer {
             Writer::Queue(queue) => queue.send(job).await.map_err(|_| stopped())?,
             Writer::Pool(pool) => {

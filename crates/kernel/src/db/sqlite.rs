@@ -59,6 +59,8 @@ fn options(file: &Path, mode: &str, connections: u32) -> ConnectOptions {
             .pragma("synchronous", "FULL")
             .pragma("cache_size", "-65536")
             .pragma("mmap_size", "268435456")
+            // A container has no other place to write than its data directory.
+            .pragma("temp_store", "MEMORY")
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
             .pragma("journal_size_limit", WAL_BYTES)
             .foreign_keys(true)
