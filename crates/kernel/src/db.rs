@@ -29,7 +29,7 @@ mod table;
 
 pub use postgres::{PostgresLimits, exclusive};
 pub(crate) use reach::without_url;
-pub use reach::{Unreached, reach_postgres};
+pub use reach::{Unreached, reach_postgres, sqlite_fault};
 pub use table::{rows_placeholder, table};
 
 /// The handle a write works on.
