@@ -9,6 +9,7 @@ mod arguments;
 mod checks;
 mod defaults;
 mod derived;
+mod limits;
 mod production;
 mod refusal;
 mod shown;
@@ -144,6 +145,8 @@ pub struct Config {
     pub trusted_proxies: usize,
     /// Work that a sign-up costs its client: leading zero bits of a SHA-256, 0 to 30. 0: none.
     pub sign_up_work: u32,
+    /// Limits of a document that differ from the defaults: `tokens=3000,cost=4000`.
+    pub document_limits: String,
     /// Router threads; as many as cores when absent.
     pub workers: Option<usize>,
     /// Log filter, as of tracing's `EnvFilter`.

@@ -213,6 +213,16 @@ async fn connect_sqlite(file: &Path) -> anyhow::Result<Db> {
     })
 }
 
+/// Measures how much is free on the disk of the data directory.
+pub fn watch_disk(config: &Config) {
+    let folder = config.data_dir.clone();
+    metrics::before_reading(move || {
+        if let Ok(bytes) = fs2::available_space(&folder) {
+            metrics::disk_free(bytes);
+        }
+    });
+}
+
 fn watch(name: String, db: Db) {
     metrics::before_reading(move || {
         let (in_use, idle) = db.connections();

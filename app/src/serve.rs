@@ -8,10 +8,11 @@ use std::{
 
 use axum::Router;
 use berth_kernel::{
-    agreed_time,
+    agreed_time::{self, AgreedTime},
     auth::TokenVerifier,
     clock::Clock,
     ended::EndedSessions,
+    peer::standing,
     random,
     secret::Secret,
     service::{ServiceKey, ServiceSigner},
@@ -57,6 +58,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     files::prepare(&config)?;
     let roles = config.roles()?;
     let _lock = databases::lock(&config, &roles.opened())?;
+    databases::watch_disk(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("berth").build()?;
     let lines = lines(&config, &roles, config.otlp_url.clone());
     let telemetry = telemetry::start(&lines, runtime.handle()).map_err(|error| of_telemetry(&error))?;
@@ -152,11 +154,10 @@ impl Process {
         let clock = SharedClock::follow(common.clock.clone(), config.clock_file.clone(), &common.background);
         let machine = config.clock();
         let addresses = sandbox::addresses(&config, &roles, listeners)?;
-        let peers = Peers { config: &config, caller: roles.peer_caller(), machine: machine.clone() };
+        let standing = common.standing.clone();
+        let peers = Peers { config: &config, caller: roles.peer_caller(), machine: machine.clone(), standing };
         let services = Services::open(&config, &roles, &common, &keys, &addresses, &peers).await?;
-        if let Some((_, db)) = services.databases().into_iter().next() {
-            agreed_time::follow(db, machine.clone(), common.clock.clone(), &common.background).await?;
-        }
+        look_around(&roles, &services, &common, &peers).await?;
         if let Some(inventory) = services.inventory.as_ref().filter(|_| config.imports_demo()) {
             import::demo(inventory).await?;
         }
@@ -175,8 +176,8 @@ impl Process {
     }
 
     fn readiness(&self) -> Router {
-        Readiness { databases: self.services.databases().into(), bus: self.common.bus.clone(), leaving: self.leaving.clone() }
-            .routes()
+        let (bus, standing) = (self.common.bus.clone(), self.common.standing.clone());
+        Readiness { databases: self.services.databases().into(), bus, standing, leaving: self.leaving.clone() }.routes()
     }
 
     /// Opens every listener, the public one last.
@@ -210,7 +211,7 @@ impl Process {
     /// The subgraphs as the router of a fleet sees them, those of its own process included.
     async fn subgraphs(&self, listeners: &Listeners) -> anyhow::Result<Subgraphs> {
         let key = ServiceKey::load_or_create(&self.config.key_file(""), Role::Router.name())?;
-        let signer = ServiceSigner::new(key, self.machine.clone());
+        let signer = ServiceSigner::new(key, self.machine.clone()).with_standing(self.common.standing.clone());
         let mut places = Vec::with_capacity(Service::ALL.len());
         for service in Service::ALL {
             let here = listeners.base_url(service)?;
@@ -220,8 +221,13 @@ impl Process {
     }
 
     fn service_routes(&self, service: Service) -> Router {
-        let guards =
-            Guards { config: &self.config, tokens: self.tokens.clone(), clock: self.machine.clone(), stop: self.stop.clone() };
+        let guards = Guards {
+            config: &self.config,
+            tokens: self.tokens.clone(),
+            clock: self.machine.clone(),
+            standing: self.common.standing.clone(),
+            stop: self.stop.clone(),
+        };
         guards.routes(service, &self.services, self.sandbox.as_ref())
     }
 
@@ -287,4 +293,20 @@ impl Process {
         println!("  {url}/graphiql   the graph, for people: try the tabs from left to right");
         println!("  {url}/dev/mail   caught mail: your one-time password is there");
     }
+}
+
+/// What time it is elsewhere, and whether the other processes know this one: from now on.
+async fn look_around(roles: &Roles, services: &Services, common: &Common, peers: &Peers<'_>) -> anyhow::Result<()> {
+    let (machine, background) = (peers.machine.clone(), &common.background);
+    let time = AgreedTime::new(common.clock.clone(), common.standing.clone(), background);
+    let database = services.databases().into_iter().next();
+    let told_by_peers = database.is_none().then(|| time.clone());
+    if let Some((_, db)) = database {
+        agreed_time::follow(db, machine.clone(), time, background).await?;
+    }
+    if !roles.is_everything() {
+        let lines = peers.lines_past(&roles.doors())?;
+        standing::follow(lines, common.standing.clone(), machine, told_by_peers, background).await;
+    }
+    Ok(())
 }

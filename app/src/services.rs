@@ -13,7 +13,7 @@ use berth_kernel::{
     db::Db,
     jobs::Background,
     mail::Mail,
-    peer::client::Remote,
+    peer::{Line, Standing, client::Remote},
     seal::Sealer,
     secret::Secret,
     service::{ServiceKey, ServiceSigner},
@@ -44,6 +44,8 @@ pub struct Common {
     pub sealer: Sealer,
     /// What goes on beside the requests.
     pub background: Background,
+    /// How the other processes receive this one.
+    pub standing: Standing,
 }
 
 impl Common {
@@ -62,7 +64,7 @@ impl Common {
             None => Bus::local(),
         };
         let sms = Arc::new(text_messages(config)?);
-        Ok(Self { clock, bus, mail: Arc::new(mail), sms, sealer, background })
+        Ok(Self { clock, bus, mail: Arc::new(mail), sms, sealer, background, standing: Standing::default() })
     }
 
     async fn deps(&self, config: &Config, service: Service) -> anyhow::Result<Deps> {
@@ -105,14 +107,25 @@ pub struct Peers<'a> {
     pub caller: Role,
     /// By which its credentials go: what no test moves.
     pub machine: Clock,
+    /// How they receive it.
+    pub standing: Standing,
 }
 
 impl Peers<'_> {
     /// The key of a caller is made where somebody is called.
-    fn remote(&self, service: Service) -> anyhow::Result<Arc<Remote>> {
+    fn signer(&self) -> anyhow::Result<ServiceSigner> {
         let key = ServiceKey::load_or_create(&self.config.key_file(""), self.caller.name())?;
-        let signer = ServiceSigner::new(key, self.machine.clone());
-        Ok(Arc::new(Remote::new(signer, service.name(), &self.config.subgraph(service))?))
+        Ok(ServiceSigner::new(key, self.machine.clone()).with_standing(self.standing.clone()))
+    }
+
+    fn remote(&self, service: Service) -> anyhow::Result<Arc<Remote>> {
+        Ok(Arc::new(Remote::new(self.signer()?, service.name(), &self.config.subgraph(service))?))
+    }
+
+    /// A line to each service that is not among these.
+    pub fn lines_past(&self, here: &[Service]) -> anyhow::Result<Vec<Line>> {
+        let elsewhere = Service::ALL.into_iter().filter(|service| !here.contains(service));
+        elsewhere.map(|service| Ok(Line::new(self.signer()?, service.name(), &self.config.subgraph(service))?)).collect()
     }
 
     /// The user service: here, or elsewhere.

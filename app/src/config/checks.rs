@@ -18,6 +18,7 @@ impl Config {
         self.check_origins(problems);
         problems.take(self.roles());
         problems.take(self.poll_after_secs());
+        problems.take(self.limits());
         if let Err(problem) = telemetry::check_filter(&self.log) {
             problems.unless(false, "log", problem, "BERTH_LOG=warn,berth=info");
         }

@@ -52,6 +52,7 @@ impl Default for Config {
             allowed_origins: String::new(),
             trusted_proxies: 0,
             sign_up_work: 0,
+            document_limits: String::new(),
             workers: None,
             log: "warn,berth=info,sqlx=error".to_owned(),
         }

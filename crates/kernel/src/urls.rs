@@ -40,8 +40,13 @@ pub const POSTGRES: Kind = Kind {
     ]),
 };
 
-/// Redis, with or without TLS.
-pub const REDIS: Kind = Kind { schemes: &["redis", "rediss"], many_hosts: true, hostless: false, parameters: None };
+/// Redis, with or without TLS (`rediss`), or the sentinels that know where it is.
+pub const REDIS: Kind = Kind {
+    schemes: &["redis", "rediss", "redis-sentinel", "rediss-sentinel"],
+    many_hosts: true,
+    hostless: false,
+    parameters: Some(&["sentinel_password", "sentinel_user", "sslrootcert"]),
+};
 
 /// A mail server.
 pub const SMTP: Kind = Kind { schemes: &["smtp", "smtps"], many_hosts: false, hostless: false, parameters: Some(&["tls"]) };
@@ -72,6 +77,9 @@ pub enum UrlProblem {
     /// One behind the question mark.
     #[error("has a parameter that is not known; known: {0}")]
     Parameter(String),
+    /// Sentinels without the name of what they watch.
+    #[error("names no master: redis-sentinel://HOST,HOST/MASTER or redis-sentinel://HOST,HOST/MASTER/DATABASE")]
+    Master,
     /// A parameter's value is not one of those that are known.
     #[error("the parameter {0} is none of {1}")]
     Value(&'static str, &'static str),
@@ -134,7 +142,8 @@ impl<'u> Parts<'u> {
 }
 
 /// Parameters whose values tell nothing secret.
-const HARMLESS: [&str; 7] = ["application_name", "dbname", "host", "port", "sslmode", "target_session_attrs", "tls"];
+const HARMLESS: [&str; 8] =
+    ["application_name", "dbname", "host", "port", "sslmode", "sslrootcert", "target_session_attrs", "tls"];
 
 fn shown_parameter((name, value): (&str, &str)) -> String {
     if HARMLESS.contains(&name) { format!("{name}={value}") } else { HIDDEN.to_owned() }
@@ -172,13 +181,18 @@ pub fn decoded(text: &str) -> String {
 pub fn postgres(url: &str) -> Result<Parts<'_>, UrlProblem> {
     let parts = Parts::of(url, &POSTGRES)?;
     one_of(&parts, "sslmode", "disable, allow, prefer, require, verify-ca, verify-full")?;
-    one_of(&parts, "target_session_attrs", "any, read-write, read-only, primary, standby, prefer-standby")?;
+    one_of(&parts, "target_session_attrs", "any, read-write, primary")?;
     Ok(parts)
 }
 
-/// A URL of Redis.
+/// A URL of Redis: one server, or the sentinels that watch one.
 pub fn redis(url: &str) -> Result<Parts<'_>, UrlProblem> {
-    Parts::of(url, &REDIS)
+    let parts = Parts::of(url, &REDIS)?;
+    match (parts.scheme.ends_with("-sentinel"), parts.hosts.len(), parts.path.trim_start_matches('/')) {
+        (true, _, "") => Err(UrlProblem::Master),
+        (false, 2.., _) => Err(UrlProblem::ManyHosts),
+        _ => Ok(parts),
+    }
 }
 
 /// A URL of a mail server. A user without a password would sign in as nobody.
@@ -293,6 +307,11 @@ mod tests {
         }
         assert_eq!(postgres(urls[2]).map(|parts| parts.hosts.len()), Ok(3));
         assert!(redis("rediss://:pw@cache.example:6380/1").is_ok() && redis("redis://127.0.0.1").is_ok());
+        let sentinels = redis("redis-sentinel://:pw@a:26379,b,c/berth/1?sentinel_password=x").expect("sentinels");
+        assert_eq!((sentinels.hosts.len(), sentinels.path), (3, "/berth/1"));
+        assert_eq!(redis("redis-sentinel://a,b").map(|_| ()), Err(UrlProblem::Master));
+        assert_eq!(redis("redis://a,b").map(|_| ()), Err(UrlProblem::ManyHosts));
+        assert!(redis("rediss://cache?sslrootcert=/etc/ca.pem").is_ok());
         assert!(smtp("smtps://me:pw@mail.example").is_ok() && smtp("smtp://mail:1025?tls=required").is_ok());
         assert_eq!(smtp("smtps://me@mail.example").map(|_| ()), Err(UrlProblem::NoPassword));
         assert!(http("https://collector.example:4318/v1").is_ok());

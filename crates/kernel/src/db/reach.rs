@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use sea_orm::{
     DbErr, RuntimeErr,
     sqlx::{self, ConnectOptions, Connection, postgres::PgConnectOptions},
 };
 
+use super::hosts::{Hosts, takes_writes};
 use crate::{secret::Secret, urls};
 
 /// How long one try takes at most.
@@ -23,15 +25,32 @@ pub enum Unreached {
     Refused(String),
 }
 
-/// Connects once and leaves again.
+/// Connects once and leaves again; of several hosts, to all of them, and one must take writes.
 pub async fn reach_postgres(url: &Secret) -> Result<(), Unreached> {
-    let place = urls::shown(url.reveal());
-    let options: PgConnectOptions = url.reveal().parse().map_err(|_| {
-        Unreached::Refused(format!("{place} can't be read; if the password has a sign like / ? # @ : in it, percent-encode it"))
-    })?;
-    let greeting = async { options.disable_statement_logging().connect().await?.close().await };
+    let hosts = Hosts::read(url.reveal()).map_err(|error| Unreached::Refused(error.to_string()))?;
+    let greeted = hosts.each().into_iter().map(|(place, options)| greet(place, options, hosts.is_choosy()));
+    let mut problems = Vec::new();
+    for answer in join_all(greeted).await {
+        match answer {
+            Ok(()) => return Ok(()),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let told = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let may_come = problems.iter().any(|problem| matches!(problem, Unreached::Away(_)));
+    Err(if may_come { Unreached::Away(told) } else { Unreached::Refused(told) })
+}
+
+async fn greet(place: String, options: PgConnectOptions, must_write: bool) -> Result<(), Unreached> {
+    let greeting = async {
+        let mut connection = options.connect().await?;
+        let is_right = !must_write || takes_writes(&mut connection).await?;
+        connection.close().await?;
+        Ok::<bool, sqlx::Error>(is_right)
+    };
     match tokio::time::timeout(TRY_WITHIN, greeting).await {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(true)) => Ok(()),
+        Ok(Ok(false)) => Err(Unreached::Away(format!("{place} takes no writes: it is no primary"))),
         Ok(Err(error)) => Err(explained(&place, &error)),
         Err(_) => Err(Unreached::Away(format!("{place} does not answer within {} s", TRY_WITHIN.as_secs()))),
     }
@@ -57,9 +76,13 @@ pub fn sqlite_fault(error: &DbErr) -> Option<&'static str> {
 }
 
 fn explained(place: &str, error: &sqlx::Error) -> Unreached {
+    let misfit =
+        |error: &dyn std::fmt::Display| Unreached::Refused(format!("{place} and the sslmode of the URL do not fit: {error}"));
     match error {
+        // A certificate that nobody trusts, or of another host.
+        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => misfit(error),
         sqlx::Error::Io(error) => Unreached::Away(format!("{place} does not answer: {error}")),
-        sqlx::Error::Tls(error) => Unreached::Refused(format!("{place} and the sslmode of the URL do not fit: {error}")),
+        sqlx::Error::Tls(error) => misfit(error),
         sqlx::Error::Database(error) => of_server(place, error.code().as_deref().unwrap_or_default(), error.message()),
         sqlx::Error::Configuration(error) => Unreached::Refused(format!("{place} can't be used: {error}")),
         _ => Unreached::Refused(format!("{place} does not speak as PostgreSQL does")),
