@@ -30,7 +30,7 @@ use health::Health;
 use job::{Job, Task};
 pub use postgres::{PostgresLimits, exclusive};
 pub(crate) use reach::without_url;
-pub use reach::{Unreached, reach_postgres};
+pub use reach::{Unreached, reach_postgres, sqlite_fault};
 use sqlite::WriteConnection;
 pub use table::{rows_placeholder, table};
 
