@@ -3,6 +3,6 @@
 
 /// Names the provider. Called by whoever is about to read an address that may want TLS.
 pub(crate) fn prepare() {
-    // Whoever was first named as good a one.
+    // Whoever was first has named one as good.
     let _first = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
