@@ -38,6 +38,8 @@ fn path(name: &str) -> PathBuf {
 
 fn compose(name: &str) -> anyhow::Result<Value> {
     let mut file: yaml_serde::Value = yaml_serde::from_str(&fs::read_to_string(path(name))?)?;
+    // What is merged may merge something itself.
+    file.apply_merge()?;
     file.apply_merge()?;
     Ok(serde_json::to_value(file)?)
 }
@@ -133,7 +135,7 @@ fn production_tells_each_role_what_it_asks_for() -> anyhow::Result<()> {
         }
         let output = command.output()?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        let verdicts: Vec<&str> = said.lines().filter(|line| line.split_whitespace().nth(1) == Some("settings")).collect();
+        let verdicts: Vec<&str> = said.lines().filter(|line| line.split_whitespace().nth(1) == Some("settings:")).collect();
         ensure!(verdicts.len() == 1 && verdicts[0].starts_with("ok"), "{name}: {said}");
         ensure!(verdicts[0].contains("production"), "{name}: {said}");
     }
