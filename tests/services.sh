@@ -143,6 +143,11 @@ node_is_recent() {
   [ "${major%%.*}" -ge 20 ]
 }
 
+# A browser, for the pages; the tests that need one say so when there is none.
+browser_ready() {
+  command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || apt_install chromium
+}
+
 # `npm ci`, unless the packages of exactly this lock file are there already.
 npm_packages() { # folder
   local stamp=$1/node_modules/.berth-lock sum

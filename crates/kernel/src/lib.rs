@@ -7,6 +7,7 @@
 //! * [`graphql`]: shared types, refusals, paging, SDL; [`server`]: the door of a subgraph
 //! * [`service`]: which process asks; [`peer`]: calls from service to service over HTTP
 //! * [`mail`]: letters queued in a transaction, sent by SMTP or caught; [`sms`]: text messages in the same queue
+//! * [`page`]: pages for people, with a policy of what a browser may run in them
 //! * [`limits`]: attempts, counted by all replicas together
 //! * [`secret`]: texts that nothing shows; [`urls`]: URLs of what a process talks to
 //! * [`telemetry`], [`metrics`]: logs, traces and counters; [`jobs`]; [`failpoint`], [`sabotage`]
@@ -32,6 +33,7 @@ pub mod limits;
 pub mod mail;
 pub mod metrics;
 pub mod outbox;
+pub mod page;
 pub mod peer;
 pub mod random;
 pub mod sabotage;
@@ -41,6 +43,7 @@ pub mod server;
 pub mod service;
 pub mod sms;
 pub mod telemetry;
+mod tls;
 pub mod urls;
 
 use std::sync::Arc;

@@ -21,7 +21,6 @@ use opentelemetry::{
     trace::{SpanContext, TraceContextExt},
 };
 use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::SdkTracerProvider};
-use seldom::Seldom;
 use tokio::runtime::Handle;
 use tracing::{Instrument, Metadata, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -84,8 +83,7 @@ impl Guard {
 /// Installs the process's subscriber. The exporter works on `runtime`. A second start (tests) changes nothing.
 pub fn start(config: &TelemetryConfig, runtime: &Handle) -> Result<Guard, TelemetryError> {
     let filter = EnvFilter::try_new(&config.filter)?;
-    let log =
-        lines::layer(config).with_filter(filter_fn(is_event as fn(&Metadata<'_>) -> bool).and(filter).and(Seldom::default()));
+    let log = lines::layer(config).with_filter(filter_fn(is_event as fn(&Metadata<'_>) -> bool).and(filter));
     let provider = config.otlp_url.as_ref().map(|url| export::provider(&config.service, url.reveal(), runtime)).transpose()?;
     let logged = Registry::default().with(log);
     // A second subscriber exists only in tests, where the first is as good. A layer that does nothing would still have every span

@@ -15,7 +15,7 @@ use sea_orm::{
 
 use super::{
     Tx,
-    proof::{End, Proof},
+    proof::{self, End, Proof},
 };
 
 const READERS: u32 = 4;
@@ -45,7 +45,7 @@ fn close_if_unended(pool: PoolOptions<Sqlite>) -> PoolOptions<Sqlite> {
                 // The rollback of a transaction that was dropped stands in the queue before this.
                 connection.ping().await?;
             }
-            Ok(!connection.is_in_transaction())
+            Ok(proof::is_off() || !connection.is_in_transaction())
         })
     })
 }
