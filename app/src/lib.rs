@@ -10,10 +10,12 @@ mod doctor;
 mod doors;
 mod ended;
 mod events;
+mod explain;
 mod front;
 mod health;
 mod import;
 mod keys;
+mod letters;
 mod listeners;
 mod observe;
 mod pages;
@@ -99,6 +101,16 @@ enum Command {
         #[command(subcommand)]
         what: events::EventsWhat,
     },
+    /// Lists letters and text messages that were not sent, and sends them again
+    Letters {
+        #[command(subcommand)]
+        what: letters::LettersWhat,
+    },
+    /// Tells the story of a booking or payment from all four databases: states, times and amounts, nothing personal; reads only
+    Explain {
+        /// A booking's code, or an id of the graph (`booking_...`, `payment_...`, `hold_...`, `ticket_...`, `refund_...`), or a UUID
+        what: String,
+    },
     /// Makes admins, and exports and verifies the log of what they did
     Admin {
         #[command(subcommand)]
@@ -178,6 +190,8 @@ pub fn main() -> ExitCode {
         Some(Command::Migrate) => with_config(&arguments, |config| databases::migrate(&config)),
         Some(Command::Import { what: ImportWhat::Gtfs(gtfs) }) => with_config(&arguments, |config| import::gtfs(&config, &gtfs)),
         Some(Command::Events { what }) => with_config(&arguments, |config| events::run(&config, &what)),
+        Some(Command::Letters { what }) => with_config(&arguments, |config| letters::run(&config, &what)),
+        Some(Command::Explain { what }) => with_config(&arguments, |config| explain::run(&config, &what)),
         Some(Command::Admin { what }) => with_config(&arguments, |config| admin::run(&config, &what)),
         Some(Command::Config) => with_config(&arguments, |config| print_config(&config)),
         Some(Command::Audit { json }) => with_config(&arguments, |config| audit::run(&config, json)),

@@ -10,6 +10,8 @@ use axum::{
     routing::get,
 };
 use berth_kernel::{bus::Bus, db::Db, metrics};
+use futures_util::future::join_all;
+use sea_orm::DbErr;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -41,19 +43,24 @@ async fn alive() -> Json<serde_json::Value> {
     Json(json!({ "status": "ok" }))
 }
 
+fn unanswered(name: &'static str, pong: Result<(), DbErr>) -> Option<&'static str> {
+    let error = pong.err()?;
+    tracing::error!(database = name, error = %error, "readiness.database");
+    Some(name)
+}
+
 /// Ready when every database answers and nobody has told the process to stop; degraded when the bus does not.
 async fn ready(State(health): State<Readiness>) -> Response {
     if health.leaving.is_cancelled() {
         let body = json!({ "status": "unready", "problem": "this process is stopping" });
         return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
     }
-    for (name, db) in health.databases.iter() {
-        if let Err(error) = db.ping().await {
-            tracing::error!(database = name, error = %error, "readiness.database");
-            let body =
-                json!({ "status": "unready", "problem": format!("the database of {name} does not answer"), "database": name });
-            return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
-        }
+    let pings = health.databases.iter().map(|(name, db)| async move { (*name, db.ping().await) });
+    let silent: Vec<&str> = join_all(pings).await.into_iter().filter_map(|(name, pong)| unanswered(name, pong)).collect();
+    if !silent.is_empty() {
+        let problem = format!("the database of {} does not answer", silent.join(", "));
+        let body = json!({ "status": "unready", "problem": problem, "database": silent[0], "databases": silent });
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
     }
     if health.bus.is_healthy() {
         return Json(json!({ "status": "ready" })).into_response();

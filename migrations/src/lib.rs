@@ -7,10 +7,12 @@ pub mod payment;
 pub mod sandbox;
 mod shared;
 mod shared_fleet;
+mod shared_letters;
 pub mod user;
 
 pub use shared::Shared;
 pub use shared_fleet::SharedFleet;
+pub use shared_letters::SharedLetters;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -26,7 +28,8 @@ pub struct PaymentMigrator;
 pub struct SandboxMigrator;
 
 fn with_shared(own: Vec<Box<dyn MigrationTrait>>) -> Vec<Box<dyn MigrationTrait>> {
-    [Box::new(Shared) as Box<dyn MigrationTrait>, Box::new(SharedFleet)].into_iter().chain(own).collect()
+    let shared = [Box::new(Shared) as Box<dyn MigrationTrait>, Box::new(SharedFleet), Box::new(SharedLetters)];
+    shared.into_iter().chain(own).collect()
 }
 
 impl MigratorTrait for UserMigrator {

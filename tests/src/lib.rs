@@ -27,6 +27,7 @@ pub mod fight;
 pub mod history;
 pub mod live;
 pub mod load;
+pub mod mailserver;
 pub mod notices;
 pub mod person;
 pub mod pictures;

@@ -6,7 +6,7 @@
 //! * [`auth`]: access tokens and the viewer; [`ended`]: sessions whose tokens are refused; [`seal`]: encryption at rest and keyed hashes
 //! * [`graphql`]: shared types, refusals, paging, SDL; [`server`]: the door of a subgraph
 //! * [`service`]: which process asks; [`peer`]: calls from service to service over HTTP
-//! * [`mail`]: letters queued in a transaction, sent by SMTP or caught; [`sms`]: text messages in the same queue
+//! * [`post`]: letters and text messages queued in a transaction; [`mail`], [`sms`]: where they go
 //! * [`limits`]: attempts, counted by all replicas together
 //! * [`telemetry`], [`metrics`]: logs, traces and counters; [`jobs`]; [`failpoint`], [`sabotage`]
 //! * [`clock`], [`random`]: the only sources of time and randomness; [`agreed_time`]: a fleet goes by one clock
@@ -31,12 +31,14 @@ pub mod mail;
 pub mod metrics;
 pub mod outbox;
 pub mod peer;
+pub mod post;
 pub mod random;
 pub mod sabotage;
 pub mod seal;
 pub mod server;
 pub mod service;
 pub mod sms;
+pub mod story;
 pub mod telemetry;
 
 use std::sync::Arc;
@@ -53,7 +55,7 @@ pub struct Deps {
     /// The service's outbox; its relay is started by who wires the service.
     pub outbox: outbox::Outbox,
     /// The service's letters.
-    pub post: mail::Post,
+    pub post: post::Post,
     /// Encrypts personal data at rest.
     pub sealer: seal::Sealer,
     /// What goes on beside the requests.
@@ -72,7 +74,7 @@ impl Deps {
         background: jobs::Background,
     ) -> Self {
         let outbox = outbox::Outbox::new(clock.clone());
-        let post = mail::Post::new(mail, sms, clock.clone(), bus.wake("post"));
+        let post = post::Post::new(mail, sms, clock.clone(), bus.wake("post"));
         Self { db, clock, bus, outbox, post, sealer, background }
     }
 

@@ -54,7 +54,7 @@ impl Bookings {
             })
         });
         if erased.await? {
-            tracing::info!(booking.id = %id, "booking.erased");
+            tracing::info!(booking.id = public(id), "booking.erased");
         }
         Ok(())
     }

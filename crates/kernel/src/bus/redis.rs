@@ -236,7 +236,7 @@ impl RedisBus {
             self.set_answers(answers);
             if !answers && !warned {
                 warned = true;
-                tracing::warn!("bus.redis.unreachable: everything goes on, more slowly");
+                tracing::warn!("bus.redis.unreachable");
             }
             warned &= !answers;
             self.rest(PULSE).await;
