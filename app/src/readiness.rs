@@ -9,9 +9,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use berth_kernel::{bus::Bus, db::Db, metrics};
+use berth_kernel::{bus::Bus, db::Db, metrics, telemetry::ONCE_A_SECOND};
 use futures_util::future::join_all;
-use sea_orm::DbErr;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -43,10 +42,15 @@ async fn alive() -> Json<serde_json::Value> {
     Json(json!({ "status": "ok" }))
 }
 
-fn unanswered(name: &'static str, pong: Result<(), DbErr>) -> Option<&'static str> {
-    let error = pong.err()?;
-    tracing::error!(database = name, error = %error, "readiness.database");
-    Some(name)
+/// The databases that do not answer. Anybody may ask for readiness, so it is told once a second.
+async fn silent(databases: &[(&'static str, Db)]) -> Vec<&'static str> {
+    let pings = databases.iter().map(|(name, db)| async move { (*name, db.ping().await.err()) });
+    let failed: Vec<_> = join_all(pings).await.into_iter().filter_map(|(name, error)| Some((name, error?))).collect();
+    let names: Vec<&str> = failed.iter().map(|(name, _)| *name).collect();
+    if let Some((_, error)) = failed.first() {
+        tracing::error!(name: ONCE_A_SECOND, databases = names.join(" "), error = %error, "readiness.database");
+    }
+    names
 }
 
 /// Ready when every database answers and nobody has told the process to stop; degraded when the bus does not.
@@ -55,8 +59,7 @@ async fn ready(State(health): State<Readiness>) -> Response {
         let body = json!({ "status": "unready", "problem": "this process is stopping" });
         return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
     }
-    let pings = health.databases.iter().map(|(name, db)| async move { (*name, db.ping().await) });
-    let silent: Vec<&str> = join_all(pings).await.into_iter().filter_map(|(name, pong)| unanswered(name, pong)).collect();
+    let silent = silent(&health.databases).await;
     if !silent.is_empty() {
         let problem = format!("the database of {} does not answer", silent.join(", "));
         let body = json!({ "status": "unready", "problem": problem, "database": silent[0], "databases": silent });

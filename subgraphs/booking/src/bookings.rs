@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     Bookings,
-    booking::{Booking, State, Status, key_of},
+    booking::{Booking, State, Status, key_of, public},
     change::{Change, told, wake},
     contact::Contact,
     error::{Error, Refusal},

@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 use uuid::Uuid;
 
-use crate::{Bookings, error::Error, letter, store};
+use crate::{Bookings, booking::public, error::Error, letter, store};
 
 /// How many bookings are taken at a time.
 const BATCH: u64 = 64;

@@ -49,7 +49,7 @@ impl Payments {
                 Ok(Asked::Now(refund))
             })
         });
-        let requested = requested.await;
+        let requested: Result<Asked, Error> = requested.await;
         failpoint::at("payment.refund.requested");
         match requested? {
             Asked::Before(known) => Ok(known),
