@@ -124,7 +124,7 @@ impl<E: Executor> Door<E> {
             (Err(error), _) => failed(&error.to_string(), error.code()),
             (_, Err(_)) => failed("the body is no GraphQL request", "BAD_REQUEST"),
             (Ok(viewer), Ok(request)) => {
-                let asked = Asked { operation: request.operation_name.clone(), user_id: viewer.user_id() };
+                let asked = Asked::of(&request, viewer.user_id());
                 let prepared = (self.prepare)(self.documents.parsed(request), &viewer).data(viewer);
                 let span = tracing::info_span!("graph.request", otel.kind = "server");
                 let executed = passed.scope(span, async { asked.told(self.schema.execute(prepared).await) });
@@ -285,13 +285,13 @@ impl<E> Prepared<E> {
 
 impl<E: Executor> Executor for Prepared<E> {
     async fn execute(&self, request: Request) -> Response {
-        let asked = Asked { operation: request.operation_name.clone(), user_id: None };
+        let asked = Asked::of(&request, None);
         asked.told(coded(self.schema.execute(self.ready(request, None)).await))
     }
 
     fn execute_stream(&self, request: Request, session: Option<Arc<Data>>) -> BoxStream<'static, Response> {
         let user_id = of_session::<Viewer>(session.as_ref()).and_then(Viewer::user_id);
-        let asked = Asked { operation: request.operation_name.clone(), user_id };
+        let asked = Asked::of(&request, user_id);
         let request = self.ready(request, session.as_ref());
         let passed = of_session::<Passed>(session.as_ref()).cloned().unwrap_or_default();
         let events = self.schema.execute_stream(request, session).map(move |event| asked.told(coded(event))).boxed();

@@ -96,16 +96,8 @@ pub fn start(config: &TelemetryConfig, runtime: &Handle) -> Result<Guard, Teleme
         None => logged.try_init(),
     };
     bounded.tell_on(runtime);
-    std::panic::set_hook(Box::new(|panic| tell_of(panic)));
+    lines::tell_panics(config);
     Ok(Guard { provider, bounded })
-}
-
-/// A panic is a line like any other, and names its place. What it says may hold what was worked on, so only a text that stands
-/// in the code is told.
-fn tell_of(panic: &std::panic::PanicHookInfo<'_>) {
-    let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default();
-    let text = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or_default();
-    tracing::error!(place, text, "process.panicked");
 }
 
 fn events() -> FilterFn {

@@ -3,7 +3,10 @@
 //! A line of a library tells who spoke and where in its code, and nothing else: its text and fields hold whatever goes through it
 //! (values of variables, headers, SQL with its values). So no filter, `trace` included, brings a secret into the log.
 
-use std::{fmt, io::IsTerminal};
+use std::{
+    fmt,
+    io::{IsTerminal, Write},
+};
 
 use serde_json::{Map, Value};
 use tracing::{
@@ -48,6 +51,39 @@ pub(super) fn name(event: &Event<'_>) -> String {
     fields.get("message").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
+/// Has panics told in a line like any other. It names the place; what a panic says may hold what was worked on, so only a text that
+/// stands in the code is told. Written without the subscriber: that may be what panicked.
+pub(super) fn tell_panics(config: &TelemetryConfig) {
+    let service = config.json.then(|| config.service.clone());
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default();
+        let text = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or_default();
+        let line = panic_line(service.as_deref(), &place, text);
+        // Nothing can be done where nobody listens.
+        let _lost = std::io::stderr().write_all(line.as_bytes());
+    }));
+}
+
+fn panic_line(service: Option<&str>, place: &str, text: &str) -> String {
+    let mut time = String::new();
+    let _infallible = SystemTime.format_time(&mut Writer::new(&mut time));
+    let mut fields = vec![("place", place.to_owned()), ("text", text.to_owned())];
+    let _infallible = origin_fields(|name, value| {
+        let name = if name == "request.id" { "request.id" } else { "trace.id" };
+        fields.push((name, value.to_owned()));
+        Ok(())
+    });
+    let Some(service) = service else {
+        let fields: String = fields.iter().map(|(name, value)| format!(" {name}={value:?}")).collect();
+        return format!("{time} ERROR berth: {PANIC}{fields}\n");
+    };
+    fields.extend([("timestamp", time), ("level", "ERROR".to_owned()), ("target", "berth".to_owned())]);
+    fields.extend([("service", service.to_owned()), ("message", PANIC.to_owned())]);
+    let line: Map<String, Value> = fields.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+    format!("{}\n", Value::Object(line))
+}
+
+const PANIC: &str = "process.panicked";
 /// Message of a library's line.
 const LIBRARY: &str = "library.spoke";
 
@@ -237,6 +273,15 @@ pub(super) mod tests {
         assert_eq!(line["request.id"], "req-7");
         assert_eq!(line["trace.id"], "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(line["service"], "user");
+    }
+
+    #[test]
+    fn a_panic_is_one_line() {
+        let line = panic_line(Some("user"), "src/a.rs:7", "a \"text\"\nof two lines");
+        let fields: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&fields["message"], &fields["place"]), (&"process.panicked".into(), &"src/a.rs:7".into()));
+        let line = panic_line(None, "src/a.rs:7", "a \"text\"\nof two lines");
+        assert!(line.ends_with('\n') && line.lines().count() == 1, "{line}");
     }
 
     fn speak_as_libraries() {

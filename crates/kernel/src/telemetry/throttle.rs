@@ -136,8 +136,9 @@ impl<S> Filter<S> for Bounded {
         true
     }
 
+    /// Asked for each event: a filter that looks at events must not promise to let all of a place through.
     fn callsite_enabled(&self, _: &'static Metadata<'static>) -> Interest {
-        Interest::always()
+        Interest::sometimes()
     }
 
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
