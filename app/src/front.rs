@@ -7,6 +7,7 @@ use axum::{Router, body::Body};
 use berth_kernel::{
     auth::{AUDIENCE, ISSUER},
     ended::EndedSessions,
+    random,
     telemetry::Origin,
 };
 use berth_router::{PublicRoutes, RouterConfig, Subgraph};
@@ -48,9 +49,11 @@ pub fn router_config(
         now_secs: now_secs(common),
         sessions: ended::at_the_door(ended),
         service_secret: secret,
+        document_key: random::bytes(),
         graphiql: config.profile == Profile::Development,
         introspection: true,
-        limits: berth_router::Limits::default(),
+        // Looked at before: it is right.
+        limits: config.limits().unwrap_or_default(),
         workers: config.workers,
         allowed_origins: config.origins(),
         trusted_proxies: config.trusted_proxies,

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use berth_kernel::{bus::Bus, db::Db, metrics, telemetry::ONCE_A_SECOND};
+use berth_kernel::{bus::Bus, db::Db, metrics, peer::Standing};
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,8 @@ pub struct Readiness {
     pub databases: Arc<[(&'static str, Db)]>,
     /// Without it everything is slower.
     pub bus: Bus,
+    /// Whether the other processes know this one, and whether its clock is right.
+    pub standing: Standing,
     /// Cancelled when the process was told to stop: whoever balances shall go elsewhere.
     pub leaving: CancellationToken,
 }
@@ -42,31 +44,34 @@ async fn alive() -> Json<serde_json::Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// The databases that do not answer. Anybody may ask for readiness, so it is told once a second.
-async fn silent(databases: &[(&'static str, Db)]) -> Vec<&'static str> {
-    let pings = databases.iter().map(|(name, db)| async move { (*name, db.ping().await.err()) });
-    let failed: Vec<_> = join_all(pings).await.into_iter().filter_map(|(name, error)| Some((name, error?))).collect();
-    let names: Vec<&str> = failed.iter().map(|(name, _)| *name).collect();
-    if let Some((_, error)) = failed.first() {
-        tracing::error!(name: ONCE_A_SECOND, databases = names.join(" "), error = %error, "readiness.database");
-    }
-    names
-}
-
-/// Ready when every database answers and nobody has told the process to stop; degraded when the bus does not.
+/// Ready when every database answers and takes writes, the other processes know this one, its clock is right, and nobody has told it
+/// to stop; degraded when the bus does not answer.
 async fn ready(State(health): State<Readiness>) -> Response {
     if health.leaving.is_cancelled() {
         let body = json!({ "status": "unready", "problem": "this process is stopping" });
         return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
     }
-    let silent = silent(&health.databases).await;
-    if !silent.is_empty() {
-        let problem = format!("the database of {} does not answer", silent.join(", "));
-        let body = json!({ "status": "unready", "problem": problem, "database": silent[0], "databases": silent });
+    if let Some(problem) = health.standing.problem() {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "unready", "problem": problem }))).into_response();
+    }
+    // Each that is wrong is told, and not the first alone.
+    let looked = health.databases.iter().map(|(name, db)| async move { Some((*name, problem_of(name, db).await?)) });
+    let wrong: Vec<(&str, String)> = join_all(looked).await.into_iter().flatten().collect();
+    if let Some((first, _)) = wrong.first() {
+        let problem = wrong.iter().map(|(_, problem)| problem.as_str()).collect::<Vec<_>>().join("; ");
+        let body = json!({ "status": "unready", "problem": problem, "database": first });
         return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
     }
     if health.bus.is_healthy() {
         return Json(json!({ "status": "ready" })).into_response();
     }
     Json(json!({ "status": "degraded", "problem": "Redis does not answer: everything goes on, more slowly" })).into_response()
+}
+
+async fn problem_of(name: &str, db: &Db) -> Option<String> {
+    if let Err(error) = db.ping().await {
+        tracing::error!(database = name, error = %error, "readiness.database");
+        return Some(format!("the database of {name} does not answer"));
+    }
+    db.problem().map(|problem| format!("the database of {name} takes no writes: {problem}"))
 }

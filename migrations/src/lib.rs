@@ -3,6 +3,7 @@
 
 pub mod booking;
 pub mod inventory;
+mod key_canary;
 pub mod payment;
 pub mod sandbox;
 mod shared;
@@ -10,6 +11,7 @@ mod shared_fleet;
 mod shared_letters;
 pub mod user;
 
+pub use key_canary::KeyCanary;
 pub use shared::Shared;
 pub use shared_fleet::SharedFleet;
 pub use shared_letters::SharedLetters;
@@ -28,8 +30,9 @@ pub struct PaymentMigrator;
 pub struct SandboxMigrator;
 
 fn with_shared(own: Vec<Box<dyn MigrationTrait>>) -> Vec<Box<dyn MigrationTrait>> {
-    let shared = [Box::new(Shared) as Box<dyn MigrationTrait>, Box::new(SharedFleet), Box::new(SharedLetters)];
-    shared.into_iter().chain(own).collect()
+    let first: [Box<dyn MigrationTrait>; 3] = [Box::new(Shared), Box::new(SharedFleet), Box::new(SharedLetters)];
+    let last: [Box<dyn MigrationTrait>; 1] = [Box::new(KeyCanary)];
+    first.into_iter().chain(own).chain(last).collect()
 }
 
 impl MigratorTrait for UserMigrator {

@@ -12,15 +12,13 @@ use ntex::{
     web::{DefaultError, HttpRequest, HttpResponse, WebRequest},
 };
 
-use hive_router::executor::plugins::hooks::on_graphql_params::GraphQLParams;
-
 use crate::{
     auth, client,
     config::Limits,
-    document,
     door::Door,
     graphiql, live,
     negotiation::{Wanted, negotiate, wants_stream_only},
+    operation::Operation,
     params,
     plugin::Caller,
     refusal::{Json, Refusal},
@@ -52,7 +50,7 @@ pub(crate) async fn answer(
     let stream_only = stream_only(&mut request);
     let (mut request, payload) = request.into_parts();
     let response = match read(door, &request, payload).await {
-        Ok(params) => run(door, &mut request, params, caller).await,
+        Ok(operation) => run(door, &mut request, operation, caller).await,
         Err(refusal) if refusal.document || !stream_only => refusal.response(json, request_id),
         Err(refusal) => return (request, refusal.response(json, request_id)),
     };
@@ -75,13 +73,13 @@ fn stream_only(request: &mut WebRequest<DefaultError>) -> bool {
     only
 }
 
-async fn run(door: &Rc<Door>, request: &mut HttpRequest, params: GraphQLParams, caller: Caller) -> HttpResponse {
-    if params.query.as_deref().is_some_and(document::may_subscribe)
-        && let Some(response) = live::over_http(door, request, &params, &caller).await
+async fn run(door: &Rc<Door>, request: &mut HttpRequest, operation: Operation, caller: Caller) -> HttpResponse {
+    if operation.is_subscription()
+        && let Some(response) = live::over_http(door, request, &operation, &caller).await
     {
         return response;
     }
-    door.engine.run(request, params, caller).await.response
+    door.engine.run(request, operation, caller).await.response
 }
 
 /// Checks everything that the head of the request tells, and sets the headers that go on inside.
@@ -130,12 +128,12 @@ fn check_head(request: &WebRequest<DefaultError>, limits: &Limits) -> Result<(),
     Ok(())
 }
 
-async fn read(door: &Door, request: &HttpRequest, payload: Payload) -> Result<GraphQLParams, Refusal> {
+async fn read(door: &Door, request: &HttpRequest, payload: Payload) -> Result<Operation, Refusal> {
     if *request.method() == Method::GET {
-        return params::from_address(request.query_string(), &door.limits);
+        return params::from_address(request.query_string(), &door.engine.documents);
     }
     let body = body(payload, door.limits.body_bytes).await?;
-    params::from_json(&body, &door.limits)
+    params::from_json(&body, &door.engine.documents)
 }
 
 /// Reads a body of limited length.

@@ -12,8 +12,9 @@
 //! | `live`, `framing` | one upstream per live feed, however many people watch it; events as HTTP streams |
 //! | `client` | the network address that a request comes from |
 //! | `auth` | access tokens: `EdDSA` only, refused before anything runs |
-//! | `document`, `rules` | limits on the operation itself |
-//! | `engine`, `plugin`, `executor` | the embedded router, its hooks, and the way into a subgraph of this process |
+//! | `documents`, `operation` | what clients send, read once and kept by its whole text |
+//! | `document`, `walk`, `rules` | what a document holds, and its limits |
+//! | `engine`, `pipeline`, `plugin`, `executor` | the embedded router, the way through it, its hooks, and the way into a subgraph |
 //! | `graphiql`, `public` | the bundled explorer; the bridge to [`PublicRoutes`] |
 //!
 //! # How to start it
@@ -42,6 +43,7 @@ mod auth;
 mod client;
 mod config;
 mod document;
+mod documents;
 mod door;
 mod engine;
 mod executor;
@@ -50,13 +52,16 @@ mod graphiql;
 mod http_graphql;
 mod live;
 mod negotiation;
+mod operation;
 mod params;
+mod pipeline;
 mod plugin;
 mod protocol;
 mod public;
 mod refusal;
 mod rules;
 mod server;
+mod walk;
 mod websocket;
 
 pub use config::{

@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use hive_router::{background_tasks::CancellationToken, executor::plugins::hooks::on_graphql_params::GraphQLParams, sonic_rs};
+use hive_router::{background_tasks::CancellationToken, sonic_rs};
 use http::StatusCode;
 use ntex::{
     chain,
@@ -27,10 +27,10 @@ use ntex::{
 use crate::{
     auth::{self, Viewer},
     config::Asked,
-    document,
     door::Door,
     engine::Answer,
     live::{self, Event},
+    operation::Operation,
     params,
     plugin::Caller,
     protocol::{self, Incoming},
@@ -249,14 +249,14 @@ impl Socket {
             let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "SUBSCRIPTION_LIMIT_EXCEEDED", message);
             return Some(self.refused(&id, &refusal));
         }
-        match params::from_json(payload.as_bytes(), &self.door.limits) {
-            Ok(params) => self.begin(id, params),
+        match params::from_json(payload.as_bytes(), &self.door.engine.documents) {
+            Ok(operation) => self.begin(id, operation),
             Err(refusal) => return Some(self.refused(&id, &refusal)),
         }
         None
     }
 
-    fn begin(self: Rc<Self>, id: String, params: GraphQLParams) {
+    fn begin(self: Rc<Self>, id: String, operation: Operation) {
         let serial = self.started.get() + 1;
         self.started.set(serial);
         let cancel = CancellationToken::new();
@@ -264,7 +264,7 @@ impl Socket {
         rt::spawn(async move {
             tokio::select! {
                 () = cancel.cancelled() => return,
-                () = self.operate(&id, params, serial) => {}
+                () = self.operate(&id, operation, serial) => {}
             }
             let mut operations = self.operations.borrow_mut();
             if operations.get(&id).is_some_and(|(current, _)| *current == serial) {
@@ -273,7 +273,7 @@ impl Socket {
         });
     }
 
-    async fn operate(&self, id: &str, params: GraphQLParams, serial: u64) {
+    async fn operate(&self, id: &str, operation: Operation, serial: u64) {
         let viewer = self.viewer.borrow().clone();
         if let Some(refusal) = viewer.as_ref().and_then(Viewer::refusal) {
             self.send(self.refused(id, &refusal)).await;
@@ -282,8 +282,8 @@ impl Socket {
         }
         let request_id = format!("{}-{serial}", self.request_id);
         let caller = Caller { viewer, request_id, client: self.client.clone(), trace_parent: None };
-        if params.query.as_deref().is_some_and(document::may_subscribe)
-            && let Some(mut events) = live::join(&self.door, &params, &caller).await
+        if operation.is_subscription()
+            && let Some(mut events) = live::join(&self.door, &operation, &caller).await
         {
             while let Some(event) = events.recv().await {
                 self.send_event(id, &event).await;
@@ -291,12 +291,12 @@ impl Socket {
             self.end_stream(id).await;
             return;
         }
-        self.execute(id, params, caller).await;
+        self.execute(id, operation, caller).await;
     }
 
-    async fn execute(&self, id: &str, params: GraphQLParams, caller: Caller) {
+    async fn execute(&self, id: &str, operation: Operation, caller: Caller) {
         let viewer = caller.viewer.clone();
-        let Some(mut answer) = self.run(params, caller).await else { return };
+        let Some(mut answer) = self.run(operation, caller).await else { return };
         let single = !live::is_stream(&answer.response);
         let failed = !answer.response.status().is_success();
         let mut body = answer.response.take_body();
@@ -342,12 +342,12 @@ impl Socket {
     }
 
     /// Runs the operation as a request of its own.
-    async fn run(&self, params: GraphQLParams, caller: Caller) -> Option<Answer> {
+    async fn run(&self, operation: Operation, caller: Caller) -> Option<Answer> {
         let asked = Asked { request_id: caller.request_id.clone(), trace_parent: None, kind: "websocket" };
         let mut answered = None;
         let answer = async {
             let caller = Caller { trace_parent: self.door.observer.trace_parent(), ..caller };
-            let answer = self.door.engine.run(&mut synthetic(&caller), params, caller).await;
+            let answer = self.door.engine.run(&mut synthetic(&caller), operation, caller).await;
             let status = answer.response.status().as_u16();
             answered = Some(answer);
             status

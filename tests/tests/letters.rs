@@ -24,8 +24,8 @@ in_both_arms!(letters_wait_for_their_server_and_are_sent_again, a_code_ends_with
 /// A command of an operator: whether it went well, and what it said.
 fn operator(berth: &mut Berth, arguments: &[&str]) -> anyhow::Result<(bool, String)> {
     let output = berth.process("worker", 0)?.run(arguments)?;
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    Ok((output.status.success(), text))
+    let said = if output.status.success() { &output.stdout } else { &output.stderr };
+    Ok((output.status.success(), String::from_utf8_lossy(said).into_owned()))
 }
 
 fn listed(berth: &mut Berth, failed: bool) -> anyhow::Result<Vec<Vec<String>>> {

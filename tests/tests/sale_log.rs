@@ -26,8 +26,8 @@ async fn logged(berth: &Berth, words: &[&str]) -> anyhow::Result<String> {
 
 fn explain(berth: &mut Berth, what: &str) -> anyhow::Result<(bool, String)> {
     let output = berth.process("worker", 0)?.run(&["explain", what])?;
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    Ok((output.status.success(), text))
+    let said = if output.status.success() { &output.stdout } else { &output.stderr };
+    Ok((output.status.success(), String::from_utf8_lossy(said).into_owned()))
 }
 
 async fn a_sale_is_told_by_public_ids(arm: Arm) -> anyhow::Result<()> {

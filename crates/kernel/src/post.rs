@@ -25,7 +25,6 @@ use crate::{
     jobs::Background,
     mail::{Letter, Mail},
     sms::{Sms, TextMessage},
-    telemetry::ONCE_A_SECOND,
 };
 use berth_contracts::id::Kind;
 pub use life::{GIVEN_UP_KEPT, Life};
@@ -166,7 +165,7 @@ impl Post {
                 done = done.and(self.make_rounds(&db, &service).await);
             }
             if let Err(error) = done {
-                tracing::error!(name: ONCE_A_SECOND, error = %error, "post.failed");
+                tracing::error!(error = %error, "post.failed");
             }
             tokio::select! {
                 () = background.stopped() => {}

@@ -6,8 +6,12 @@
 //! Spans are exported over OTLP when a URL is set; without one they are never made.
 
 mod export;
+mod filter;
 mod lines;
+mod seldom;
 mod throttle;
+
+pub use filter::check_filter;
 
 use std::{future::Future, sync::Arc};
 
@@ -18,6 +22,7 @@ use opentelemetry::{
     trace::{SpanContext, TraceContextExt},
 };
 use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::SdkTracerProvider};
+use seldom::Seldom;
 use tokio::runtime::Handle;
 use tracing::{Instrument, Metadata, Span, level_filters::LevelFilter};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -28,8 +33,9 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+use crate::secret::Secret;
 use throttle::Bounded;
-pub use throttle::{ONCE_A_SECOND, Throttle};
+pub use throttle::Throttle;
 
 /// Header of the request id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -51,7 +57,7 @@ pub struct TelemetryConfig {
     /// One JSON object per line, or lines for people.
     pub json: bool,
     /// Collector of traces (OTLP over HTTP), `http://collector:4318`. Without it nothing is traced.
-    pub otlp_url: Option<String>,
+    pub otlp_url: Option<Secret>,
 }
 
 /// Why telemetry doesn't start.
@@ -86,8 +92,8 @@ impl Guard {
 pub fn start(config: &TelemetryConfig, runtime: &Handle) -> Result<Guard, TelemetryError> {
     let filter = EnvFilter::try_new(&config.filter)?;
     let bounded = Bounded::new();
-    let log = lines::layer(config).with_filter(events().and(filter).and(bounded.clone()));
-    let provider = config.otlp_url.as_deref().map(|url| export::provider(&config.service, url, runtime)).transpose()?;
+    let log = lines::layer(config).with_filter(events().and(filter).and(Seldom::default()).and(bounded.clone()));
+    let provider = config.otlp_url.as_ref().map(|url| export::provider(&config.service, url.reveal(), runtime)).transpose()?;
     let logged = Registry::default().with(log);
     // A second subscriber exists only in tests, where the first is as good. A layer that does nothing would still have every span
     // made, so there is none.

@@ -1,5 +1,5 @@
 //! How fast lines may come. Somebody who sends requests must not write the log at his own speed: each place in the code may write so
-//! many lines a second, the rest is counted and told in one line.
+//! many lines a second, the rest is counted and told in one line. Lines that are the same are one before that ([`super::seldom`]).
 
 use std::{
     collections::HashMap,
@@ -14,10 +14,6 @@ use tracing::{Event, Level, Metadata, callsite::Identifier, level_filters::Level
 use tracing_subscriber::layer::{Context, Filter};
 
 use super::lines;
-
-/// The `name:` of an event of which one line a second is enough, because every request writes it while one cause lasts:
-/// `tracing::error!(name: ONCE_A_SECOND, error = %error, "database.failed")`.
-pub const ONCE_A_SECOND: &str = "once a second";
 
 /// Lines a second of one place of a library: they tell little, and anybody may cause them.
 const OF_A_LIBRARY: u32 = 5;
@@ -125,7 +121,6 @@ impl Bounded {
 fn at_most(metadata: &Metadata<'_>) -> u32 {
     match *metadata.level() {
         _ if !lines::is_ours(metadata) => OF_A_LIBRARY,
-        _ if metadata.name() == ONCE_A_SECOND => 1,
         Level::ERROR | Level::WARN => OF_TROUBLE,
         _ => OF_NEWS,
     }
@@ -179,12 +174,6 @@ mod tests {
         assert!(text.contains("another.trouble"));
         let told = text.lines().find(|line| line.contains("lines.left_out")).unwrap();
         assert!(told.contains("of.name=\"peer.call.failed\"") && told.contains(&format!("count={}", 500 - lines)), "{told}");
-    }
-
-    #[test]
-    fn of_one_cause_one_line_a_second_is_enough() {
-        let text = written(|_| (0..100).for_each(|_| tracing::error!(name: ONCE_A_SECOND, "database.failed")));
-        assert!((1..=2).contains(&text.lines().count()), "{text}");
     }
 
     #[test]

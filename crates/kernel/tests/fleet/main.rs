@@ -9,12 +9,14 @@
 )]
 
 mod limits;
+mod moved;
 #[path = "../../../../migrations/src/shared.rs"]
 mod shared;
 #[path = "../../../../migrations/src/shared_fleet.rs"]
 mod shared_fleet;
 #[path = "../../../../migrations/src/shared_letters.rs"]
 mod shared_letters;
+mod transactions;
 mod world;
 
 use std::{
