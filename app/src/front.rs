@@ -94,8 +94,9 @@ pub struct Public {
 impl PublicRoutes for Public {
     async fn call(&self, request: http::Request<Bytes>) -> http::Response<Bytes> {
         let origin = Origin::from_headers(request.headers());
-        let span = tracing::info_span!("public.request", url.path = request.uri().path());
         let forwarded = FORWARDED.iter().find(|(prefix, _)| request.uri().path().starts_with(prefix));
+        // The rest of a path is what somebody has typed.
+        let span = tracing::info_span!("public.request", http.route = forwarded.map_or("/", |(prefix, _)| prefix));
         if let (Some(elsewhere), Some((_, service))) = (&self.elsewhere, forwarded) {
             return origin.run(span, elsewhere.forward(service.name(), request)).await;
         }

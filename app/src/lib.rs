@@ -11,11 +11,13 @@ mod doors;
 mod ended;
 mod events;
 mod exit;
+mod explain;
 mod files;
 mod front;
 mod health;
 mod import;
 mod keys;
+mod letters;
 mod listeners;
 mod observe;
 mod pages;
@@ -102,6 +104,16 @@ enum Command {
     Events {
         #[command(subcommand)]
         what: events::EventsWhat,
+    },
+    /// Lists letters and text messages that were not sent, and sends them again
+    Letters {
+        #[command(subcommand)]
+        what: letters::LettersWhat,
+    },
+    /// Tells the story of a booking or payment from all four databases: states, times and amounts, nothing personal; reads only
+    Explain {
+        /// A booking's code, or an id of the graph (`booking_...`, `payment_...`, `hold_...`, `ticket_...`, `refund_...`), or a UUID
+        what: String,
     },
     /// Makes admins, and exports and verifies the log of what they did
     Admin {
@@ -197,6 +209,8 @@ fn run(command: Command, arguments: &Arguments) -> anyhow::Result<()> {
         Command::Migrate => logged(arguments, databases::migrate),
         Command::Import { what: ImportWhat::Gtfs(gtfs) } => logged(arguments, |config| import::gtfs(config, &gtfs)),
         Command::Events { what } => logged(arguments, |config| events::run(config, &what)),
+        Command::Letters { what } => logged(arguments, |config| letters::run(config, &what)),
+        Command::Explain { what } => logged(arguments, |config| explain::run(config, &what)),
         Command::Admin { what } => logged(arguments, |config| admin::run(config, &what)),
         Command::Audit { json } => logged(arguments, |config| audit::run(config, json)),
         Command::Backup(wanted) => logged(arguments, |config| backup::backup(config, &wanted)),

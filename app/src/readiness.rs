@@ -10,6 +10,7 @@ use axum::{
     routing::get,
 };
 use berth_kernel::{bus::Bus, db::Db, metrics, peer::Standing};
+use futures_util::future::join_all;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -53,11 +54,13 @@ async fn ready(State(health): State<Readiness>) -> Response {
     if let Some(problem) = health.standing.problem() {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "unready", "problem": problem }))).into_response();
     }
-    for (name, db) in health.databases.iter() {
-        if let Some(problem) = problem_of(name, db).await {
-            let body = json!({ "status": "unready", "problem": problem, "database": name });
-            return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
-        }
+    // Each that is wrong is told, and not the first alone.
+    let looked = health.databases.iter().map(|(name, db)| async move { Some((*name, problem_of(name, db).await?)) });
+    let wrong: Vec<(&str, String)> = join_all(looked).await.into_iter().flatten().collect();
+    if let Some((first, _)) = wrong.first() {
+        let problem = wrong.iter().map(|(_, problem)| problem.as_str()).collect::<Vec<_>>().join("; ");
+        let body = json!({ "status": "unready", "problem": problem, "database": first });
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
     }
     if health.bus.is_healthy() {
         return Json(json!({ "status": "ready" })).into_response();

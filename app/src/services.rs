@@ -80,7 +80,7 @@ fn text_messages(config: &Config) -> Result<Sms, Refusal> {
         (Some(url), _) => Sms::gateway(url.reveal(), config.sms_token.as_ref().map_or("", Secret::reveal))
             .map_err(|error| Refusal::new("sms_url", error, "BERTH_SMS_URL=https://sms.example/messages")),
         (None, Profile::Development) => Ok(Sms::catcher(&config.sms_file())),
-        (None, Profile::Production) => Ok(Sms::Off),
+        (None, Profile::Production) => Ok(Sms::off()),
     }
 }
 

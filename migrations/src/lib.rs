@@ -8,11 +8,13 @@ pub mod payment;
 pub mod sandbox;
 mod shared;
 mod shared_fleet;
+mod shared_letters;
 pub mod user;
 
 pub use key_canary::KeyCanary;
 pub use shared::Shared;
 pub use shared_fleet::SharedFleet;
+pub use shared_letters::SharedLetters;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -28,7 +30,7 @@ pub struct PaymentMigrator;
 pub struct SandboxMigrator;
 
 fn with_shared(own: Vec<Box<dyn MigrationTrait>>) -> Vec<Box<dyn MigrationTrait>> {
-    let first: [Box<dyn MigrationTrait>; 2] = [Box::new(Shared), Box::new(SharedFleet)];
+    let first: [Box<dyn MigrationTrait>; 3] = [Box::new(Shared), Box::new(SharedFleet), Box::new(SharedLetters)];
     let last: [Box<dyn MigrationTrait>; 1] = [Box::new(KeyCanary)];
     first.into_iter().chain(own).chain(last).collect()
 }

@@ -114,7 +114,7 @@ impl RouterPlugin for FrontDoor {
             }
             // The embedded router's own words name addresses of the inside.
             unreachable if unreachable.starts_with("SUBGRAPH_") || unreachable.starts_with("SUBREQUEST_") => {
-                tracing::error!(code = unreachable, error = payload.error.message, "router.subgraph.unusable");
+                tracing::error!(code = unreachable, "router.subgraph.unusable");
                 payload.error.extensions.code = Some("SERVICE_UNAVAILABLE".to_owned());
                 "A part of the service does not answer. Try again soon.".clone_into(&mut payload.error.message);
                 true

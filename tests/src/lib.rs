@@ -31,6 +31,7 @@ pub mod fight;
 pub mod history;
 pub mod live;
 pub mod load;
+pub mod mailserver;
 pub mod metrics;
 pub mod notices;
 pub mod person;

@@ -130,8 +130,7 @@ impl Process {
     /// Fails when it has panicked.
     pub fn assert_calm(&self) -> anyhow::Result<()> {
         let log = self.log();
-        let panics: Vec<&str> =
-            log.lines().filter(|line| line.contains("panicked at") || line.contains("graphql.panic")).collect();
+        let panics: Vec<&str> = log.lines().filter(|line| line.contains("panicked") || line.contains("graphql.panic")).collect();
         ensure!(panics.is_empty(), "{} panicked: {panics:#?}", self.name);
         Ok(())
     }

@@ -56,9 +56,34 @@ pub enum Kind {
     Refund,
     /// `notification_`
     Notification,
+    /// `letter_`: in logs and commands only
+    Letter,
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 19] = [
+        Self::User,
+        Self::Passenger,
+        Self::Flow,
+        Self::Session,
+        Self::ContactChange,
+        Self::BankAccount,
+        Self::Challenge,
+        Self::Passkey,
+        Self::Station,
+        Self::Operator,
+        Self::Hold,
+        Self::HeldItem,
+        Self::Booking,
+        Self::Part,
+        Self::Ticket,
+        Self::Payment,
+        Self::Refund,
+        Self::Notification,
+        Self::Letter,
+    ];
+
     /// The text before the underscore.
     pub const fn prefix(self) -> &'static str {
         match self {
@@ -80,6 +105,7 @@ impl Kind {
             Self::Payment => "payment",
             Self::Refund => "refund",
             Self::Notification => "notification",
+            Self::Letter => "letter",
         }
     }
 

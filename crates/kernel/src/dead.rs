@@ -28,11 +28,12 @@ pub struct DeadLetter {
 
 /// Keeps an event that a consumer gave up. The same event of the same consumer is kept once.
 pub async fn bury(db: &Db, consumer: &'static str, payload: &str, reason: &str) -> Result<(), DbErr> {
-    tracing::error!(consumer, reason, "bus.consumer.gave_up");
     metrics::event_dead(consumer);
     let envelope = serde_json::from_str::<Envelope>(payload).ok();
     let kind = envelope.as_ref().map_or("", |envelope| envelope.event.kind());
+    let event_id = envelope.as_ref().map(|envelope| envelope.id.to_string());
     let id = id_of(consumer, envelope.as_ref().map_or(payload.to_owned(), |envelope| envelope.id.to_string()).as_str());
+    tracing::error!(consumer, event.kind = kind, event.id = event_id, dead.id = %id, reason, "bus.consumer.gave_up");
     let (payload, reason) = (payload.to_owned(), reason.to_owned());
     db.write(move |tx| {
         Box::pin(async move {

@@ -9,6 +9,7 @@ mod span;
 
 pub use locale::Locale;
 pub use page::{Page, PageError, PageOf, Total, connection, page};
+pub(crate) use refusal::Cause;
 pub use refusal::{
     IdempotencyConflictError, IdempotencyInProgressError, InvalidInputError, InvalidTransitionError, NotFoundError,
     RateLimitedError, RefusalText, internal, refuse, token_expired, unauthenticated,

@@ -6,7 +6,7 @@
 //! * [`auth`]: access tokens and the viewer; [`ended`]: sessions whose tokens are refused; [`seal`]: encryption at rest and keyed hashes; [`canary`]: whether the key fits
 //! * [`graphql`]: shared types, refusals, paging, SDL; [`server`]: the door of a subgraph
 //! * [`service`]: which process asks; [`peer`]: calls from service to service over HTTP
-//! * [`mail`]: letters queued in a transaction, sent by SMTP or caught; [`sms`]: text messages in the same queue
+//! * [`post`]: letters and text messages queued in a transaction; [`mail`], [`sms`]: where they go
 //! * [`page`]: pages for people, with a policy of what a browser may run in them
 //! * [`limits`]: attempts, counted by all replicas together
 //! * [`secret`]: texts that nothing shows; [`urls`]: URLs of what a process talks to
@@ -35,6 +35,7 @@ pub mod metrics;
 pub mod outbox;
 pub mod page;
 pub mod peer;
+pub mod post;
 pub mod random;
 pub mod sabotage;
 pub mod seal;
@@ -42,6 +43,7 @@ pub mod secret;
 pub mod server;
 pub mod service;
 pub mod sms;
+pub mod story;
 pub mod telemetry;
 mod tls;
 pub mod urls;
@@ -60,7 +62,7 @@ pub struct Deps {
     /// The service's outbox; its relay is started by who wires the service.
     pub outbox: outbox::Outbox,
     /// The service's letters.
-    pub post: mail::Post,
+    pub post: post::Post,
     /// Encrypts personal data at rest.
     pub sealer: seal::Sealer,
     /// What goes on beside the requests.
@@ -79,7 +81,7 @@ impl Deps {
         background: jobs::Background,
     ) -> Self {
         let outbox = outbox::Outbox::new(clock.clone());
-        let post = mail::Post::new(mail, sms, clock.clone(), bus.wake("post"));
+        let post = post::Post::new(mail, sms, clock.clone(), bus.wake("post"));
         Self { db, clock, bus, outbox, post, sealer, background }
     }
 

@@ -61,6 +61,13 @@ static OUTBOX_ROWS: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauges("berth_outbox_pending_rows", "Events that are not delivered yet", &["service"]));
 static OUTBOX_AGE: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauges("berth_outbox_oldest_seconds", "Age of the oldest event that is not delivered yet", &["service"]));
+static LETTERS: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauges("berth_letters", "Letters and text messages that were not sent, by state", &["service", "state"]));
+static LETTERS_AGE: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauges("berth_letters_oldest_seconds", "Age of the oldest letter that waits", &["service"]));
+static WEBHOOKS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counters("berth_webhooks_total", "Notices of payment providers, by what became of them", &["provider", "verdict"])
+});
 static POOL: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauges("berth_database_connections", "Connections of a pool, by what they do", &["service", "state"]));
 static WRITABLE: LazyLock<IntGaugeVec> = LazyLock::new(|| {
@@ -139,6 +146,18 @@ pub fn job_ran(job: &str, is_ok: bool, took: Duration) {
 pub fn outbox_waits(service: &str, rows: i64, oldest: Duration) {
     OUTBOX_ROWS.with_label_values(&[service]).set(rows);
     OUTBOX_AGE.with_label_values(&[service]).set(i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
+}
+
+/// Counts a notice of a payment provider: `ACCEPTED`, or the code of its refusal.
+pub fn webhook(provider: &str, verdict: &str) {
+    WEBHOOKS.with_label_values(&[provider, verdict]).inc();
+}
+
+/// Tells how many letters of a service wait and were given up, and how long the oldest has waited.
+pub fn letters(service: &str, waiting: i64, given_up: i64, oldest: Duration) {
+    LETTERS.with_label_values(&[service, "waiting"]).set(waiting);
+    LETTERS.with_label_values(&[service, "given_up"]).set(given_up);
+    LETTERS_AGE.with_label_values(&[service]).set(i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
 }
 
 /// Tells how many connections of a service's pool work and how many rest.

@@ -1,6 +1,7 @@
 //! The door of a subgraph: one code path for requests from the same process and over HTTP, and WebSocket for subscriptions.
 //! Only the router has the credential that opens it.
 
+mod asked;
 mod bundle;
 
 use std::{any::TypeId, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -27,6 +28,8 @@ use futures_util::{
 };
 use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
+
+use asked::Asked;
 
 pub use crate::service::SERVICE_HEADER;
 use crate::{
@@ -121,9 +124,10 @@ impl<E: Executor> Door<E> {
             (Err(error), _) => failed(&error.to_string(), error.code()),
             (_, Err(_)) => failed("the body is no GraphQL request", "BAD_REQUEST"),
             (Ok(viewer), Ok(request)) => {
+                let asked = Asked::of(&request, viewer.user_id());
                 let prepared = (self.prepare)(self.documents.parsed(request), &viewer).data(viewer);
                 let span = tracing::info_span!("graph.request", otel.kind = "server");
-                let executed = passed.scope(span, self.schema.execute(prepared));
+                let executed = passed.scope(span, async { asked.told(self.schema.execute(prepared).await) });
                 AssertUnwindSafe(executed).catch_unwind().await.unwrap_or_else(|_| masked_panic())
             }
         };
@@ -149,7 +153,8 @@ pub fn behind_router(routes: Router, services: ServiceVerifier) -> Router {
         async move {
             match services.admit(credential(request.headers()), ROUTER_ONLY) {
                 Ok(_) => {
-                    let span = tracing::info_span!("public.request", otel.kind = "server", url.path = request.uri().path());
+                    let route = request.extensions().get::<extract::MatchedPath>().map_or("/", extract::MatchedPath::as_str);
+                    let span = tracing::info_span!("public.request", otel.kind = "server", http.route = route);
                     Passed::of(request.headers()).scope(span, next.run(request)).await
                 }
                 Err(error) => forbidden(error),
@@ -285,13 +290,16 @@ impl<E> Prepared<E> {
 
 impl<E: Executor> Executor for Prepared<E> {
     async fn execute(&self, request: Request) -> Response {
-        coded(self.schema.execute(self.ready(request, None)).await)
+        let asked = Asked::of(&request, None);
+        asked.told(coded(self.schema.execute(self.ready(request, None)).await))
     }
 
     fn execute_stream(&self, request: Request, session: Option<Arc<Data>>) -> BoxStream<'static, Response> {
+        let user_id = of_session::<Viewer>(session.as_ref()).and_then(Viewer::user_id);
+        let asked = Asked::of(&request, user_id);
         let request = self.ready(request, session.as_ref());
         let passed = of_session::<Passed>(session.as_ref()).cloned().unwrap_or_default();
-        let events = self.schema.execute_stream(request, session).map(coded).boxed();
+        let events = self.schema.execute_stream(request, session).map(move |event| asked.told(coded(event))).boxed();
         let events = passed.scope_stream(events).take_until(self.cancel.clone().cancelled_owned());
         let cancel = self.cancel.clone();
         let last = stream::once(async move { cancel.is_cancelled().then(restarting) });

@@ -1,4 +1,4 @@
-//! Text messages: queued beside the letters in the transaction of their cause, and sent like them (see [`crate::mail::Post`]).
+//! Text messages: queued beside the letters in the transaction of their cause, and sent like them (see [`crate::post::Post`]).
 //!
 //! The gateway is any HTTP service that takes `POST {"to": "+6281...", "text": "..."}` with a bearer token and answers 2xx once it has
 //! the message. `Idempotency-Key` is the same at every attempt of one message, as an answer may be lost.
@@ -7,14 +7,12 @@ use std::{path::Path, time::Duration};
 
 use chrono::{DateTime, Utc};
 use reqwest::Client;
-use sea_orm::DbErr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
     catcher::Catcher,
-    db::Tx,
-    mail::{Post, Queued},
+    post::{line::Line, verdict::Verdict},
 };
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,20 +54,32 @@ pub enum SmsError {
     Catcher(#[from] std::io::Error),
 }
 
+impl SmsError {
+    /// What becomes of the message. A gateway that refuses says with its status whose fault it is: 408, 425 and 429 pass, 401, 403, 404
+    /// and 5xx are about us or about itself, the other 4xx are about the message.
+    pub(crate) fn judge(&self) -> Verdict {
+        let answer = self.to_string();
+        match self {
+            Self::Refused(408 | 425 | 429) => Verdict::Later(answer),
+            Self::Refused(401 | 403 | 404 | 405) => Verdict::Away(answer),
+            Self::Refused(400..500) => Verdict::Never(answer),
+            Self::Unreachable(_) | Self::Refused(_) | Self::Off | Self::Catcher(_) => Verdict::Away(answer),
+        }
+    }
+}
+
 /// Where text messages go.
-pub enum Sms {
-    /// To a gateway.
-    Gateway {
-        /// The connection.
-        http: Client,
-        /// Where messages are posted.
-        url: String,
-        /// Bearer token.
-        token: String,
-    },
+pub struct Sms {
+    way: Way,
+    line: Line,
+}
+
+enum Way {
+    /// To a gateway, by URL and with its bearer token.
+    Gateway { http: Client, url: String, token: String },
     /// Nowhere: kept for people who develop, newest first.
     Catcher(Catcher<CaughtText>),
-    /// Nowhere, and nothing is kept: an installation without a gateway.
+    /// Nowhere, and nothing is kept.
     Off,
 }
 
@@ -86,60 +96,51 @@ impl Sms {
             builder = builder.tls_certs_only([]);
         }
         let http = builder.build().map_err(|error| SmsError::Unreachable(error.without_url()))?;
-        Ok(Self::Gateway { http, url: url.to_owned(), token: token.to_owned() })
+        Ok(Self::by(Way::Gateway { http, url: url.to_owned(), token: token.to_owned() }))
     }
 
     /// A catcher that keeps its messages in this file.
     pub fn catcher(file: &Path) -> Self {
-        Self::Catcher(Catcher::new(file))
+        Self::by(Way::Catcher(Catcher::new(file)))
+    }
+
+    /// An installation without a gateway.
+    pub const fn off() -> Self {
+        Self::by(Way::Off)
+    }
+
+    const fn by(way: Way) -> Self {
+        Self { way, line: Line::new("sms") }
+    }
+
+    pub(crate) const fn line(&self) -> &Line {
+        &self.line
     }
 
     /// Whether messages go anywhere.
     pub const fn is_on(&self) -> bool {
-        !matches!(self, Self::Off)
+        !matches!(self.way, Way::Off)
     }
 
     /// Hands a message over. `key` is the same at every attempt of this message.
     pub async fn send(&self, message: &TextMessage, key: Uuid, at: DateTime<Utc>) -> Result<(), SmsError> {
-        match self {
-            Self::Gateway { http, url, token } => {
+        match &self.way {
+            Way::Gateway { http, url, token } => {
                 let request = http.post(url).bearer_auth(token).header("idempotency-key", key.to_string()).json(message);
                 let answer = request.send().await.map_err(|error| SmsError::Unreachable(error.without_url()))?;
                 let status = answer.status();
                 if status.is_success() { Ok(()) } else { Err(SmsError::Refused(status.as_u16())) }
             }
-            Self::Catcher(catcher) => Ok(catcher.catch(&CaughtText { at, message: message.clone() })?),
-            Self::Off => Err(SmsError::Off),
+            Way::Catcher(catcher) => Ok(catcher.catch(&CaughtText { at, message: message.clone() })?),
+            Way::Off => Err(SmsError::Off),
         }
     }
 
     /// What was caught for a number (all numbers without one), newest first. Nothing when messages are really sent.
     pub fn caught(&self, to: Option<&str>) -> Vec<CaughtText> {
-        let Self::Catcher(catcher) = self else {
+        let Way::Catcher(catcher) = &self.way else {
             return Vec::new();
         };
         catcher.caught(|caught| to.is_none_or(|to| caught.message.to == to))
-    }
-}
-
-impl Post {
-    /// Whether text messages go anywhere. Without it [`Post::queue_sms`] queues nothing: ask before you promise one.
-    pub fn has_sms(&self) -> bool {
-        self.sms.is_on()
-    }
-
-    /// Queues a text message in the caller's transaction; letters and text messages share one space of causes. A second one with the
-    /// same cause is not queued. Call [`Post::wake`] after the commit.
-    pub async fn queue_sms(&self, tx: &Tx, cause: &str, message: &TextMessage) -> Result<(), DbErr> {
-        self.queue_sms_at(tx, cause, message, self.clock.now()).await
-    }
-
-    /// Queues a text message that goes out at `due` and not before.
-    pub async fn queue_sms_at(&self, tx: &Tx, cause: &str, message: &TextMessage, due: DateTime<Utc>) -> Result<(), DbErr> {
-        if !self.has_sms() {
-            tracing::warn!("post.sms.off");
-            return Ok(());
-        }
-        self.put(tx, cause, &Queued::Sms { sms: message.clone() }, due).await
     }
 }

@@ -9,6 +9,7 @@ mod export;
 mod filter;
 mod lines;
 mod seldom;
+mod throttle;
 
 pub use filter::check_filter;
 
@@ -22,7 +23,7 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::SdkTracerProvider};
 use tokio::runtime::Handle;
-use tracing::{Instrument, Metadata, Span};
+use tracing::{Instrument, Metadata, Span, level_filters::LevelFilter};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
@@ -32,6 +33,8 @@ use tracing_subscriber::{
 };
 
 use crate::secret::Secret;
+use throttle::Bounded;
+pub use throttle::Throttle;
 
 /// Header of the request id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -69,12 +72,16 @@ pub enum TelemetryError {
 
 /// Keeps telemetry going. Stopping sends what was not sent yet.
 #[must_use = "dropped at once, no trace is ever sent"]
-pub struct Guard(Option<SdkTracerProvider>);
+pub struct Guard {
+    provider: Option<SdkTracerProvider>,
+    bounded: Bounded,
+}
 
 impl Guard {
-    /// Sends the last spans. Blocks: call it outside of async code, while the runtime still lives.
+    /// Tells which lines were left out, and sends the last spans. Blocks: call it outside of async code, while the runtime still lives.
     pub fn stop(self) {
-        if let Some(Err(error)) = self.0.map(|provider| provider.shutdown()) {
+        self.bounded.tell();
+        if let Some(Err(error)) = self.provider.map(|provider| provider.shutdown()) {
             tracing::warn!(error = %error, "telemetry.stop.failed");
         }
     }
@@ -83,7 +90,8 @@ impl Guard {
 /// Installs the process's subscriber. The exporter works on `runtime`. A second start (tests) changes nothing.
 pub fn start(config: &TelemetryConfig, runtime: &Handle) -> Result<Guard, TelemetryError> {
     let filter = EnvFilter::try_new(&config.filter)?;
-    let log = lines::layer(config).with_filter(filter_fn(is_event as fn(&Metadata<'_>) -> bool).and(filter));
+    let bounded = Bounded::new();
+    let log = lines::layer(config, &bounded).with_filter(events().and(filter));
     let provider = config.otlp_url.as_ref().map(|url| export::provider(&config.service, url.reveal(), runtime)).transpose()?;
     let logged = Registry::default().with(log);
     // A second subscriber exists only in tests, where the first is as good. A layer that does nothing would still have every span
@@ -92,18 +100,21 @@ pub fn start(config: &TelemetryConfig, runtime: &Handle) -> Result<Guard, Teleme
         Some(provider) => logged.with(export::layer(provider).with_filter(our_spans())).try_init(),
         None => logged.try_init(),
     };
-    Ok(Guard(provider))
+    bounded.tell_on(runtime);
+    lines::tell_panics(config);
+    Ok(Guard { provider, bounded })
 }
 
-fn is_event(metadata: &Metadata<'_>) -> bool {
-    metadata.is_event()
+fn events() -> FilterFn {
+    let is_event: fn(&Metadata<'_>) -> bool = |metadata| metadata.is_event();
+    filter_fn(is_event).with_max_level_hint(LevelFilter::TRACE)
 }
 
 /// Spans of Berth's own code; events stay in the log.
 fn our_spans() -> FilterFn {
-    filter_fn(|metadata| {
-        metadata.is_span() && metadata.target().starts_with("berth") && *metadata.level() <= tracing::Level::INFO
-    })
+    let is_ours: fn(&Metadata<'_>) -> bool =
+        |metadata| metadata.is_span() && lines::is_ours(metadata) && *metadata.level() <= tracing::Level::INFO;
+    filter_fn(is_ours).with_max_level_hint(LevelFilter::INFO)
 }
 
 /// Which request caused the work that runs: its id, and the span it belongs to.

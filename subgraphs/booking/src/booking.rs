@@ -1,6 +1,6 @@
 //! The noun: a booking, its states and the transitions between them. Pure.
 
-use berth_contracts::Money;
+use berth_contracts::{Kind, Money};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -125,6 +125,11 @@ impl From<State> for Status {
             State::Refunded => Self::Refunded,
         }
     }
+}
+
+/// A booking's id as the graph, the log and the provider's books call it.
+pub fn public(id: Uuid) -> String {
+    Kind::Booking.encode(id)
 }
 
 /// A booking: what was agreed, and where its saga stands.

@@ -1,7 +1,7 @@
 //! Use cases of bookings: create, cancel, find, list.
 
 use berth_contracts::{
-    Money,
+    Kind, Money,
     peer::{HeldSeat, HoldCopy, HoldState, PassengerCopy, PeerError},
 };
 use berth_kernel::{
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     Bookings,
-    booking::{Booking, State, Status, key_of},
+    booking::{Booking, State, Status, key_of, public},
     change::{Change, told, wake},
     contact::Contact,
     error::{Error, Refusal},
@@ -196,6 +196,9 @@ impl Bookings {
                 failpoint::at("booking.create.committed");
                 wake(&self.deps);
                 metrics::reached("booking", booking.state.name());
+                let (id, hold_id) = (public(booking.id), Kind::Hold.encode(booking.hold_id));
+                let (user_id, amount) = (Kind::User.encode(booking.user_id), booking.total);
+                tracing::info!(booking.id = id, booking.code = booking.code, hold.id = hold_id, user.id = user_id, amount = %amount, "booking.made");
                 Ok(booking)
             }
             Err(answer) => self.remembered(&answer).await,
@@ -219,7 +222,7 @@ impl Bookings {
             change.count();
         }
         if let Err(error) = self.step(id).await {
-            tracing::warn!(booking.id = %id, error = %error.chain(), "booking.cancel.cleanup_later");
+            tracing::warn!(booking.id = public(id), error = %error.chain(), "booking.cancel.cleanup_later");
         }
         self.find(user_id, id).await?.ok_or_else(absent)
     }

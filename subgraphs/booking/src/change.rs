@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use berth_contracts::event::{Envelope, Event};
-use berth_kernel::{Deps, db::Tx, failpoint, mail::Letter, metrics};
+use berth_contracts::{
+    Kind,
+    event::{Envelope, Event},
+};
+use berth_kernel::{Deps, db::Tx, failpoint, mail::Letter, metrics, post::Life};
 use uuid::Uuid;
 
 use crate::{
-    booking::{Booking, State, Status},
+    booking::{Booking, State, Status, public},
     error::Error,
     repayment::Repayment,
     sabotage, store,
@@ -54,7 +57,7 @@ impl Change {
             store::repayment::mark_done(tx, payment_id).await?;
         }
         if let Some((cause, letter)) = self.letter.as_ref().filter(|_| !self.booking.contact.is_erased()) {
-            deps.post.queue(tx, cause, letter).await?;
+            deps.post.queue(tx, cause, Life::Paper, letter).await?;
         }
         if self.seen && !sabotage::publishes_early() {
             deps.outbox.append(tx, &told(&self.booking)).await?;
@@ -69,7 +72,17 @@ impl Change {
     pub fn count(&self) {
         if self.before != self.booking.state {
             metrics::reached("booking", self.booking.state.name());
-            tracing::info!(booking.id = %self.booking.id, booking.state = self.booking.state.name(), "booking.moved");
+            let (booking, before) = (&self.booking, self.before.name());
+            let (id, payment_id) = (public(booking.id), booking.paid_by.map(|id| Kind::Payment.encode(id)));
+            let state = booking.state.name();
+            tracing::info!(
+                booking.id = id,
+                booking.code = booking.code,
+                payment.id = payment_id,
+                before,
+                booking.state = state,
+                "booking.moved"
+            );
         }
         for ticket in &self.tickets {
             metrics::reached("ticket", ticket.status.name());

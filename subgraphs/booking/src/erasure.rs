@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 use uuid::Uuid;
 
-use crate::{Bookings, error::Error, letter, store};
+use crate::{Bookings, booking::public, error::Error, letter, store};
 
 /// How many bookings are taken at a time.
 const BATCH: u64 = 64;
@@ -54,7 +54,7 @@ impl Bookings {
             })
         });
         if erased.await? {
-            tracing::info!(booking.id = %id, "booking.erased");
+            tracing::info!(booking.id = public(id), "booking.erased");
         }
         Ok(())
     }

@@ -32,6 +32,7 @@ mod routes;
 mod sabotage;
 mod saga;
 mod store;
+pub mod story;
 mod ticket;
 mod tickets;
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     Bookings,
-    booking::{Booking, Status},
+    booking::{Booking, Status, public},
     change::{Change, commit},
     error::Error,
     store,
@@ -44,7 +44,7 @@ impl Bookings {
             match self.inventory.extend_hold(booking.hold_id, wanted).await {
                 Ok(until) => expires_at = expires_at.max(until),
                 // The old deadline still allows to pay.
-                Err(error) => tracing::warn!(booking.id = %booking.id, error = %error, "booking.hold.not_extended"),
+                Err(error) => tracing::warn!(booking.id = public(booking.id), error = %error, "booking.hold.not_extended"),
             }
         }
         let soon = expires_at.min(now + self.config.poll);

@@ -2,7 +2,10 @@
 //! of times: what to do is decided from the row and the payments (`course`), every transition is one transaction
 //! guarded by the row's revision, and every call to another service may be repeated. No call is made inside a transaction.
 
-use berth_contracts::peer::{CommitOutcome, PeerError, RefundState};
+use berth_contracts::{
+    Kind,
+    peer::{CommitOutcome, PeerError, RefundState},
+};
 use berth_kernel::{failpoint, metrics};
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, future, stream};
@@ -11,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     Bookings,
-    booking::{Booking, State, Status},
+    booking::{Booking, State, Status, public},
     change::{Change, commit},
     course::{Course, Till},
     error::Error,
@@ -47,7 +50,7 @@ impl Bookings {
     async fn step_logged(&self, id: Uuid) -> bool {
         let stepped = self.step(id).await;
         if let Err(error) = &stepped {
-            tracing::error!(booking.id = %id, error = %error.chain(), "booking.reconcile.failed");
+            tracing::error!(booking.id = public(id), error = %error.chain(), "booking.reconcile.failed");
         }
         stepped.is_ok()
     }
@@ -74,7 +77,7 @@ impl Bookings {
 
     /// Carries the booking on until it rests. When another service gives no answer the next try is noted in the row.
     pub async fn step(&self, id: Uuid) -> Result<(), Error> {
-        self.steps(id).instrument(tracing::info_span!("booking.step", booking.id = %id)).await
+        self.steps(id).instrument(tracing::info_span!("booking.step", booking.id = public(id))).await
     }
 
     async fn steps(&self, id: Uuid) -> Result<(), Error> {
@@ -85,11 +88,12 @@ impl Bookings {
                 Ok(Moved::Rests) => return Ok(()),
                 // Nothing was tried: the row stays as it is, for a process that the others know.
                 Err(Error::Peer(error @ PeerError::LockedOut(_))) => {
-                    tracing::warn!(booking.id = %id, error = %error, "booking.step.left");
+                    tracing::warn!(booking.id = public(id), error = %error, "booking.step.left");
                     return Ok(());
                 }
                 Err(error) => {
-                    tracing::warn!(booking.id = %id, booking.state = booking.state.name(), error = %error.chain(), "booking.step.failed");
+                    let (id, code, state) = (public(id), &booking.code, booking.state.name());
+                    tracing::warn!(booking.id = id, booking.code = code, booking.state = state, error = %error.chain(), "booking.step.failed");
                     match self.put_off(&booking).await {
                         Err(Error::Stale) => {}
                         done => return done,
@@ -135,7 +139,7 @@ impl Bookings {
 
     fn moved(&self, booking: &Booking, next: State) -> Result<Booking, Error> {
         booking.moved(next, self.deps.clock.now()).map_err(|error| {
-            tracing::error!(booking.id = %booking.id, error = %error, "booking.transition.unknown");
+            tracing::error!(booking.id = public(booking.id), error = %error, "booking.transition.unknown");
             Error::Corrupt("state of a booking")
         })
     }
@@ -224,7 +228,13 @@ impl Bookings {
                 RefundState::Pending => {}
                 RefundState::Failed => {
                     refused = true;
-                    tracing::error!(booking.id = %booking.id, payment.id = %repayment.payment_id, "booking.refund.refused");
+                    let (id, payment_id) = (public(booking.id), Kind::Payment.encode(repayment.payment_id));
+                    tracing::error!(
+                        booking.id = id,
+                        booking.code = booking.code,
+                        payment.id = payment_id,
+                        "booking.refund.refused"
+                    );
                 }
             }
         }
@@ -273,7 +283,8 @@ impl Bookings {
     fn with_attention(&self, booking: Booking) -> Booking {
         let overdue = self.deps.clock.now() >= booking.state_since + self.config.attention_after;
         if booking.state.is_underway() && overdue && !booking.attention {
-            tracing::error!(booking.id = %booking.id, booking.state = booking.state.name(), "booking.stuck");
+            let (id, code, state) = (public(booking.id), &booking.code, booking.state.name());
+            tracing::error!(booking.id = id, booking.code = code, booking.state = state, "booking.stuck");
             return Booking { attention: true, ..booking };
         }
         booking

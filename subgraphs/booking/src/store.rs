@@ -5,6 +5,7 @@ pub mod booking;
 pub mod erasure;
 pub mod part;
 pub mod repayment;
+pub mod story;
 pub mod ticket;
 
 use berth_contracts::{Currency, Money};

@@ -1,5 +1,6 @@
 //! What requests for holds come to, as metrics.
 
+use berth_contracts::Kind;
 use berth_kernel::metrics;
 
 use crate::{
@@ -13,6 +14,8 @@ pub fn asked(outcome: &Result<Placed, HoldError>) {
     match outcome {
         Ok(Placed::Now(hold)) => {
             metrics::hold_asked("PLACED");
+            // A hold is the hottest thing there is: nothing is done for this line unless somebody wants it.
+            tracing::debug!(hold.id = Kind::Hold.encode(hold.id), user.id = Kind::User.encode(hold.user_id), "hold.placed");
             metrics::claimed(rows(hold), true);
         }
         Ok(Placed::Before(_)) => metrics::hold_asked("REPEATED"),

@@ -35,6 +35,7 @@ pub mod sales;
 pub mod seat_choice;
 pub mod station;
 pub mod store;
+pub mod story;
 pub mod timetable;
 pub mod trip;
 pub mod trips;

@@ -7,6 +7,7 @@ pub mod hold;
 pub mod import;
 pub mod occupancy;
 pub mod occurrence;
+pub mod story;
 
 use sea_orm::{DbErr, QueryResult};
 

@@ -28,12 +28,20 @@ impl Books {
         Self { clock: deps.clock.clone(), outbox: deps.outbox.clone(), polling }
     }
 
-    /// Applies a look at an order. Saying the same twice changes nothing.
-    pub async fn apply(&self, tx: &Tx, id: Uuid, order_id: &str, sighting: &Sighting, note: &str) -> Result<Payment, Error> {
+    /// Applies a look at an order; answers the status before, and the payment. Saying the same twice changes nothing.
+    pub async fn apply(
+        &self,
+        tx: &Tx,
+        id: Uuid,
+        order_id: &str,
+        sighting: &Sighting,
+        note: &str,
+    ) -> Result<(Status, Payment), Error> {
         let mut payment = store::payment::find(tx, id).await?.ok_or(Error::NotFound)?;
+        let before = payment.status;
         // An order that was abandoned for a newer attempt says nothing about the payment, except that money came.
         if payment.order_id() != order_id && sighting.truth != Truth::Settled {
-            return Ok(payment);
+            return Ok((before, payment));
         }
         if let Some(next) = payment.after(sighting) {
             payment.transaction_id = sighting.transaction_id.clone().or(payment.transaction_id);
@@ -47,7 +55,7 @@ impl Books {
         for seen in &sighting.refunds {
             self.apply_refund(tx, &mut payment, seen).await?;
         }
-        Ok(payment)
+        Ok((before, payment))
     }
 
     /// Moves the payment to a state: row, history, ledger, event.

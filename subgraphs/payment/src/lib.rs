@@ -30,13 +30,14 @@ mod refunds;
 mod sabotage;
 pub mod sandbox;
 mod store;
+pub mod story;
 mod turns;
 mod webhook;
 
 use std::{sync::Arc, time::Duration};
 
 use berth_contracts::peer::{BookingPeer, PaymentPeer, RecordsPeer};
-use berth_kernel::{Deps, bus::Wake, server::Prepare};
+use berth_kernel::{Deps, bus::Wake, server::Prepare, telemetry::Throttle};
 use moka::sync::Cache;
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -64,6 +65,8 @@ pub struct Payments {
     /// Where the tasks of this process queue for their turn.
     turns: Cache<Uuid, Arc<Mutex<()>>>,
     wake: Wakes,
+    /// Lines about refused notices, by client.
+    refused_notices: Arc<Throttle<String>>,
 }
 
 /// Wakes the workers; losing a call only delays them.
@@ -93,7 +96,8 @@ impl Payments {
         let books = Books::new(&deps, config.polling.clone());
         let turns = Cache::builder().time_to_idle(TURN_IDLE).build();
         let wake = Wakes::new(&deps);
-        Self { deps, config: Arc::new(config), booking, provider, books, turns, wake }
+        let refused_notices = Arc::new(Throttle::new(notices::REFUSALS_WINDOW));
+        Self { deps, config: Arc::new(config), booking, provider, books, turns, wake, refused_notices }
     }
 
     /// The subgraph's schema.

@@ -1,6 +1,7 @@
 //! Asking the provider and believing it: placing orders, looking at them, closing them. Every look ends in [`Books::apply`], so
 //! webhooks, polls and answers to our own calls may come twice, late and in any order.
 
+use berth_contracts::Kind;
 use berth_kernel::failpoint;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, future, stream};
@@ -29,11 +30,19 @@ impl Payments {
     pub(crate) async fn place(&self, payment: Payment) -> Result<Payment, Error> {
         let mut payment = payment;
         while payment.attempt <= MAX_ATTEMPTS {
+            let (id, booking_id, order_id) = (payment.public_id(), payment.booking_public_id(), payment.order_id());
+            tracing::info!(
+                payment.id = id,
+                booking.id = booking_id,
+                booking.code = payment.booking_code,
+                order.id = order_id,
+                "payment.charge.sent"
+            );
             let answer = self.provider.charge(&self.charge_of(&payment)?).await;
             failpoint::at("payment.order.placed");
             match answer {
                 Ok(sighting) => {
-                    let placed = self.apply(payment.id, payment.order_id(), sighting, "").await;
+                    let placed = self.apply(payment.id, payment.order_id(), sighting, By::Charge).await;
                     failpoint::at("payment.order.recorded");
                     return placed;
                 }
@@ -66,7 +75,7 @@ impl Payments {
         let sighting = self.provider.status(&payment.order_id()).await?;
         let waits = matches!(sighting.truth, Truth::Pending | Truth::Cancelled | Truth::Expired);
         if !waits || sighting.qris_payload.is_some() || self.deps.clock.now() >= payment.expires_at {
-            return Ok(Recovered::Known(self.apply(payment.id, payment.order_id(), sighting, "").await?));
+            return Ok(Recovered::Known(self.apply(payment.id, payment.order_id(), sighting, By::Charge).await?));
         }
         let lost_order = payment.order_id();
         let Some(next) = self.next_attempt(payment.clone()).await? else {
@@ -99,22 +108,27 @@ impl Payments {
     }
 
     /// Applies a look at an order in a transaction of its own, and wakes who waits for the news.
-    pub(crate) async fn apply(
-        &self,
-        id: Uuid,
-        order_id: String,
-        sighting: Sighting,
-        note: &'static str,
-    ) -> Result<Payment, Error> {
+    pub(crate) async fn apply(&self, id: Uuid, order_id: String, sighting: Sighting, by: By) -> Result<Payment, Error> {
         for _ in 0..RACES {
-            let (books, order_id, sighting) = (self.books.clone(), order_id.clone(), sighting.clone());
+            let (books, order, seen) = (self.books.clone(), order_id.clone(), sighting.clone());
             let applied =
-                self.deps.db.write(move |tx| Box::pin(async move { books.apply(tx, id, &order_id, &sighting, note).await }));
+                self.deps.db.write(move |tx| Box::pin(async move { books.apply(tx, id, &order, &seen, by.note()).await }));
             match applied.await {
                 Err(Error::Raced | Error::Taken) => {}
                 Err(error) => return Err(error),
-                Ok(payment) => {
-                    self.told(&payment);
+                Ok((before, payment)) => {
+                    let (id, booking_id, code) = (payment.public_id(), payment.booking_public_id(), &payment.booking_code);
+                    let (by_name, found) = (by.name(), sighting.truth.name());
+                    tracing::info!(
+                        payment.id = id,
+                        booking.id = booking_id,
+                        booking.code = code,
+                        order.id = order_id,
+                        by = by_name,
+                        found,
+                        "payment.looked"
+                    );
+                    self.told(before, &payment, by);
                     return Ok(payment);
                 }
             }
@@ -128,26 +142,40 @@ impl Payments {
         let ended = self.deps.db.write(move |tx| {
             Box::pin(async move {
                 let mut payment = store::payment::find(tx, id).await?.ok_or(Error::NotFound)?;
+                let before = payment.status;
                 if payment.status.is_open() {
                     books.move_on(tx, &mut payment, end, &why).await?;
                 }
-                Ok::<_, Error>(payment)
+                Ok::<_, Error>((before, payment))
             })
         });
-        let payment = ended.await?;
-        self.told(&payment);
+        let (before, payment) = ended.await?;
+        self.told(before, &payment, By::GivenUp);
         Ok(payment)
     }
 
     /// After a commit: the event leaves, and booking hears at once that it was paid (the event tells it again).
-    pub(crate) fn told(&self, payment: &Payment) {
+    pub(crate) fn told(&self, before: Status, payment: &Payment, by: By) {
+        if before != payment.status {
+            let (id, booking_id, code) = (payment.public_id(), payment.booking_public_id(), &payment.booking_code);
+            let (before, status, by) = (before.name(), payment.status.name(), by.name());
+            tracing::info!(
+                payment.id = id,
+                booking.id = booking_id,
+                booking.code = code,
+                before,
+                payment.status = status,
+                by,
+                "payment.moved"
+            );
+        }
         self.deps.outbox.wake();
         self.wake.refunds.notify();
         if payment.status == Status::Paid {
             let (booking, booking_id) = (self.booking.clone(), payment.booking_id);
             tokio::spawn(async move {
                 if let Err(error) = booking.payment_changed(booking_id).await {
-                    tracing::debug!(booking.id = %booking_id, error = %error, "payment.told.unanswered");
+                    tracing::debug!(booking.id = Kind::Booking.encode(booking_id), error = %error, "payment.told.unanswered");
                 }
             });
         }
@@ -171,7 +199,7 @@ impl Payments {
         let id = payment.id;
         let looked = self.look_if_ours(payment).await;
         if let Err(error) = &looked {
-            tracing::warn!(payment.id = %id, error = chain(error), "payment.look.failed");
+            tracing::warn!(payment.id = Kind::Payment.encode(id), error = chain(error), "payment.look.failed");
         }
         looked.is_ok()
     }
@@ -209,7 +237,7 @@ impl Payments {
             return self.place(payment).await;
         }
         match self.provider.status(&payment.order_id()).await {
-            Ok(sighting) => self.apply(payment.id, payment.order_id(), sighting, "").await,
+            Ok(sighting) => self.apply(payment.id, payment.order_id(), sighting, By::Poll).await,
             Err(ProviderError::NotFound) if payment.status == Status::Created => {
                 self.give_up(payment.id, Status::Expired, "the provider was not reached in time".to_owned()).await
             }
@@ -224,10 +252,49 @@ impl Payments {
         match answer {
             Ok(()) | Err(ProviderError::Refused(_) | ProviderError::Duplicate) => {
                 let sighting = self.provider.status(&payment.order_id()).await?;
-                self.apply(payment.id, payment.order_id(), sighting, "the booking ended").await
+                self.apply(payment.id, payment.order_id(), sighting, By::Close).await
             }
             Err(ProviderError::NotFound) => self.give_up(payment.id, Status::Cancelled, "the booking ended".to_owned()).await,
             Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// How it came that a payment was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// The provider's answer to its charge.
+    Charge,
+    /// A notice of the provider told where to look.
+    Notice,
+    /// Its time had come.
+    Poll,
+    /// Its booking ended, so it was closed.
+    Close,
+    /// The provider's answer to a refund.
+    Refund,
+    /// The provider refuses it, or was not reached in time.
+    GivenUp,
+}
+
+impl By {
+    /// How the log calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Charge => "charge",
+            Self::Notice => "notice",
+            Self::Poll => "poll",
+            Self::Close => "close",
+            Self::Refund => "refund",
+            Self::GivenUp => "given_up",
+        }
+    }
+
+    /// What the payment's history says about it.
+    const fn note(self) -> &'static str {
+        match self {
+            Self::Close => "the booking ended",
+            _ => "",
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Webhooks: proven, written down, answered; then worked on. A notice never says what happened, it says where to look.
 
-use berth_kernel::failpoint;
+use std::time::Duration;
+
+use berth_contracts::Kind;
+use berth_kernel::{failpoint, metrics};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, future, stream};
 use sha2::{Digest, Sha256};
@@ -9,15 +12,19 @@ use uuid::Uuid;
 use crate::{
     Payments,
     error::{Error, chain},
-    looks::{AT_ONCE, BATCH},
+    looks::{AT_ONCE, BATCH, By},
     payment::read_order_id,
-    provider::NoticeError,
+    provider::{Notice, NoticeError},
     sabotage,
     store::{self, notice::Due},
 };
 
 /// Names under which the one adapter is addressed: the sandbox speaks Midtrans's protocol.
 const PROVIDERS: [&str; 2] = ["midtrans", "sandbox"];
+/// Lines about notices that were refused, of one client in [`REFUSALS_WINDOW`].
+const REFUSALS_TOLD: u32 = 3;
+/// The time for which they are counted.
+pub(crate) const REFUSALS_WINDOW: Duration = Duration::from_secs(10);
 /// Worked-on notices are kept this long, so that a late repeat is still recognised.
 const KEEP: TimeDelta = TimeDelta::days(7);
 
@@ -57,18 +64,55 @@ pub enum Receipt {
     UnknownOrder,
 }
 
-impl Payments {
-    /// Takes a notice in. When this returns `Accepted`, it is on disk.
-    pub(crate) async fn receive(&self, provider: &str, body: &[u8]) -> Result<Receipt, Error> {
-        if !PROVIDERS.contains(&provider) {
-            return Ok(Receipt::UnknownProvider);
+impl Receipt {
+    /// Its code, in the answer, the log and the metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "ACCEPTED",
+            Self::Duplicate => "DUPLICATE",
+            Self::UnknownProvider => "UNKNOWN_PROVIDER",
+            Self::Malformed => "MALFORMED",
+            Self::BadSignature => "BAD_SIGNATURE",
+            Self::UnknownOrder => "UNKNOWN_ORDER",
         }
-        let notice = match self.provider.verify(body) {
-            Ok(notice) => notice,
-            Err(NoticeError::Malformed) => return Ok(Receipt::Malformed),
-            Err(NoticeError::Signature) => return Ok(Receipt::BadSignature),
+    }
+}
+
+impl Payments {
+    /// Takes a notice in, and tells of it. When this returns `Accepted`, it is on disk.
+    pub(crate) async fn receive(&self, provider: &str, client: &str, body: &[u8]) -> Result<Receipt, Error> {
+        let provider = PROVIDERS.into_iter().find(|known| *known == provider);
+        let verified = provider.map(|_| self.provider.verify(body));
+        // Of an order that somebody claims only what is an id of ours is told.
+        let claimed = match &verified {
+            Some(Ok(Notice { order_id }) | Err(NoticeError::Signature { order_id })) => read_order_id(order_id),
+            _ => None,
         };
-        let Some((payment_id, _)) = read_order_id(&notice.order_id) else { return Ok(Receipt::UnknownOrder) };
+        let payment_id = claimed.map(|(payment_id, _)| payment_id);
+        let receipt = match verified {
+            None => Receipt::UnknownProvider,
+            Some(Err(NoticeError::Malformed)) => Receipt::Malformed,
+            Some(Err(NoticeError::Signature { .. })) => Receipt::BadSignature,
+            Some(Ok(notice)) => self.note(payment_id, notice, body).await?,
+        };
+        let provider = provider.unwrap_or("unknown");
+        metrics::webhook(provider, receipt.name());
+        self.tell_receipt(receipt, provider, payment_id, client);
+        Ok(receipt)
+    }
+
+    /// One line for each notice of the provider; of what anybody may send, one for each client now and then.
+    fn tell_receipt(&self, receipt: Receipt, provider: &'static str, payment_id: Option<Uuid>, client: &str) {
+        let (verdict, payment_id) = (receipt.name(), payment_id.map(|id| Kind::Payment.encode(id)));
+        if matches!(receipt, Receipt::Accepted | Receipt::Duplicate | Receipt::UnknownOrder) {
+            tracing::info!(verdict, provider, payment.id = payment_id, "payment.notice");
+        } else if let Some(left_out) = self.refused_notices.admit(client.to_owned(), REFUSALS_TOLD) {
+            tracing::warn!(verdict, provider, payment.id = payment_id, left_out, "payment.notice");
+        }
+    }
+
+    async fn note(&self, payment_id: Option<Uuid>, notice: Notice, body: &[u8]) -> Result<Receipt, Error> {
+        let Some(payment_id) = payment_id else { return Ok(Receipt::UnknownOrder) };
         if store::payment::find(self.deps.db.read(), payment_id).await?.is_none() {
             return Ok(Receipt::UnknownOrder);
         }
@@ -111,7 +155,8 @@ impl Payments {
         let (id, payment_id) = (notice.id, notice.payment_id);
         let worked = self.work_on(notice).await;
         if let Err(error) = &worked {
-            tracing::warn!(notice.id = %id, payment.id = %payment_id, error = chain(error), "payment.notice.failed");
+            let payment_id = Kind::Payment.encode(payment_id);
+            tracing::warn!(notice.id = %id, payment.id = payment_id, error = chain(error), "payment.notice.failed");
         }
         worked.is_ok()
     }
@@ -132,7 +177,7 @@ impl Payments {
         }
         let sighting = self.provider.status(&notice.order_id).await?;
         failpoint::at("payment.notice.looked");
-        self.apply(notice.payment_id, notice.order_id, sighting, "").await?;
+        self.apply(notice.payment_id, notice.order_id, sighting, By::Notice).await?;
         failpoint::at("payment.notice.applied");
         // Applying twice is harmless, so a death between these two writes is as well.
         self.finish_notice(notice.id).await

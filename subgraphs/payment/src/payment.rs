@@ -144,6 +144,11 @@ impl Payment {
         Kind::Payment.encode(self.id)
     }
 
+    /// The public id of its booking.
+    pub fn booking_public_id(&self) -> String {
+        Kind::Booking.encode(self.booking_id)
+    }
+
     /// Its name at the provider: the public id; from the second attempt on with a number. A further attempt is made only
     /// when the answer to the one before was lost, so nobody has seen the QR code of an earlier one.
     pub fn order_id(&self) -> String {

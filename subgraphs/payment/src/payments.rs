@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use berth_contracts::{Currency, peer::Payable};
+use berth_contracts::{Currency, Kind, peer::Payable};
 use berth_kernel::{
     failpoint,
     graphql::RefusalText,
@@ -89,7 +89,7 @@ impl Payments {
         let started = self.booking.payment_started(wish.booking_id).await?;
         let payment = self.draft(&wish, &started)?;
         failpoint::at("payment.create.begun");
-        let (books, clock) = (self.books.clone(), self.deps.clock.clone());
+        let (books, clock, drafted) = (self.books.clone(), self.deps.clock.clone(), payment.clone());
         let recorded = self.deps.db.write(move |tx| {
             Box::pin(async move {
                 match idempotency::record(tx, &clock, &call, &payment.id.to_string()).await? {
@@ -106,6 +106,11 @@ impl Payments {
         });
         let recorded = recorded.await;
         failpoint::at("payment.create.recorded");
+        if matches!(&recorded, Ok(id) if *id == drafted.id) {
+            let (id, booking_id, code, amount) =
+                (drafted.public_id(), drafted.booking_public_id(), drafted.booking_code, drafted.amount);
+            tracing::info!(payment.id = id, booking.id = booking_id, booking.code = code, amount = %amount, "payment.created");
+        }
         match recorded {
             // Two keys raced for one booking on PostgreSQL; the index let one through.
             Err(Error::Taken) => Err(self.open_payment(wish.booking_id).await?),
@@ -185,7 +190,7 @@ impl Payments {
         match self.place(payment).await {
             Ok(payment) if payment.status == Status::Failed => Err(Refusal::ProviderRefused(Box::new(payment)).into()),
             Err(Error::Provider(error)) => {
-                tracing::warn!(payment.id = %id, error = %error, "payment.charge.unanswered");
+                tracing::warn!(payment.id = Kind::Payment.encode(id), error = %error, "payment.charge.unanswered");
                 Err(Refusal::ProviderUnavailable.into())
             }
             other => other,

@@ -23,6 +23,20 @@ pub enum Truth {
     Cancelled,
 }
 
+impl Truth {
+    /// How the log calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Authorized => "AUTHORIZED",
+            Self::Settled => "SETTLED",
+            Self::Denied => "DENIED",
+            Self::Expired => "EXPIRED",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
+}
+
 /// A look at an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sighting {
@@ -83,14 +97,17 @@ pub struct Notice {
 }
 
 /// Why a notice is not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoticeError {
     /// No notice of this provider.
     #[error("the body is no notification of this provider")]
     Malformed,
-    /// Not from the provider.
+    /// Not from the provider, or our key is not the one that it signs with.
     #[error("the signature does not match")]
-    Signature,
+    Signature {
+        /// The order that it claims to tell of: anybody may have written it.
+        order_id: String,
+    },
 }
 
 /// Why the provider did not do it.

@@ -1,5 +1,6 @@
 //! Giving money back: asked for once, told to the provider until it answers, never twice.
 
+use berth_contracts::Kind;
 use berth_kernel::failpoint;
 use chrono::TimeDelta;
 use futures_util::{StreamExt, stream};
@@ -8,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     Payments,
     error::{Error, chain},
-    looks::{AT_ONCE, BATCH},
+    looks::{AT_ONCE, BATCH, By},
     payment::{Payment, Status},
     provider::{ProviderError, RefundOrder, SeenRefund, Sighting},
     refund::{self, Refund},
@@ -39,18 +40,30 @@ impl Payments {
                 let mut payment = store::payment::find(tx, payment_id).await?.ok_or(Error::NotFound)?;
                 let refunds = store::refund::list_of(tx, payment_id).await?;
                 if let Some(known) = answer(&payment, &refunds, &reason)? {
-                    return Ok(known);
+                    return Ok(Asked::Before(known));
                 }
                 let refund = Refund::requested(&clock, payment_id, &reason, left(&payment, &refunds));
                 // Counting the version up makes two reasons at once race, so that their sum can't exceed the payment.
                 books.save(tx, &mut payment).await?;
                 store::refund::insert(tx, &refund).await?;
-                Ok(refund.status)
+                Ok(Asked::Now(refund))
             })
         });
-        let requested = requested.await;
+        let requested: Result<Asked, Error> = requested.await;
         failpoint::at("payment.refund.requested");
-        requested
+        match requested? {
+            Asked::Before(known) => Ok(known),
+            Asked::Now(refund) => {
+                let (id, payment_id) = (Kind::Refund.encode(refund.id), Kind::Payment.encode(payment_id));
+                tracing::info!(
+                    refund.id = id,
+                    payment.id = payment_id,
+                    amount_minor = refund.amount_minor,
+                    "payment.refund.requested"
+                );
+                Ok(refund.status)
+            }
+        }
     }
 
     /// Tells the provider of every refund that waits.
@@ -61,9 +74,10 @@ impl Payments {
     }
 
     async fn submit_logged(&self, refund: Refund) {
-        let id = refund.id;
+        let (id, payment_id) = (refund.id, refund.payment_id);
         if let Err(error) = self.submit(refund).await {
-            tracing::warn!(refund.id = %id, error = chain(&error), "payment.refund.failed");
+            let (id, payment_id) = (Kind::Refund.encode(id), Kind::Payment.encode(payment_id));
+            tracing::warn!(refund.id = id, payment.id = payment_id, error = chain(&error), "payment.refund.failed");
         }
     }
 
@@ -109,24 +123,39 @@ impl Payments {
             qris_payload: None,
             refunds: vec![SeenRefund { key: order.key, amount: order.amount }],
         };
-        self.apply(payment_id, payment.order_id(), sighting, "").await?;
+        self.apply(payment_id, payment.order_id(), sighting, By::Refund).await?;
         failpoint::at("payment.refund.recorded");
         Ok(())
     }
 
     async fn refused(&self, refund: Refund, why: String) -> Result<(), Error> {
-        let books = self.books.clone();
+        let (books, refund_id) = (self.books.clone(), Kind::Refund.encode(refund.id));
         let failed = self.deps.db.write(move |tx| {
             Box::pin(async move {
                 let mut payment = store::payment::find(tx, refund.payment_id).await?.ok_or(Error::NotFound)?;
+                let before = payment.status;
                 books.fail_refund(tx, &mut payment, &refund, why).await?;
-                Ok::<_, Error>(payment)
+                Ok::<_, Error>((before, payment))
             })
         });
-        let payment = failed.await?;
-        self.told(&payment);
+        let (before, payment) = failed.await?;
+        tracing::error!(
+            refund.id = refund_id,
+            payment.id = payment.public_id(),
+            booking.code = payment.booking_code,
+            "payment.refund.refused"
+        );
+        self.told(before, &payment, By::Refund);
         Ok(())
     }
+}
+
+/// What came of a request for a refund.
+enum Asked {
+    /// It is written down.
+    Now(Refund),
+    /// There was nothing to write down: how it stands.
+    Before(refund::Status),
 }
 
 fn order_of(payment: &Payment, refund: &Refund) -> Result<RefundOrder, Error> {

@@ -6,6 +6,7 @@ pub mod ledger;
 pub mod notice;
 pub mod payment;
 pub mod refund;
+pub mod story;
 pub mod turn;
 
 use chrono::{DateTime, Utc};

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use berth_contracts::Kind;
 use tokio::{sync::OwnedMutexGuard, time::timeout};
 use uuid::Uuid;
 
@@ -32,7 +33,7 @@ impl Drop for Turn {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
             if let Err(error) = payments.end_turn(payment_id, holder).await {
-                tracing::warn!(payment.id = %payment_id, error = chain(&error), "payment.turn.not_ended");
+                tracing::warn!(payment.id = Kind::Payment.encode(payment_id), error = chain(&error), "payment.turn.not_ended");
             }
             drop(here);
         });

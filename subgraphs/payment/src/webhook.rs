@@ -4,11 +4,12 @@ use axum::{
     Json, Router,
     body::{Body, to_bytes},
     extract::{Path, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use berth_contracts::Kind;
+use berth_kernel::peer::Passed;
 use fast_qr::{ECL, QRBuilder, convert::svg::SvgBuilder};
 use serde_json::json;
 
@@ -24,11 +25,12 @@ pub fn routes(payments: Payments) -> Router {
         .with_state(payments)
 }
 
-async fn notified(State(payments): State<Payments>, Path(provider): Path<String>, body: Body) -> Response {
+async fn notified(State(payments): State<Payments>, Path(provider): Path<String>, headers: HeaderMap, body: Body) -> Response {
+    let client = Passed::of(&headers);
     let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
         return told(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", "a notification has at most 65536 bytes");
     };
-    match payments.receive(&provider, &body).await {
+    match payments.receive(&provider, client.client().unwrap_or_default(), &body).await {
         Ok(receipt) => answer(receipt),
         Err(error) => {
             tracing::error!(error = chain(&error), "payment.notice.not_stored");
@@ -39,15 +41,15 @@ async fn notified(State(payments): State<Payments>, Path(provider): Path<String>
 }
 
 fn answer(receipt: Receipt) -> Response {
-    let (status, code, message) = match receipt {
-        Receipt::Accepted => (StatusCode::OK, "ACCEPTED", "noted"),
-        Receipt::Duplicate => (StatusCode::OK, "DUPLICATE", "noted before"),
-        Receipt::UnknownProvider => (StatusCode::NOT_FOUND, "UNKNOWN_PROVIDER", "no such payment provider"),
-        Receipt::Malformed => (StatusCode::BAD_REQUEST, "MALFORMED", "the body is no notification of this provider"),
-        Receipt::BadSignature => (StatusCode::UNAUTHORIZED, "BAD_SIGNATURE", "the signature does not match"),
-        Receipt::UnknownOrder => (StatusCode::NOT_FOUND, "UNKNOWN_ORDER", "no such order"),
+    let (status, message) = match receipt {
+        Receipt::Accepted => (StatusCode::OK, "noted"),
+        Receipt::Duplicate => (StatusCode::OK, "noted before"),
+        Receipt::UnknownProvider => (StatusCode::NOT_FOUND, "no such payment provider"),
+        Receipt::Malformed => (StatusCode::BAD_REQUEST, "the body is no notification of this provider"),
+        Receipt::BadSignature => (StatusCode::UNAUTHORIZED, "the signature does not match"),
+        Receipt::UnknownOrder => (StatusCode::NOT_FOUND, "no such order"),
     };
-    told(status, code, message)
+    told(status, receipt.name(), message)
 }
 
 fn told(status: StatusCode, code: &str, message: &str) -> Response {

@@ -5,6 +5,7 @@ use berth_contracts::{Kind, Locale};
 use berth_kernel::{
     auth::SignedIn,
     db::{Tx, Work},
+    post::Life,
     random,
 };
 use uuid::Uuid;
@@ -130,7 +131,7 @@ impl Accounts {
         let (link, link_hash) = self.fresh_link();
         store::reset::put(tx, subject, &link_hash, now, now + self.config.reset_ttl, now).await?;
         let letter = letters::invited(locale, email.as_str(), &link, self.config.reset_ttl)?;
-        self.deps.post.queue(tx, &format!("invited:{subject}"), &letter).await?;
+        self.deps.post.queue(tx, &format!("invited:{subject}"), Life::Code(now + self.config.reset_ttl), &letter).await?;
         change.created(role).await
     }
 

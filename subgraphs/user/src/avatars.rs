@@ -1,5 +1,6 @@
 //! Pictures of people: one for each account. A new one takes the place of the old, whose address then leads nowhere.
 
+use berth_contracts::Kind;
 use berth_kernel::{auth::SignedIn, random};
 use uuid::Uuid;
 
@@ -34,7 +35,7 @@ impl Accounts {
             })
         });
         kept.await?;
-        tracing::info!(user.id = %person.user_id, "avatar.set");
+        tracing::info!(user.id = Kind::User.encode(person.user_id), "avatar.set");
         Ok(address)
     }
 
@@ -43,7 +44,7 @@ impl Accounts {
         let account = self.account(person.user_id).await?.ok_or(Error::Stranger)?;
         let id = account.id;
         self.deps.db.write(move |tx| Box::pin(async move { store::avatar::delete(tx, id).await })).await?;
-        tracing::info!(user.id = %id, "avatar.removed");
+        tracing::info!(user.id = Kind::User.encode(id), "avatar.removed");
         Ok(account)
     }
 

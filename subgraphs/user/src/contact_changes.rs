@@ -2,7 +2,7 @@
 //! gets a link that stops it. Known and unknown new addresses get the same answers; a known one can't be taken.
 
 use berth_contracts::Kind as Id;
-use berth_kernel::{auth::SignedIn, db::Tx, metrics, random};
+use berth_kernel::{auth::SignedIn, db::Tx, metrics, post::Life, random};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -98,23 +98,24 @@ impl Accounts {
     ) -> Result<(), Error> {
         let (post, ttl, id) = (&self.deps.post, self.config.otp_ttl, change.id);
         let locale = store::setting::find(tx, change.account_id).await?.locale;
+        let life = Life::Code(self.deps.clock.now() + ttl);
         let (to_new, to_old) = (ContactChange::cause_to_new(id), format!("contact-change-old:{id}"));
         match &change.new {
             Address::Email(email) if change.decoy => {
-                post.queue(tx, &to_new, &letters::change_taken(locale, email.as_str())?).await?;
+                post.queue(tx, &to_new, life, &letters::change_taken(locale, email.as_str())?).await?;
             }
             Address::Email(email) => {
-                post.queue(tx, &to_new, &letters::change_new(locale, email.as_str(), new_code, ttl)?).await?;
+                post.queue(tx, &to_new, life, &letters::change_new(locale, email.as_str(), new_code, ttl)?).await?;
             }
-            Address::Phone(to) if change.decoy => post.queue_sms(tx, &to_new, &texts::known(locale, to)).await?,
-            Address::Phone(to) => post.queue_sms(tx, &to_new, &texts::code(locale, to, new_code, ttl)).await?,
+            Address::Phone(to) if change.decoy => post.queue_sms(tx, &to_new, life, &texts::known(locale, to)).await?,
+            Address::Phone(to) => post.queue_sms(tx, &to_new, life, &texts::code(locale, to, new_code, ttl)).await?,
         }
         let link = format!("{}/stop-change#token={token}", self.config.public_url);
         match old {
             Address::Email(email) => {
-                post.queue(tx, &to_old, &letters::change_old(locale, email.as_str(), old_code, &link, ttl)?).await?;
+                post.queue(tx, &to_old, life, &letters::change_old(locale, email.as_str(), old_code, &link, ttl)?).await?;
             }
-            Address::Phone(to) => post.queue_sms(tx, &to_old, &texts::change_old(locale, to, old_code, &link)).await?,
+            Address::Phone(to) => post.queue_sms(tx, &to_old, life, &texts::change_old(locale, to, old_code, &link)).await?,
         }
         Ok(())
     }
@@ -169,8 +170,10 @@ impl Accounts {
         let cause = format!("contact-changed:{id}");
         let locale = store::setting::find(tx, account_id).await?.locale;
         match &old {
-            Address::Email(email) => self.deps.post.queue(tx, &cause, &letters::changed(locale, email.as_str())?).await?,
-            Address::Phone(to) => self.deps.post.queue_sms(tx, &cause, &texts::changed(locale, to)).await?,
+            Address::Email(email) => {
+                self.deps.post.queue(tx, &cause, Life::Paper, &letters::changed(locale, email.as_str())?).await?
+            }
+            Address::Phone(to) => self.deps.post.queue_sms(tx, &cause, Life::Paper, &texts::changed(locale, to)).await?,
         }
         Ok(Ok(store::account::find(tx, sealer, account_id).await?.ok_or(Error::Stranger)?))
     }

@@ -1,8 +1,8 @@
 //! Deleting an account. Everything here that is about the person goes in one transaction; the event it leaves tells the others,
 //! which keep what the law wants and forget whose it was (docs/decisions/0015-names-and-leaving.md).
 
-use berth_contracts::event::Event;
-use berth_kernel::{auth::SignedIn, db::Tx, metrics};
+use berth_contracts::{Kind as Id, event::Event};
+use berth_kernel::{auth::SignedIn, db::Tx, metrics, post::Life};
 use uuid::Uuid;
 
 use crate::{
@@ -80,7 +80,7 @@ impl Accounts {
         self.deps.post.wake();
         self.tell_ended().await;
         metrics::reached("user", "DELETED");
-        tracing::info!(user.id = %account_id, actor = actor.word(), "user.deleted");
+        tracing::info!(user.id = Id::User.encode(account_id), actor = actor.word(), "user.deleted");
     }
 
     /// Rows of other tables that belong to the account go with it; what is found by its address goes here.
@@ -105,9 +105,9 @@ impl Accounts {
         store::privacy::note_deleted(tx, account_id, actor.word(), now).await?;
         let cause = format!("account-deleted:{account_id}");
         if let Some(phone) = phone.filter(|_| account.email.is_empty()) {
-            self.deps.post.queue_sms(tx, &cause, &texts::account_deleted(locale, &phone)).await?;
+            self.deps.post.queue_sms(tx, &cause, Life::Paper, &texts::account_deleted(locale, &phone)).await?;
         } else {
-            self.deps.post.queue(tx, &cause, &letters::account_deleted(locale, &account.email)?).await?;
+            self.deps.post.queue(tx, &cause, Life::Paper, &letters::account_deleted(locale, &account.email)?).await?;
         }
         self.deps.outbox.append(tx, &Event::AccountDeleted { user_id: account_id }).await?;
         Ok(())

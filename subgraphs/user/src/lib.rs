@@ -67,6 +67,7 @@ pub mod setting;
 mod settings;
 mod sign_ups;
 mod store;
+pub mod story;
 mod strength;
 mod texts;
 pub mod throttle;

@@ -7,7 +7,7 @@ use berth_contracts::{
     Kind as Id,
     event::{Envelope, Event},
 };
-use berth_kernel::{bus::Live, db::Tx, metrics, outbox::first_time, sabotage, sms::TextMessage};
+use berth_kernel::{bus::Live, db::Tx, metrics, outbox::first_time, post::Life, sabotage, sms::TextMessage};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -94,11 +94,11 @@ impl Accounts {
         let number = if sms && post.has_sms() { store::identifier::of_account(tx, account.id, Name::Phone).await? } else { None };
         if let Some(to) = number {
             let message = TextMessage { to, text: said.short() };
-            post.queue_sms(tx, &format!("notification-sms:{id}"), &message).await?;
+            post.queue_sms(tx, &format!("notification-sms:{id}"), Life::News, &message).await?;
         }
         if letter {
             let letter = letters::notification(settings.locale, &account.email, said)?;
-            post.queue(tx, &format!("notification:{id}"), &letter).await?;
+            post.queue(tx, &format!("notification:{id}"), Life::News, &letter).await?;
         }
         Ok(())
     }

@@ -165,7 +165,7 @@ impl Accounts {
         let opened = self.deps.db.write(move |tx| {
             Box::pin(async move {
                 if !store::passkey::used(tx, passkey.id, sign_count, desk.deps.clock.now()).await? {
-                    tracing::warn!(passkey.id = %passkey.id, "passkey.counter_fell");
+                    tracing::warn!(passkey.id = Kind::Passkey.encode(passkey.id), "passkey.counter_fell");
                     return Err(Error::from(no_entry("its counter did not rise")));
                 }
                 desk.tell_new_device(tx, owner, device.as_deref()).await?;

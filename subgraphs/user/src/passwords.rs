@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use berth_kernel::{auth::SignedIn, db::Tx, metrics, random};
+use berth_kernel::{auth::SignedIn, db::Tx, metrics, post::Life, random};
 use chrono::TimeDelta;
 use sea_orm::DbErr;
 use uuid::Uuid;
@@ -66,7 +66,7 @@ impl Accounts {
                 let (now, config) = (desk.deps.clock.now(), &desk.config);
                 let ends = now + config.reset_ttl;
                 if store::reset::put(tx, account.id, &hash, now, ends, now - config.mail_pause).await? {
-                    desk.deps.post.queue(tx, &format!("reset:{hash}"), &letter).await?;
+                    desk.deps.post.queue(tx, &format!("reset:{hash}"), Life::Code(ends), &letter).await?;
                 }
                 Ok::<_, DbErr>(())
             })

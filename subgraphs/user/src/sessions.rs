@@ -160,7 +160,7 @@ impl Accounts {
             return Ok(SessionEnd::Expired);
         }
         if store::session::revoke(tx, token.session_id, session.account_id, now).await? {
-            tracing::warn!(session.id = %token.session_id, "session.token_reused");
+            tracing::warn!(session.id = Id::Session.encode(token.session_id), "session.token_reused");
             metrics::reached("session", "REVOKED");
             let notice = Notice::about(Kind::SessionEnded, token.session_id, Facts::default());
             self.tell(tx, session.account_id, &notice).await?;

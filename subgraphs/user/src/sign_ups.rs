@@ -4,7 +4,7 @@
 //! that says so. The password that counts is that of the flow which is verified, so nobody can plant one.
 
 use berth_contracts::{Kind, Locale};
-use berth_kernel::{db::Tx, metrics, random};
+use berth_kernel::{db::Tx, metrics, post::Life, random};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -152,15 +152,16 @@ impl Accounts {
     async fn send_code(&self, tx: &Tx, flow: &Flow, address: &Address, code: &str) -> Result<(), Error> {
         // In the language of who signs up, also to a known address: looking its own up would take time that tells.
         let (post, ttl, locale) = (&self.deps.post, self.config.otp_ttl, flow.locale);
+        let (cause, life) = (flow.letter_cause(), Life::Code(flow.expires_at));
         match address {
             Address::Email(email) => {
                 let to = email.as_str();
                 let letter = if flow.decoy { letters::known(locale, to)? } else { letters::code(locale, to, code, ttl)? };
-                post.queue_at(tx, &flow.letter_cause(), &letter, flow.mailed_at).await?;
+                post.queue_at(tx, &cause, life, &letter, flow.mailed_at).await?;
             }
             Address::Phone(to) => {
                 let message = if flow.decoy { texts::known(locale, to) } else { texts::code(locale, to, code, ttl) };
-                post.queue_sms_at(tx, &flow.letter_cause(), &message, flow.mailed_at).await?;
+                post.queue_sms_at(tx, &cause, life, &message, flow.mailed_at).await?;
             }
         }
         Ok(())
@@ -177,6 +178,7 @@ impl Accounts {
         let judged = self.deps.db.write(move |tx| Box::pin(async move { desk.judge(tx, id, &code, device).await })).await?;
         let (account, grant) = judged?;
         metrics::reached("user", "SIGNED_UP");
+        tracing::info!(user.id = Kind::User.encode(account.id), "user.signed_up");
         self.hand_out(account, grant)
     }
 

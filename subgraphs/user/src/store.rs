@@ -18,6 +18,7 @@ pub mod reset;
 pub mod second_factor;
 pub mod session;
 pub mod setting;
+pub mod story;
 pub mod work;
 
 use chrono::{DateTime, NaiveDate, Utc};

@@ -3,7 +3,7 @@
 //! Each subgraph declares its own `UserError` interface over its refusals:
 //! `#[derive(Interface)] #[graphql(field(name = "code", ty = "&String", desc = "..."), ...)] enum UserError { ... }`.
 
-use std::fmt::Display;
+use std::{fmt::Display, sync::Arc};
 
 use async_graphql::{Error, ErrorExtensions, SimpleObject};
 
@@ -104,11 +104,14 @@ pub fn unauthenticated() -> Error {
     refuse("UNAUTHENTICATED", "sign in first: this needs an access token")
 }
 
+/// Why we could not answer. The door logs it with the operation, the field and who asked, and no client sees it.
+pub(crate) struct Cause(pub String);
+
 /// Our own fault: the cause goes to the log, the client gets a code and a masked message.
 pub fn internal(cause: &impl Display) -> Error {
-    tracing::error!(error = %cause, "graphql.internal");
     crate::metrics::refused("SERVICE_UNAVAILABLE");
-    Error::new("the service can't answer now").extend_with(|_, extensions| {
+    let error = Error { source: Some(Arc::new(Cause(cause.to_string()))), ..Error::new("the service can't answer now") };
+    error.extend_with(|_, extensions| {
         extensions.set("code", "SERVICE_UNAVAILABLE");
         extensions.set("retryable", true);
     })

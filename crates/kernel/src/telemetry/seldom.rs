@@ -1,7 +1,7 @@
 //! What comes with every request while something is away: one line a second, with the count of those it stands for.
 //!
 //! Warnings and errors with the same name and the same fields are one kind; a line that tells anything else comes at once. Only the
-//! `request.id` of the others is lost.
+//! `request.id` of the others is lost, and who met a fault.
 
 use std::{
     cell::Cell,
@@ -60,10 +60,16 @@ where
     }
 }
 
+/// Who met a fault, and where: told of the first alone, or a database that is away would be a kind for each caller.
+const WHO_MET_IT: [&str; 3] = ["user.id", "field", "operation"];
+
 /// The whole line without its time.
 fn kind_of(event: &Event<'_>) -> String {
     let mut text = event.metadata().target().to_owned();
     event.record(&mut |field: &Field, value: &dyn fmt::Debug| {
+        if WHO_MET_IT.contains(&field.name()) {
+            return;
+        }
         // Writing to a text can't fail.
         let _ = write!(text, " {field}={value:?}");
     });

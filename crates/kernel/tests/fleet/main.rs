@@ -14,6 +14,8 @@ mod moved;
 mod shared;
 #[path = "../../../../migrations/src/shared_fleet.rs"]
 mod shared_fleet;
+#[path = "../../../../migrations/src/shared_letters.rs"]
+mod shared_letters;
 mod transactions;
 mod world;
 
@@ -31,8 +33,9 @@ use berth_kernel::{
     db::{Db, sql},
     dead,
     jobs::Background,
-    mail::{Letter, Mail, Post},
+    mail::{Letter, Mail},
     outbox::{self, Outbox},
+    post::{Life, Post},
     sms::Sms,
 };
 use sea_orm::{ConnectionTrait, DbErr};
@@ -316,7 +319,7 @@ async fn two_posts_send_each_letter_once() {
     const LETTERS: usize = 60;
     let (base, folder) = (Base::new().await, tempfile::tempdir().unwrap());
     let file = folder.path().join("mail.jsonl");
-    let post = || Post::new(Arc::new(Mail::catcher(&file)), Arc::new(Sms::Off), Clock::system(), Wake::alone());
+    let post = || Post::new(Arc::new(Mail::catcher(&file)), Arc::new(Sms::off()), Clock::system(), Wake::alone());
     let (one, other) = (post(), post());
     for number in 0..LETTERS {
         let letter = Letter {
@@ -326,8 +329,10 @@ async fn two_posts_send_each_letter_once() {
             html: String::new(),
         };
         let queue = one.clone();
-        let queued: Result<(), DbErr> =
-            base.db.write(move |tx| Box::pin(async move { queue.queue(tx, &format!("cause {number}"), &letter).await })).await;
+        let queued: Result<(), DbErr> = base
+            .db
+            .write(move |tx| Box::pin(async move { queue.queue(tx, &format!("cause {number}"), Life::Paper, &letter).await }))
+            .await;
         queued.unwrap();
     }
     if base.db.has_one_writer() {

@@ -34,7 +34,11 @@ struct Tables;
 
 impl MigratorTrait for Tables {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(crate::shared::Shared), Box::new(crate::shared_fleet::SharedFleet)]
+        vec![
+            Box::new(crate::shared::Shared),
+            Box::new(crate::shared_fleet::SharedFleet),
+            Box::new(crate::shared_letters::SharedLetters),
+        ]
     }
 }
 

@@ -192,7 +192,15 @@ async fn open(folder: &Path, schema: &str, clock: &Clock, mail: &Arc<Mail>) -> D
         Ok(url) => Db::open_postgres(&url, schema, 5).await.expect("opens"),
         Err(_) => Db::open_sqlite(&folder.join("booking.db")).await.expect("opens"),
     };
-    Deps::new(db, clock.clone(), Bus::local(), Arc::clone(mail), Arc::new(Sms::Off), Sealer::new([7; 32]), Background::default())
+    Deps::new(
+        db,
+        clock.clone(),
+        Bus::local(),
+        Arc::clone(mail),
+        Arc::new(Sms::off()),
+        Sealer::new([7; 32]),
+        Background::default(),
+    )
 }
 
 type Peers = (Arc<Inventory>, Arc<Payments>, Arc<Users>);

@@ -100,7 +100,7 @@ impl World {
         db.migrate::<InventoryMigrator>().await.unwrap();
         let mail = Arc::new(Mail::catcher(&folder.path().join("mail")));
         let deps =
-            Deps::new(db, clock.clone(), Bus::local(), mail, Arc::new(Sms::Off), Sealer::new([7; 32]), Background::default());
+            Deps::new(db, clock.clone(), Bus::local(), mail, Arc::new(Sms::off()), Sealer::new([7; 32]), Background::default());
         let inventory = Inventory::new(deps.clone(), config).await.unwrap();
         Self { folder, place, clock, deps, inventory }
     }

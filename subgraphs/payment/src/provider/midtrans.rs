@@ -228,7 +228,7 @@ impl Provider for Midtrans {
         if bool::from(expected.as_bytes().ct_eq(notice.signature_key.as_bytes())) {
             Ok(Notice { order_id: notice.order_id })
         } else {
-            Err(NoticeError::Signature)
+            Err(NoticeError::Signature { order_id: notice.order_id })
         }
     }
 }

@@ -203,7 +203,8 @@ impl World {
         let sandbox_db = Db::open_sqlite(&dir.path().join("sandbox.sqlite")).await.unwrap();
         sandbox_db.migrate::<SandboxMigrator>().await.unwrap();
         let mail = Arc::new(Mail::catcher(&dir.path().join("mail.jsonl")));
-        let deps = Deps::new(db, clock.clone(), Bus::local(), mail, Arc::new(Sms::Off), Sealer::new([7; 32]), background.clone());
+        let deps =
+            Deps::new(db, clock.clone(), Bus::local(), mail, Arc::new(Sms::off()), Sealer::new([7; 32]), background.clone());
         let (provider_port, public_port) =
             (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
         let provider_url = format!("http://{}", provider_port.local_addr().unwrap());
