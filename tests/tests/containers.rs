@@ -209,7 +209,7 @@ async fn every_role_runs_with_no_place_to_write_but_its_data(arm: Arm) -> anyhow
     berth.stop().await
 }
 
-/// HAProxy with the configuration that is shipped, before one router.
+/// The balancer with the configuration that is shipped, before one router.
 struct Balancer {
     process: Child,
     address: SocketAddr,
