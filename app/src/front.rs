@@ -15,6 +15,7 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 use crate::{
+    budget,
     config::{Config, Profile},
     ended,
     keys::Keys,
@@ -50,12 +51,34 @@ pub fn router_config(
         service_secret: secret,
         graphiql: config.profile == Profile::Development,
         introspection: true,
-        limits: berth_router::Limits::default(),
+        limits: limits(config),
         workers: config.workers,
         allowed_origins: config.origins(),
         trusted_proxies: config.trusted_proxies,
+        private_clients: config.private_clients,
+        budgets: budget::budgets(config, common),
         observer: Arc::new(Observer),
     }
+}
+
+/// Files that a process needs beside its connections.
+const OTHER_FILES: usize = 256;
+
+fn limits(config: &Config) -> berth_router::Limits {
+    let files = open_files().unwrap_or(usize::MAX);
+    let connections = config.max_connections.min(files.saturating_sub(OTHER_FILES).max(OTHER_FILES));
+    if connections < config.max_connections {
+        tracing::warn!(connections, files, "connections.bounded_by_open_files");
+    }
+    let connections_of_client = config.client_connections;
+    berth_router::Limits { connections, connections_of_client, ..berth_router::Limits::default() }
+}
+
+/// How many files this process may have open, as Linux tells.
+fn open_files() -> Option<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 fn now_secs(common: &Common) -> berth_router::NowSecs {

@@ -1,7 +1,7 @@
 //! Which part answers a request, and what every answer carries.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     hash::{BuildHasher, Hasher, RandomState},
     rc::Rc,
     sync::{
@@ -23,11 +23,13 @@ use tokio::runtime::Handle;
 
 use crate::{
     auth::TokenVerifier,
-    client,
-    config::{Asked, Limits, Observe, PublicRoutes},
+    client::{self, Clients},
+    config::{Asked, Budgets, Limits, Observe, PublicRoutes},
     engine::Engine,
+    gate::Gate,
     graphiql, http_graphql,
     live::Feeds,
+    places::Places,
     public, websocket,
 };
 
@@ -41,7 +43,12 @@ pub(crate) struct Shared {
     pub limits: Arc<Limits>,
     pub graphiql: bool,
     pub allowed_origins: Arc<[String]>,
-    pub trusted_proxies: usize,
+    pub clients: Clients,
+    pub budgets: Arc<dyn Budgets>,
+    pub gate: Arc<Gate>,
+    /// Places for `WebSocket`s, and for HTTP streams.
+    pub sockets: Arc<Places>,
+    pub streams: Arc<Places>,
     pub observer: Arc<dyn Observe>,
     /// Cancelled when the service stops: sockets close, and an answer is the last one on its connection.
     pub stopping: CancellationToken,
@@ -52,8 +59,6 @@ pub(crate) struct Door {
     shared: Shared,
     /// Feeds that this worker passes on to its clients.
     pub feeds: RefCell<Feeds>,
-    /// Open sockets of this worker.
-    pub sockets: Cell<usize>,
 }
 
 impl std::ops::Deref for Door {
@@ -66,7 +71,7 @@ impl std::ops::Deref for Door {
 
 impl Door {
     pub(crate) fn new(shared: Shared) -> Self {
-        Self { shared, feeds: RefCell::default(), sockets: Cell::new(0) }
+        Self { shared, feeds: RefCell::default() }
     }
 
     /// Answers any request on the public port.
@@ -108,7 +113,7 @@ impl Door {
     }
 
     async fn socket(self: Rc<Self>, request: WebRequest<DefaultError>, request_id: String) -> Result<WebResponse, web::Error> {
-        let client = client::address(&request, self.trusted_proxies);
+        let client = client::address(&request, self.clients.trusted_proxies);
         let (request, _) = request.into_parts();
         let response = websocket::accept(self, request.clone(), client, request_id).await?;
         Ok(WebResponse::new(response, request))

@@ -11,6 +11,8 @@
 //! | `websocket`, `protocol` | GraphQL over WebSocket (`graphql-transport-ws`) |
 //! | `live`, `framing` | one upstream per live feed, however many people watch it; events as HTTP streams |
 //! | `client` | the network address that a request comes from |
+//! | `connections`, `places` | how many connections and streams there may be, in all and of one client |
+//! | `budget`, `gate` | how much work a client may ask for; whose turn it is when much is asked |
 //! | `auth` | access tokens: `EdDSA` only, refused before anything runs |
 //! | `document`, `rules` | limits on the operation itself |
 //! | `engine`, `plugin`, `executor` | the embedded router, its hooks, and the way into a subgraph of this process |
@@ -39,18 +41,22 @@
 #![recursion_limit = "256"]
 
 mod auth;
+mod budget;
 mod client;
 mod config;
+mod connections;
 mod document;
 mod door;
 mod engine;
 mod executor;
 mod framing;
+mod gate;
 mod graphiql;
 mod http_graphql;
 mod live;
 mod negotiation;
 mod params;
+mod places;
 mod plugin;
 mod protocol;
 mod public;
@@ -60,9 +66,10 @@ mod server;
 mod websocket;
 
 pub use config::{
-    Asked, Limits, NO_ANSWER, NowSecs, Observe, PublicRoutes, RouterConfig, RouterError, Sessions, Subgraph, SubgraphCall,
-    Unending, Unobserved,
+    Asked, Budgets, Client, Connection, Limits, NO_ANSWER, NowSecs, Observe, PublicRoutes, RouterConfig, RouterError, Sessions,
+    Subgraph, SubgraphCall, Unbudgeted, Unending, Unobserved,
 };
+pub use connections::end_dead_peers;
 /// The allocator that the embedded router is measured with, for the app's `#[global_allocator]`.
 pub use hive_router::RouterGlobalAllocator;
 pub use server::{RunningRouter, serve, start};

@@ -31,7 +31,16 @@ use ntex::{
 };
 use tokio::sync::{broadcast, mpsc};
 
-use crate::{auth::Viewer, door::Door, framing::Form, params, plugin::Caller, refusal::Refusal, rules, websocket::synthetic};
+use crate::{
+    auth::Viewer,
+    door::Door,
+    framing::Form,
+    params,
+    plugin::Caller,
+    refusal::{Json, Refusal},
+    rules,
+    websocket::synthetic,
+};
 
 /// The JSON of one event.
 pub(crate) type Event = Bytes;
@@ -243,7 +252,11 @@ pub(crate) async fn over_http(
     caller: &Caller,
 ) -> Option<HttpResponse> {
     let form = Form::accepted(request)?;
-    let slot = door.engine.reserve_stream()?;
+    let client = door.clients.named(&caller.client);
+    let Ok(place) = door.streams.take(client) else {
+        return Some(Refusal::too_many_clients().response(Json::Plain, &caller.request_id));
+    };
+    let slot = (place, door.engine.reserve_stream()?);
     let events = match join(door, params, caller).await {
         Some(events) => events,
         None => alone(door, params, caller).await?,

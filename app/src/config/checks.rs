@@ -14,6 +14,7 @@ impl Config {
         if self.sign_up_work > 30 {
             return Err(Refusal::new("sign_up_work", "must be between 0 and 30", "BERTH_SIGN_UP_WORK=20"));
         }
+        self.check_clients()?;
         if self.provider_url.is_some() {
             self.check_provider_key()?;
         }
@@ -22,6 +23,20 @@ impl Config {
         self.check_urls()?;
         self.poll_after_secs()?;
         self.check_production()
+    }
+
+    fn check_clients(&self) -> Result<(), Refusal> {
+        if self.client_work_ms != 0 && !(10..=10_000).contains(&self.client_work_ms) {
+            return Err(Refusal::new("client_work_ms", "must be 0, or between 10 and 10000", "BERTH_CLIENT_WORK_MS=200"));
+        }
+        if !(10..=1_000_000).contains(&self.max_connections) {
+            return Err(Refusal::new("max_connections", "must be between 10 and 1000000", "BERTH_MAX_CONNECTIONS=20000"));
+        }
+        if !(1..=self.max_connections).contains(&self.client_connections) {
+            let problem = "must be between 1 and max_connections";
+            return Err(Refusal::new("client_connections", problem, "BERTH_CLIENT_CONNECTIONS=1000"));
+        }
+        Ok(())
     }
 
     fn check_provider_key(&self) -> Result<(), Refusal> {

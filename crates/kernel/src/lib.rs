@@ -7,13 +7,14 @@
 //! * [`graphql`]: shared types, refusals, paging, SDL; [`server`]: the door of a subgraph
 //! * [`service`]: which process asks; [`peer`]: calls from service to service over HTTP
 //! * [`mail`]: letters queued in a transaction, sent by SMTP or caught; [`sms`]: text messages in the same queue
-//! * [`limits`]: attempts, counted by all replicas together
+//! * [`limits`]: attempts, counted by all replicas together; [`budget`]: work, the same way
 //! * [`telemetry`], [`metrics`]: logs, traces and counters; [`jobs`]; [`failpoint`], [`sabotage`]
 //! * [`clock`], [`random`]: the only sources of time and randomness; [`agreed_time`]: a fleet goes by one clock
 
 pub mod agreed_time;
 pub mod auth;
 pub mod backup;
+pub mod budget;
 pub mod bus;
 pub mod catcher;
 pub mod clock;

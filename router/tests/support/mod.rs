@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test may stop at the first surprise")]
 #![allow(dead_code, reason = "each test file uses a part of the rig")]
 
+pub mod raw;
 pub mod socket;
 pub mod subgraphs;
 
@@ -109,6 +110,8 @@ fn config() -> RouterConfig {
         workers: Some(2),
         allowed_origins: vec!["https://shop.example".to_owned()],
         trusted_proxies: 1,
+        private_clients: false,
+        budgets: Arc::new(berth_router::Unbudgeted),
         observer: Arc::new(berth_router::Unobserved),
     }
 }
