@@ -152,7 +152,7 @@ fn shared(
     }
 }
 
-fn server(shared: Shared, workers: Option<usize>, listener: std::net::TcpListener) -> std::io::Result<Server<Stream>> {
+fn server(shared: Shared, workers: Option<usize>, listener: std::net::TcpListener) -> std::io::Result<Server> {
     let limits = shared.limits.clone();
     let arrival = Seconds(u16::try_from(limits.arrival.as_secs()).unwrap_or(u16::MAX));
     let http = build_http_service_config(shared.engine.hive_config()).set_client_timeout(arrival);
