@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::role::{Role, Roles, Service};
 
 mod checks;
+mod limits;
 mod variables;
 
 /// A reason not to start: which key, what is wrong, and what would be right. Exit code 78 (`EX_CONFIG`).
@@ -154,6 +155,8 @@ pub struct Config {
     pub max_connections: usize,
     /// Work that a sign-up costs its client: leading zero bits of a SHA-256, 0 to 30. 0: none.
     pub sign_up_work: u32,
+    /// Limits of a document that differ from the defaults: `tokens=3000,cost=4000`.
+    pub document_limits: String,
     /// Router threads; as many as cores when absent.
     pub workers: Option<usize>,
     /// Log filter, as of tracing's `EnvFilter`.
@@ -211,6 +214,7 @@ impl Default for Config {
             client_connections: 1_000,
             max_connections: 20_000,
             sign_up_work: 0,
+            document_limits: String::new(),
             workers: None,
             log: "warn,berth=info".to_owned(),
         }

@@ -7,6 +7,7 @@ use axum::{Router, body::Body};
 use berth_kernel::{
     auth::{AUDIENCE, ISSUER},
     ended::EndedSessions,
+    random,
     telemetry::Origin,
 };
 use berth_router::{PublicRoutes, RouterConfig, Subgraph};
@@ -49,6 +50,7 @@ pub fn router_config(
         now_secs: now_secs(common),
         sessions: ended::at_the_door(ended),
         service_secret: secret,
+        document_key: random::bytes(),
         graphiql: config.profile == Profile::Development,
         introspection: true,
         limits: limits(config),
@@ -71,7 +73,8 @@ fn limits(config: &Config) -> berth_router::Limits {
         tracing::warn!(connections, files, "connections.bounded_by_open_files");
     }
     let connections_of_client = config.client_connections;
-    berth_router::Limits { connections, connections_of_client, ..berth_router::Limits::default() }
+    // Looked at before: it is right.
+    berth_router::Limits { connections, connections_of_client, ..config.limits().unwrap_or_default() }
 }
 
 /// How many files this process may have open, as Linux tells.

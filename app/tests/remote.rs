@@ -220,6 +220,7 @@ impl World {
             }),
             sessions: Arc::new(berth_router::Unending),
             service_secret: subgraphs.secret().to_owned(),
+            document_key: [9; 16],
             graphiql: false,
             introspection: true,
             limits: Limits { execution: Duration::from_secs(4), ..Limits::default() },

@@ -13,23 +13,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hive_router::executor::plugins::hooks::on_graphql_params::GraphQLParams;
-
 use crate::{
     config::{Budgets, Client},
     door::Door,
     gate::Pass,
     plugin::Caller,
     refusal::Refusal,
+    walk::Counts,
 };
 
 /// A refusal is sent after this time at the earliest: who does not wait is made to.
 const PAUSE: Duration = Duration::from_millis(250);
 /// Documents that may cost more wait for their turn.
 const HEAVY: Duration = Duration::from_millis(10);
-/// What any request costs, and what each byte of its document may cost.
+/// What any request costs, and what its document may: for each token, each selection written out, each object of the answer.
 const REQUEST: Duration = Duration::from_micros(300);
-const BYTE: Duration = Duration::from_micros(2);
+const TOKEN: Duration = Duration::from_micros(2);
+const SELECTION: Duration = Duration::from_micros(4);
+const OBJECT: Duration = Duration::from_micros(10);
 
 tokio::task_local! {
     static USED: Arc<AtomicU64>;
@@ -89,9 +90,9 @@ fn add(used: &AtomicU64, started: Instant) {
     used.fetch_add(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX), Relaxed);
 }
 
-fn estimate(params: &GraphQLParams) -> Duration {
-    let bytes = params.query.as_deref().map_or(0, str::len);
-    BYTE * u32::try_from(bytes).unwrap_or(u32::MAX)
+fn estimate(counts: &Counts) -> Duration {
+    let times = |each: Duration, count: u64| each * u32::try_from(count).unwrap_or(u32::MAX);
+    times(TOKEN, counts.tokens) + times(SELECTION, counts.selections) + times(OBJECT, counts.cost)
 }
 
 impl Door {
@@ -105,8 +106,8 @@ impl Door {
     }
 
     /// Lets a document in, when its client may ask for that much now.
-    pub(crate) async fn admit(&self, work: &mut Work, params: &GraphQLParams) -> Result<(), Refusal> {
-        let estimate = estimate(params);
+    pub(crate) async fn admit(&self, work: &mut Work, counts: &Counts) -> Result<(), Refusal> {
+        let estimate = estimate(counts);
         if let Err(wait) = self.budgets.take(&work.client, estimate).await {
             return Err(self.must_wait(wait, "budget").await);
         }

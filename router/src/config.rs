@@ -89,6 +89,9 @@ pub struct RouterConfig {
     /// Sent to every subgraph as `x-berth-service`: as an HTTP header, and in the payload of
     /// `connection_init` on a subgraph's WebSocket (the embedded router sends no upgrade headers).
     pub service_secret: String,
+    /// Under numbers made with this the embedded router keeps what belongs to a document. Random, and new at each start: who can
+    /// foretell the numbers can make two documents with one number.
+    pub document_key: [u8; 16],
     /// Serves the bundled explorer at `/graphiql`, and to browsers at `/graphql`.
     pub graphiql: bool,
     /// Answers `__schema` and `__type`.
@@ -219,6 +222,18 @@ pub struct Limits {
     pub root_fields: usize,
     /// Directives of one operation.
     pub directives: usize,
+    /// Selections of a document with its fragments written out.
+    pub selections: usize,
+    /// Fields in one place of an answer, before those of one name are put together.
+    pub selection_set: usize,
+    /// Pairs of fields of one name in one place, over all places.
+    pub repeats: usize,
+    /// Fragments spread inside each other.
+    pub spreads: usize,
+    /// Lists of introspection inside each other.
+    pub introspection_lists: usize,
+    /// Objects that an answer may hold, as the sizes of its pages say.
+    pub cost: usize,
     /// Bytes of all request headers together.
     pub header_bytes: usize,
     /// Time until a query or mutation is answered.
@@ -249,6 +264,12 @@ impl Default for Limits {
             aliases: 30,
             root_fields: 15,
             directives: 20,
+            selections: 5_000,
+            selection_set: 200,
+            repeats: 2_000,
+            spreads: 16,
+            introspection_lists: 3,
+            cost: 2_000,
             header_bytes: 32 * 1024,
             execution: Duration::from_secs(10),
             live_clients: 20_000,

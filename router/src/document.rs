@@ -1,26 +1,17 @@
 //! Limits that hold before the document is parsed, so that the parser never sees a hostile one.
 
-use crate::{config::Limits, refusal::Refusal};
+use crate::{config::Limits, refusal::Refusal, walk::within};
 
 /// Brackets that may be open at once: far more than any honest document, far less than a stack.
 const MAX_NESTING: usize = 64;
 
-/// Refuses a document that is too long, has too many tokens or is nested too deeply.
-pub(crate) fn check(query: &str, limits: &Limits) -> Result<(), Refusal> {
-    if query.len() > limits.query_bytes {
-        let message = format!("The query is longer than {} bytes.", limits.query_bytes);
-        return Err(Refusal::document("QUERY_TOO_LARGE", message));
-    }
+/// Measures a document. Refuses one that is too long, has too many tokens or is nested too deeply.
+pub(crate) fn check(query: &str, limits: &Limits) -> Result<Size, Refusal> {
+    within("QUERY_TOO_LARGE", "bytes", query.len() as u64, limits.query_bytes)?;
     let size = measure(query.as_bytes());
-    if size.tokens > limits.tokens {
-        let message = format!("The query has more than {} tokens.", limits.tokens);
-        return Err(Refusal::document("TOKEN_LIMIT_EXCEEDED", message));
-    }
-    if size.nesting > MAX_NESTING {
-        let message = format!("The query is nested more than {} levels deep.", limits.depth);
-        return Err(Refusal::document("MAX_DEPTH_EXCEEDED", message));
-    }
-    Ok(())
+    within("TOKEN_LIMIT_EXCEEDED", "tokens", size.tokens as u64, limits.tokens)?;
+    within("MAX_DEPTH_EXCEEDED", "brackets inside each other", size.nesting as u64, MAX_NESTING)?;
+    Ok(size)
 }
 
 /// Refuses JSON whose values are nested so deeply that reading it would exhaust the stack.
@@ -44,20 +35,16 @@ pub(crate) fn check_json_nesting(body: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether the document's only operation is a subscription, judged by its first word. Documents that
-/// start with a fragment are judged later, when they are parsed.
-pub(crate) fn may_subscribe(query: &str) -> bool {
-    query.contains("subscription")
-}
-
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Size {
-    tokens: usize,
+/// The size of a document's text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub bytes: usize,
+    pub tokens: usize,
     nesting: usize,
 }
 
 fn measure(source: &[u8]) -> Size {
-    let mut size = Size::default();
+    let mut size = Size { bytes: source.len(), ..Size::default() };
     let mut open = 0_usize;
     let mut at = 0;
     while at < source.len() {
@@ -140,13 +127,13 @@ mod tests {
             br#"query Q($a: Int = -1) { a: b(x: "} { \" ", y: """{""" ) # { {
           ...F }"#,
         );
-        assert_eq!(size, Size { tokens: 24, nesting: 2 });
+        assert_eq!((size.tokens, size.nesting), (24, 2));
     }
 
     #[test]
     fn refuses_what_is_too_large() {
         let limits = Limits::default();
-        let code = |query: &str| check(query, &limits).map_err(|refusal| refusal.code);
+        let code = |query: &str| check(query, &limits).map(drop).map_err(|refusal| refusal.code);
         assert_eq!(code("{ me { id } }"), Ok(()));
         assert_eq!(code(&" ".repeat(16 * 1024 + 1)), Err("QUERY_TOO_LARGE"));
         assert_eq!(code(&"a ".repeat(2_001)), Err("TOKEN_LIMIT_EXCEEDED"));

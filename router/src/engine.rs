@@ -3,56 +3,53 @@
 use std::{collections::HashMap, io::Write, sync::Arc};
 
 use hive_router::{
-    PluginRegistry, RouterSharedState, SchemaState,
+    PluginRegistry, RouterSharedState,
     background_tasks::BackgroundTasksManager,
     config::HiveRouterConfig,
     configure_app_from_config,
     executor::{
         executors::common::SubgraphExecutor,
-        headers::response::ResponseHeaderSink,
-        hooks::{
-            on_graphql_params::GraphQLParams,
-            on_supergraph_load::{Supergraph, SupergraphOptions},
-        },
+        hooks::on_supergraph_load::{Supergraph, SupergraphOptions},
         plugin_context::PluginContext,
-        plugin_trait::RouterPluginBoxed,
         request_context::{RequestContextExt, SharedRequestContext},
         response::graphql_error::GraphQLError,
     },
     invoke_shutdown_hooks,
     pipeline::{
-        error::handle_pipeline_error, graphql_request_handler, header::ResponseMode,
-        long_lived_client_limit::try_reserve_long_lived_client, timeout::handle_timeout,
+        error::handle_pipeline_error,
+        header::{RequestAccepts, ResponseMode},
+        long_lived_client_limit::try_reserve_long_lived_client,
+        timeout::handle_timeout,
     },
-    telemetry::{
-        TelemetryContext,
-        traces::{set_tracing_enabled, spans::http_request::HttpServerRequestSpan},
-    },
+    telemetry::{TelemetryContext, traces::set_tracing_enabled},
 };
 use jsonwebtoken::{Algorithm, Header, TokenData};
-use ntex::{
-    http::Payload,
-    web::{self, HttpRequest, HttpResponse, test::TestRequest},
-};
+use ntex::web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::{
     auth::{self, Viewer},
     config::{RouterConfig, RouterError, Subgraph},
+    documents::Documents,
     executor::OwnWay,
-    plugin::{self, Caller, FrontDoor, Public},
-    refusal, rules,
+    operation::Operation,
+    pipeline::{self, Call, Run},
+    plugin::{self, Caller, Executors, FrontDoor},
+    refusal,
+    walk::shape::Shape,
 };
 
 /// The embedded router, shared by all workers.
 #[derive(Clone)]
 pub(crate) struct Engine {
     shared: Arc<RouterSharedState>,
-    schema: Arc<SchemaState>,
-    /// Tells a request which graph it is for; the graph lives as long as this.
+    /// The graph lives as long as this.
     graph: Arc<Supergraph>,
-    select: Arc<dyn Fn(&HttpRequest) + Send + Sync>,
+    executors: Arc<Executors>,
+    /// What clients send, read.
+    pub documents: Arc<Documents>,
+    run: Run,
 }
 
 /// What one call gave.
@@ -76,15 +73,14 @@ impl Engine {
         let mut tasks = BackgroundTasksManager::new();
         let (mut shared, schema) =
             configure_app_from_config(hive, telemetry, &mut tasks, PluginRegistry::new()).await.map_err(engine_error)?;
-        let state = Arc::get_mut(&mut shared).ok_or_else(|| RouterError::Engine("its state is already shared".to_owned()))?;
-        state.plugins = Some(Arc::new(vec![hooks(&config.subgraphs, runtime)?]));
-        let mut plan = state.validation_plan.as_ref().clone();
-        plan.add_rule(Box::new(rules::MaxRootFields(config.limits.root_fields)));
-        plan.add_rule(Box::new(rules::IntrospectionDepth));
-        state.validation_plan = Arc::new(plan);
+        let executors = Arc::new(executors(&config.subgraphs, runtime)?);
         let graph = Supergraph::from_sdl("berth", &config.supergraph_sdl, graph_options(hive)).map_err(engine_error)?;
-        let select = selection(&schema, &graph).await?;
-        Ok((Self { shared, schema, graph: Arc::new(graph), select }, tasks))
+        let documents =
+            Arc::new(Documents::new(&config.limits, config.document_key, Shape::new(&graph.planner.consumer_schema.document)));
+        let state = Arc::get_mut(&mut shared).ok_or_else(|| RouterError::Engine("its state is already shared".to_owned()))?;
+        state.plugins = Some(Arc::new(vec![Box::new(FrontDoor::new(executors.clone(), documents.marker))]));
+        let run = pipeline::run(&shared, &schema, &graph).await?;
+        Ok((Self { shared, graph: Arc::new(graph), executors, documents, run }, tasks))
     }
 
     /// Settings of the embedded router.
@@ -93,17 +89,17 @@ impl Engine {
     }
 
     /// Runs one operation. The request's method, path, Accept and headers count; its body does not.
-    pub(crate) async fn run(&self, request: &mut HttpRequest, params: GraphQLParams, caller: Caller) -> Answer {
+    pub(crate) async fn run(&self, request: &mut HttpRequest, operation: Operation, caller: Caller) -> Answer {
         if let Some(viewer) = &caller.viewer {
             let ticket = request.headers().get(auth::TICKET).and_then(|ticket| ticket.to_str().ok()).unwrap_or_default();
             self.introduce(ticket, viewer).await;
         }
-        let context = Arc::new(plugin::context(params, caller));
+        let public = operation.known().public;
+        let context = Arc::new(plugin::context(caller));
         request.extensions_mut().insert(context.clone());
-        (self.select)(request);
         request.write_request_context(SharedRequestContext::default());
-        let response = self.call(request).await;
-        Answer { response, public: is_public(&context) }
+        let response = self.call(request, operation, context).await;
+        Answer { response, public }
     }
 
     /// Tells the embedded router whom a ticket stands for: it reads its own keys only once, and ours change.
@@ -118,19 +114,13 @@ impl Engine {
         }
     }
 
-    async fn call(&self, request: &mut HttpRequest) -> HttpResponse {
-        let span = HttpServerRequestSpan::from_request(request, &None);
-        let mut mode = ResponseMode::default();
-        // boxed: its 26 KB would be copied from future to future
-        let handled = Box::pin(graphql_request_handler(
-            request,
-            web::types::Payload(Payload::None),
-            &self.shared,
-            &self.schema,
-            &span,
-            &mut mode,
-            ResponseHeaderSink::default(),
-        ));
+    async fn call(&self, request: &HttpRequest, operation: Operation, context: Arc<PluginContext>) -> HttpResponse {
+        let mode = match request.negotiate(false) {
+            Ok(mode) => mode,
+            Err(error) => return handle_pipeline_error(error, request, &self.shared, &ResponseMode::default()),
+        };
+        let hooks = FrontDoor::new(self.executors.clone(), self.documents.marker);
+        let handled = (self.run)(Call { request, operation, context, hooks, mode: &mode });
         match handle_timeout(handled, &self.shared).await {
             Ok(response) => response,
             Err(error) => handle_pipeline_error(error, request, &self.shared, &mode),
@@ -157,26 +147,8 @@ impl Engine {
     }
 }
 
-fn is_public(context: &PluginContext) -> bool {
-    context.contains::<Public>()
-}
-
 fn engine_error(error: impl std::fmt::Display) -> RouterError {
     RouterError::Engine(error.to_string())
-}
-
-/// Builds what runs the graph once, so that no request waits for it and none takes a lock for it.
-async fn selection(schema: &SchemaState, graph: &Supergraph) -> Result<Arc<dyn Fn(&HttpRequest) + Send + Sync>, RouterError> {
-    let probe = TestRequest::default().to_http_request();
-    probe.extensions_mut().insert(graph.snapshot());
-    let selected = schema
-        .select_supergraph(&probe)
-        .await
-        .map_err(engine_error)?
-        .ok_or_else(|| RouterError::Engine("it has no graph".to_owned()))?;
-    Ok(Arc::new(move |request| {
-        request.extensions_mut().insert(selected.clone());
-    }))
 }
 
 fn graph_options(hive: &HiveRouterConfig) -> SupergraphOptions {
@@ -189,7 +161,7 @@ fn graph_options(hive: &HiveRouterConfig) -> SupergraphOptions {
     options
 }
 
-fn hooks(subgraphs: &[Subgraph], runtime: &Handle) -> Result<RouterPluginBoxed, RouterError> {
+fn executors(subgraphs: &[Subgraph], runtime: &Handle) -> Result<Executors, RouterError> {
     let mut executors = HashMap::new();
     for subgraph in subgraphs {
         let endpoint: http::Uri = subgraph.url.parse().map_err(engine_error)?;
@@ -198,7 +170,7 @@ fn hooks(subgraphs: &[Subgraph], runtime: &Handle) -> Result<RouterPluginBoxed, 
             executors.insert(subgraph.name.clone(), local.to_boxed_arc());
         }
     }
-    Ok(Box::new(FrontDoor { executors }))
+    Ok(executors)
 }
 
 fn settings(config: &RouterConfig, keys: &str) -> Value {
@@ -224,17 +196,16 @@ fn settings(config: &RouterConfig, keys: &str) -> Value {
         ] } },
         "override_subgraph_urls": { "subgraphs": urls(&config.subgraphs) },
         "traffic_shaping": traffic(config),
+        // What is normalised is kept with its text.
+        "cache": { "supergraph": { "normalization": { "max_entries": 0 }, "query_plans": { "max_entries": 256 } } },
         "subscriptions": {
             "enabled": true,
             "broadcast_capacity": 256,
             "subgraph_buffer_capacity": 1024,
             "websocket": { "subgraphs": socket_paths(&config.subgraphs) },
         },
+        // The walk has refused what is too large; the embedded router's own rules would count again.
         "limits": {
-            "max_depth": { "n": limits.depth, "ignore_introspection": true, "flatten_fragments": true },
-            "max_directives": { "n": limits.directives },
-            "max_tokens": { "n": limits.tokens },
-            "max_aliases": { "n": limits.aliases },
             "max_request_body_size": format!("{}B", limits.body_bytes),
             "max_request_header_size": format!("{}B", limits.header_bytes * 2),
         },

@@ -12,16 +12,15 @@ use ntex::{
     web::{DefaultError, HttpRequest, HttpResponse, WebRequest},
 };
 
-use hive_router::executor::plugins::hooks::on_graphql_params::GraphQLParams;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
     auth, client,
     config::{Connection, Limits},
-    document,
     door::Door,
     graphiql, live,
     negotiation::{Wanted, negotiate, wants_stream_only},
+    operation::Operation,
     params,
     plugin::Caller,
     refusal::{Json, Refusal},
@@ -79,21 +78,21 @@ fn stream_only(request: &mut WebRequest<DefaultError>) -> bool {
 async fn ask(door: &Rc<Door>, request: &mut HttpRequest, payload: Payload, caller: Caller) -> Result<HttpResponse, Refusal> {
     let sent = if *request.method() == Method::GET { None } else { Some(body(door, payload).await?) };
     let mut work = door.begin(&caller).await?;
-    let params = work.measure_now(|| match sent {
-        None => params::from_address(request.query_string(), &door.limits),
-        Some(sent) => params::from_json(&sent, &door.limits),
+    let operation = work.measure_now(|| match sent {
+        None => params::from_address(request.query_string(), &door.engine.documents),
+        Some(sent) => params::from_json(&sent, &door.engine.documents),
     })?;
-    door.admit(&mut work, &params).await?;
-    Ok(work.measure(run(door, request, params, caller)).await)
+    door.admit(&mut work, &operation.counts).await?;
+    Ok(work.measure(run(door, request, operation, caller)).await)
 }
 
-async fn run(door: &Rc<Door>, request: &mut HttpRequest, params: GraphQLParams, caller: Caller) -> HttpResponse {
-    if params.query.as_deref().is_some_and(document::may_subscribe)
-        && let Some(response) = live::over_http(door, request, &params, &caller).await
+async fn run(door: &Rc<Door>, request: &mut HttpRequest, operation: Operation, caller: Caller) -> HttpResponse {
+    if operation.is_subscription()
+        && let Some(response) = live::over_http(door, request, &operation, &caller).await
     {
         return response;
     }
-    door.engine.run(request, params, caller).await.response
+    door.engine.run(request, operation, caller).await.response
 }
 
 /// Checks everything that the head of the request tells, and sets the headers that go on inside.

@@ -14,8 +14,9 @@
 //! | `connections`, `places` | how many connections and streams there may be, in all and of one client |
 //! | `budget`, `gate` | how much work a client may ask for; whose turn it is when much is asked |
 //! | `auth` | access tokens: `EdDSA` only, refused before anything runs |
-//! | `document`, `rules` | limits on the operation itself |
-//! | `engine`, `plugin`, `executor` | the embedded router, its hooks, and the way into a subgraph of this process |
+//! | `documents`, `operation` | what clients send, read once and kept by its whole text |
+//! | `document`, `walk`, `rules` | what a document holds, and its limits |
+//! | `engine`, `pipeline`, `plugin`, `executor` | the embedded router, the way through it, its hooks, and the way into a subgraph |
 //! | `graphiql`, `public` | the bundled explorer; the bridge to [`PublicRoutes`] |
 //!
 //! # How to start it
@@ -46,6 +47,7 @@ mod client;
 mod config;
 mod connections;
 mod document;
+mod documents;
 mod door;
 mod engine;
 mod executor;
@@ -55,7 +57,9 @@ mod graphiql;
 mod http_graphql;
 mod live;
 mod negotiation;
+mod operation;
 mod params;
+mod pipeline;
 mod places;
 mod plugin;
 mod protocol;
@@ -63,6 +67,7 @@ mod public;
 mod refusal;
 mod rules;
 mod server;
+mod walk;
 mod websocket;
 
 pub use config::{

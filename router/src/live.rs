@@ -14,11 +14,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use hive_router::{
-    executor::plugins::hooks::on_graphql_params::GraphQLParams,
-    graphql_tools::{
-        parser::parse_query,
-        static_graphql::query::{Document, Field, OperationDefinition, Selection},
-    },
+    graphql_tools::static_graphql::query::{Document, Field, OperationDefinition, Selection},
     sonic_rs::{self, JsonValueTrait},
 };
 use ntex::{
@@ -35,10 +31,11 @@ use crate::{
     auth::Viewer,
     door::Door,
     framing::Form,
-    params,
+    operation::Operation,
     plugin::Caller,
     refusal::{Json, Refusal},
     rules,
+    walk::sums::operations_of,
     websocket::synthetic,
 };
 
@@ -54,26 +51,38 @@ const SHARED_FIELD: &str = "seatAvailability";
 
 /// The shared upstreams of one worker.
 #[derive(Default)]
-pub(crate) struct Feeds(HashMap<Rc<str>, broadcast::Sender<Event>>);
+pub(crate) struct Feeds(HashMap<Rc<Key>, broadcast::Sender<Event>>);
+
+/// What a feed is known by: the whole of what it was asked with.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    query: String,
+    operation_name: Option<String>,
+    /// As JSON.
+    variables: String,
+}
 
 /// An operation whose events may be shared, and where its version stands in them.
 struct Shareable {
-    key: Rc<str>,
+    key: Rc<Key>,
     root: String,
     version: String,
 }
 
 impl Shareable {
-    fn read(params: &GraphQLParams) -> Option<Self> {
-        let document = parse_query::<String>(params.query.as_deref()?).ok()?.into_static();
-        let field = shared_field(&document)?;
+    fn read(operation: &Operation) -> Option<Self> {
+        let params = &operation.params;
+        let field = shared_field(&operation.known.document)?;
         let version = field.selection_set.items.iter().find_map(|selection| match selection {
             Selection::Field(field) if field.name == "version" && field.directives.is_empty() => Some(response_key(field)),
             _ => None,
         })?;
         let variables: BTreeMap<_, _> = params.variables.iter().collect();
-        let variables = sonic_rs::to_string(&variables).ok()?;
-        let key = format!("{}\0{variables}\0{}", params.operation_name.as_deref().unwrap_or_default(), params.query.as_deref()?);
+        let key = Key {
+            query: params.query.clone()?,
+            operation_name: params.operation_name.clone(),
+            variables: sonic_rs::to_string(&variables).ok()?,
+        };
         Some(Self { key: key.into(), root: response_key(field), version })
     }
 
@@ -86,13 +95,13 @@ impl Shareable {
 }
 
 fn shared_field(document: &Document) -> Option<&Field> {
-    let mut operations = rules::operations(document);
+    let mut operations = operations_of(document);
     let operation = operations.next().filter(|operation| matches!(operation, OperationDefinition::Subscription(_)))?;
     if operations.next().is_some() {
         return None;
     }
-    match rules::root_selections(operation, document).as_slice() {
-        [Selection::Field(field)] if field.name == SHARED_FIELD && field.directives.is_empty() => Some(field),
+    match rules::root_fields(operation, document).as_slice() {
+        [field] if field.name == SHARED_FIELD && field.directives.is_empty() => Some(field),
         _ => None,
     }
 }
@@ -103,9 +112,9 @@ fn response_key(field: &Field) -> String {
 
 /// Joins the feed of an operation. `None` when it cannot be shared or did not start: then it runs
 /// like any other operation and tells its client why.
-pub(crate) async fn join(door: &Rc<Door>, params: &GraphQLParams, caller: &Caller) -> Option<mpsc::Receiver<Event>> {
-    let shareable = Shareable::read(params)?;
-    let watcher = Watcher { door: door.clone(), shareable, params: params::copy(params), caller: caller.clone() };
+pub(crate) async fn join(door: &Rc<Door>, operation: &Operation, caller: &Caller) -> Option<mpsc::Receiver<Event>> {
+    let shareable = Shareable::read(operation)?;
+    let watcher = Watcher { door: door.clone(), shareable, operation: operation.copy(), caller: caller.clone() };
     // attached before the own event is taken, so that no change falls between the two
     let shared = watcher.attach();
     let own = watcher.open().await?;
@@ -117,7 +126,7 @@ pub(crate) async fn join(door: &Rc<Door>, params: &GraphQLParams, caller: &Calle
 struct Watcher {
     door: Rc<Door>,
     shareable: Shareable,
-    params: GraphQLParams,
+    operation: Operation,
     caller: Caller,
 }
 
@@ -129,13 +138,13 @@ impl Watcher {
         }
         let (feed, events) = broadcast::channel(LAG);
         feeds.0.insert(self.shareable.key.clone(), feed.clone());
-        rt::spawn(pump(self.door.clone(), self.shareable.key.clone(), params::copy(&self.params), self.caller.clone(), feed));
+        rt::spawn(pump(self.door.clone(), self.shareable.key.clone(), self.operation.copy(), self.caller.clone(), feed));
         events
     }
 
     /// A subscription of its own; `None` when it did not start.
     async fn open(&self) -> Option<ResponseBody<Body>> {
-        open(&self.door, params::copy(&self.params), self.caller.clone()).await
+        open(&self.door, self.operation.copy(), self.caller.clone()).await
     }
 
     async fn follow(self, mut shared: broadcast::Receiver<Event>, own: ResponseBody<Body>, out: mpsc::Sender<Event>) {
@@ -193,10 +202,10 @@ impl Watcher {
 }
 
 /// Passes the events of one upstream on until nobody listens.
-async fn pump(door: Rc<Door>, key: Rc<str>, params: GraphQLParams, caller: Caller, feed: broadcast::Sender<Event>) {
+async fn pump(door: Rc<Door>, key: Rc<Key>, operation: Operation, caller: Caller, feed: broadcast::Sender<Event>) {
     // public data: the feed must not end with the token of whoever came first
     let caller = Caller { viewer: None, ..caller };
-    if let Some(mut upstream) = open(&door, params, caller).await {
+    if let Some(mut upstream) = open(&door, operation, caller).await {
         loop {
             tokio::select! {
                 event = next_event(&mut upstream) => match event {
@@ -213,9 +222,8 @@ async fn pump(door: Rc<Door>, key: Rc<str>, params: GraphQLParams, caller: Calle
     }
 }
 
-async fn open(door: &Door, params: GraphQLParams, caller: Caller) -> Option<ResponseBody<Body>> {
-    let mut request = synthetic(&caller);
-    let mut answer = door.engine.run(&mut request, params, caller).await;
+async fn open(door: &Door, operation: Operation, caller: Caller) -> Option<ResponseBody<Body>> {
+    let mut answer = door.engine.run(&mut synthetic(&caller), operation, caller).await;
     is_stream(&answer.response).then(|| answer.response.take_body())
 }
 
@@ -248,7 +256,7 @@ pub(crate) fn event(chunk: &[u8]) -> Option<&str> {
 pub(crate) async fn over_http(
     door: &Rc<Door>,
     request: &HttpRequest,
-    params: &GraphQLParams,
+    operation: &Operation,
     caller: &Caller,
 ) -> Option<HttpResponse> {
     let form = Form::accepted(request)?;
@@ -257,9 +265,9 @@ pub(crate) async fn over_http(
         return Some(Refusal::too_many_clients().response(Json::Plain, &caller.request_id));
     };
     let slot = (place, door.engine.reserve_stream()?);
-    let events = match join(door, params, caller).await {
+    let events = match join(door, operation, caller).await {
         Some(events) => events,
-        None => alone(door, params, caller).await?,
+        None => alone(door, operation, caller).await?,
     };
     let events = stream::unfold((events, slot), |(mut events, slot)| async move {
         let event = events.recv().await?;
@@ -269,13 +277,8 @@ pub(crate) async fn over_http(
 }
 
 /// A subscription of its own. A private one ends when its token or its session does.
-async fn alone(door: &Rc<Door>, params: &GraphQLParams, caller: &Caller) -> Option<mpsc::Receiver<Event>> {
-    let document = parse_query::<String>(params.query.as_deref()?).ok()?.into_static();
-    if !rules::operations(&document).all(|operation| matches!(operation, OperationDefinition::Subscription(_))) {
-        return None;
-    }
-    let mut request = synthetic(caller);
-    let mut answer = door.engine.run(&mut request, params::copy(params), caller.clone()).await;
+async fn alone(door: &Rc<Door>, operation: &Operation, caller: &Caller) -> Option<mpsc::Receiver<Event>> {
+    let mut answer = door.engine.run(&mut synthetic(caller), operation.copy(), caller.clone()).await;
     if !is_stream(&answer.response) {
         return None;
     }
@@ -333,9 +336,12 @@ pub(crate) fn is_json(response: &HttpResponse) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{config::Limits, documents::Documents, params, walk::shape::Shape};
 
     fn shareable(query: &str) -> Option<Shareable> {
-        Shareable::read(&GraphQLParams { query: Some(query.to_owned()), ..GraphQLParams::default() })
+        let documents = Documents::new(&Limits::default(), [0; 16], Shape::empty());
+        let body = serde_json::json!({ "query": query }).to_string();
+        Shareable::read(&params::from_json(body.as_bytes(), &documents).ok()?)
     }
 
     #[test]

@@ -14,7 +14,7 @@ use ntex::{
 };
 use serde::Deserialize;
 
-use crate::{config::Limits, document, refusal::Refusal};
+use crate::{document, documents::Documents, operation::Operation, refusal::Refusal};
 
 /// The JSON of a POST body, and of `subscribe` on a WebSocket.
 #[derive(Deserialize)]
@@ -37,7 +37,7 @@ struct Address {
 }
 
 /// Reads a JSON body.
-pub(crate) fn from_json(body: &[u8], limits: &Limits) -> Result<GraphQLParams, Refusal> {
+pub(crate) fn from_json(body: &[u8], documents: &Documents) -> Result<Operation, Refusal> {
     document::check_json_nesting(body)?;
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
         return Err(Refusal::new(
@@ -51,11 +51,11 @@ pub(crate) fn from_json(body: &[u8], limits: &Limits) -> Result<GraphQLParams, R
             "The body must be a JSON object with a string `query`, and optionally `operationName`, `variables` and `extensions`.",
         )
     })?;
-    checked(body, limits)
+    documents.read(checked(body)?)
 }
 
 /// Reads the query string of a GET.
-pub(crate) fn from_address(query_string: &str, limits: &Limits) -> Result<GraphQLParams, Refusal> {
+pub(crate) fn from_address(query_string: &str, documents: &Documents) -> Result<Operation, Refusal> {
     let address = Query::<Address>::from_query(query_string)
         .map_err(|_| Refusal::bad_request("The query string is not readable."))?
         .into_inner();
@@ -65,7 +65,7 @@ pub(crate) fn from_address(query_string: &str, limits: &Limits) -> Result<GraphQ
         variables: json_object(address.variables, "variables")?,
         extensions: json_object(address.extensions, "extensions")?,
     };
-    checked(body, limits)
+    documents.read(checked(body)?)
 }
 
 fn json_object(text: Option<String>, name: &str) -> Result<Option<HashMap<String, Value>>, Refusal> {
@@ -74,11 +74,10 @@ fn json_object(text: Option<String>, name: &str) -> Result<Option<HashMap<String
     sonic_rs::from_str(&text).map_err(|_| Refusal::bad_request(format!("`{name}` must be a JSON object.")))
 }
 
-fn checked(body: Body, limits: &Limits) -> Result<GraphQLParams, Refusal> {
+fn checked(body: Body) -> Result<GraphQLParams, Refusal> {
     let Some(query) = body.query else {
         return Err(without_query(body.extensions.as_ref()));
     };
-    document::check(&query, limits)?;
     Ok(GraphQLParams {
         query: Some(query),
         operation_name: body.operation_name,
@@ -124,9 +123,14 @@ pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{config::Limits, walk::shape::Shape};
+
+    fn documents() -> Documents {
+        Documents::new(&Limits::default(), [0; 16], Shape::empty())
+    }
 
     fn code(body: &str) -> Result<(), &'static str> {
-        from_json(body.as_bytes(), &Limits::default()).map(drop).map_err(|refusal| refusal.code)
+        from_json(body.as_bytes(), &documents()).map(drop).map_err(|refusal| refusal.code)
     }
 
     #[test]
@@ -146,7 +150,8 @@ mod tests {
 
     #[test]
     fn reads_a_query_string() {
-        let read = |text: &str| from_address(text, &Limits::default()).map_err(|refusal| refusal.code);
+        let read =
+            |text: &str| from_address(text, &documents()).map(|operation| operation.params).map_err(|refusal| refusal.code);
         assert!(read("query=%7B%20a%20%7D&variables=%7B%22a%22%3A1%7D").is_ok_and(|params| params.variables.len() == 1));
         assert!(read("query=%7Ba%7D&variables=7").is_err());
         assert!(read("").is_err());

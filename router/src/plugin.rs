@@ -1,7 +1,10 @@
-//! Hooks into the embedded router: who runs a subgraph's request, which operation of a document is
-//! meant, and what an error looks like to a client.
+//! Hooks into the embedded router: who runs a subgraph's request, under which number a plan is kept, and what an error looks
+//! like to a client.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use hive_router::{
     executor::{
@@ -10,17 +13,16 @@ use hive_router::{
         plugin_trait::{RouterPlugin, StartHookPayload},
         plugins::hooks::{
             on_graphql_error::{OnGraphQLErrorHookPayload, OnGraphQLErrorHookResult},
-            on_graphql_params::{GraphQLParams, OnGraphQLParamsStartHookPayload, OnGraphQLParamsStartHookResult},
-            on_graphql_validation::{OnGraphQLValidationStartHookPayload, OnGraphQLValidationStartHookResult},
             on_plugin_init::{OnPluginInitPayload, OnPluginInitResult},
+            on_query_plan::{OnQueryPlanStartHookPayload, OnQueryPlanStartHookResult},
             on_subgraph_execute::{OnSubgraphExecuteStartHookPayload, OnSubgraphExecuteStartHookResult},
         },
     },
-    graphql_tools::validation::utils::ValidationError,
+    query_planner::ast::operation::OperationDefinition,
     sonic_rs::Value,
 };
 
-use crate::{auth::Viewer, rules};
+use crate::{auth::Viewer, documents::Marker, pipeline::mark_filtered};
 
 /// Who asks, for the hooks of one request.
 #[derive(Debug, Clone)]
@@ -35,27 +37,30 @@ pub(crate) struct Caller {
     pub trace_parent: Option<String>,
 }
 
-/// Marks a request whose answer is the same for everybody.
-pub(crate) struct Public;
-
-/// Parameters that were read before the embedded router was called.
-struct Read(Option<GraphQLParams>);
-
-/// The operation of the document that the client asks for.
-struct Chosen(Option<String>);
-
 /// Makes the context of one request.
-pub(crate) fn context(params: GraphQLParams, caller: Caller) -> PluginContext {
+pub(crate) fn context(caller: Caller) -> PluginContext {
     let context = PluginContext::default();
-    context.insert(Chosen(params.operation_name.clone()));
-    context.insert(Read(Some(params)));
     context.insert(caller);
     context
 }
 
-/// The hooks.
+/// The hooks of one request.
 pub(crate) struct FrontDoor {
-    pub executors: HashMap<String, SubgraphExecutorBoxedArc>,
+    executors: Arc<Executors>,
+    marker: Marker,
+    /// The operation before anything was taken away that its caller may not see.
+    pub whole: Option<Arc<OperationDefinition>>,
+    /// The operation after that.
+    filtered: OnceLock<OperationDefinition>,
+}
+
+/// The ways into the subgraphs, by name.
+pub(crate) type Executors = HashMap<String, SubgraphExecutorBoxedArc>;
+
+impl FrontDoor {
+    pub(crate) fn new(executors: Arc<Executors>, marker: Marker) -> Self {
+        Self { executors, marker, whole: None, filtered: OnceLock::new() }
+    }
 }
 
 #[async_trait::async_trait]
@@ -70,27 +75,13 @@ impl RouterPlugin for FrontDoor {
         payload.disable_plugin()
     }
 
-    async fn on_graphql_params<'exec>(
+    async fn on_query_plan<'exec>(
         &'exec self,
-        mut payload: OnGraphQLParamsStartHookPayload<'exec>,
-    ) -> OnGraphQLParamsStartHookResult<'exec> {
-        let read = payload.context.get_mut::<Read>().and_then(|mut read| read.0.take());
-        payload.graphql_params = read;
-        payload.proceed()
-    }
-
-    /// Left alone, the embedded router runs the first operation when the client names none.
-    async fn on_graphql_validation<'exec>(
-        &'exec self,
-        mut payload: OnGraphQLValidationStartHookPayload<'exec>,
-    ) -> OnGraphQLValidationStartHookResult<'exec> {
-        if rules::is_public(&payload.document) {
-            payload.context.insert(Public);
-        }
-        let chosen = payload.context.get_ref::<Chosen>().and_then(|chosen| chosen.0.clone());
-        if let Some(message) = rules::choice_problem(&payload.document, chosen.as_deref()) {
-            payload.errors =
-                Some(Arc::new(vec![ValidationError { locations: vec![], message, error_code: "OPERATION_RESOLUTION_FAILURE" }]));
+        mut payload: OnQueryPlanStartHookPayload<'exec>,
+    ) -> OnQueryPlanStartHookResult<'exec> {
+        let asked = payload.filtered_operation_for_plan;
+        if !self.whole.as_deref().is_some_and(|whole| std::ptr::eq(whole, asked)) {
+            payload.filtered_operation_for_plan = mark_filtered(asked, self.marker, &self.filtered);
         }
         payload.proceed()
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use hive_router::{background_tasks::CancellationToken, executor::plugins::hooks::on_graphql_params::GraphQLParams, sonic_rs};
+use hive_router::{background_tasks::CancellationToken, sonic_rs};
 use http::StatusCode;
 use ntex::{
     chain,
@@ -28,10 +28,10 @@ use crate::{
     auth::{self, Viewer},
     budget::Work,
     config::{Asked, Connection},
-    document,
     door::Door,
     engine::Answer,
     live::{self, Event},
+    operation::Operation,
     params,
     places::Place,
     plugin::Caller,
@@ -312,12 +312,12 @@ impl Socket {
         }
         let request_id = format!("{}-{serial}", self.request_id);
         let caller = Caller { viewer, request_id, client: self.client.clone(), trace_parent: None };
-        let (params, work) = match self.read(&caller, payload).await {
+        let (operation, work) = match self.read(&caller, payload).await {
             Ok(read) => read,
             Err(refusal) => return self.send(self.refused(id, &refusal)).await,
         };
-        if params.query.as_deref().is_some_and(document::may_subscribe)
-            && let Some(mut events) = work.measure(live::join(&self.door, &params, &caller)).await
+        if operation.is_subscription()
+            && let Some(mut events) = work.measure(live::join(&self.door, &operation, &caller)).await
         {
             drop(work);
             while let Some(event) = events.recv().await {
@@ -327,7 +327,7 @@ impl Socket {
             return;
         }
         let viewer = caller.viewer.clone();
-        let answer = work.measure(self.run(params, caller)).await;
+        let answer = work.measure(self.run(operation, caller)).await;
         drop(work);
         if let Some(answer) = answer {
             self.pass_on(id, answer, viewer).await;
@@ -335,11 +335,11 @@ impl Socket {
     }
 
     /// What an operation asks for, when its client may ask for it now.
-    async fn read(&self, caller: &Caller, payload: &str) -> Result<(GraphQLParams, Work), Refusal> {
+    async fn read(&self, caller: &Caller, payload: &str) -> Result<(Operation, Work), Refusal> {
         let mut work = self.door.begin(caller).await?;
-        let params = work.measure_now(|| params::from_json(payload.as_bytes(), &self.door.limits))?;
-        self.door.admit(&mut work, &params).await?;
-        Ok((params, work))
+        let operation = work.measure_now(|| params::from_json(payload.as_bytes(), &self.door.engine.documents))?;
+        self.door.admit(&mut work, &operation.counts).await?;
+        Ok((operation, work))
     }
 
     async fn pass_on(&self, id: &str, mut answer: Answer, viewer: Option<Viewer>) {
@@ -388,12 +388,12 @@ impl Socket {
     }
 
     /// Runs the operation as a request of its own.
-    async fn run(&self, params: GraphQLParams, caller: Caller) -> Option<Answer> {
+    async fn run(&self, operation: Operation, caller: Caller) -> Option<Answer> {
         let asked = Asked { request_id: caller.request_id.clone(), trace_parent: None, kind: "websocket" };
         let mut answered = None;
         let answer = async {
             let caller = Caller { trace_parent: self.door.observer.trace_parent(), ..caller };
-            let answer = self.door.engine.run(&mut synthetic(&caller), params, caller).await;
+            let answer = self.door.engine.run(&mut synthetic(&caller), operation, caller).await;
             let status = answer.response.status().as_u16();
             answered = Some(answer);
             status

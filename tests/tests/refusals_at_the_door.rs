@@ -100,6 +100,13 @@ async fn webhooks(arm: Arm) -> anyhow::Result<()> {
     berth.assert_alive()
 }
 
+/// Fragments below each other, each of which spreads the next one twice.
+fn doubling(levels: usize) -> String {
+    let fragment = |level: usize| format!(" fragment F{level} on Trip {{ ...F{next} ...F{next} }}", next = level + 1);
+    let fragments: String = (0..levels).map(fragment).collect();
+    format!("{{ trip(id: \"x\") {{ ...F0 }} }}{fragments} fragment F{levels} on Trip {{ id }}")
+}
+
 async fn limits(arm: Arm) -> anyhow::Result<()> {
     let mut berth = arm.start().await?;
     let client = berth.client()?;
@@ -121,6 +128,10 @@ async fn limits(arm: Arm) -> anyhow::Result<()> {
         ("length", format!("{{ __typename }} # {}", "x".repeat(17 * 1024))),
         ("directives", format!("{{ __typename {} }}", "@include(if: true) ".repeat(21))),
         ("parentheses", "{".repeat(3000)),
+        ("cycle", format!("{{...A}} fragment A on Query{{{}}}", "...A ".repeat(8))),
+        ("written out", doubling(22)),
+        ("one place", format!("{{ trip(id: \"x\") {{ {} }} }}", "id ".repeat(1_900))),
+        ("cost", deep.replace("bookings", "bookings(first: 100)")),
         ("syntax", "query {".to_owned()),
         (
             "entities",

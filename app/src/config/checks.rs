@@ -22,6 +22,7 @@ impl Config {
         self.check_databases()?;
         self.check_urls()?;
         self.poll_after_secs()?;
+        self.limits()?;
         self.check_production()
     }
 

@@ -104,6 +104,7 @@ fn config() -> RouterConfig {
         now_secs: std::sync::Arc::new(now),
         sessions: Arc::new(berth_router::Unending),
         service_secret: SECRET.to_owned(),
+        document_key: [9; 16],
         graphiql: true,
         introspection: true,
         limits: Limits { execution: Duration::from_secs(2), ..Limits::default() },
