@@ -70,7 +70,7 @@ fn limits(config: &Config) -> berth_router::Limits {
     let files = open_files().unwrap_or(usize::MAX);
     let connections = config.max_connections.min(files.saturating_sub(OTHER_FILES).max(OTHER_FILES));
     if connections < config.max_connections {
-        tracing::warn!(connections, files, "connections.bounded_by_open_files");
+        tracing::info!(connections, files, "connections.bounded_by_open_files");
     }
     let connections_of_client = config.client_connections;
     // Looked at before: it is right.

@@ -31,6 +31,8 @@ async fn honest_clients_go_on(arm: Arm) -> anyhow::Result<()> {
         "{} attacks, {} told to wait, {} refused, {} MiB",
         outcome.attacks, outcome.told_to_wait, outcome.refused, outcome.memory_mib
     );
+    println!("a refusal: {:?}", outcome.sample);
+    ensure!(outcome.attacks > 0, "nothing of the attacker was answered: its documents are no attack");
     ensure!(outcome.told_to_wait > 0, "the attacker was never told to wait");
     ensure!(outcome.honest.answers > 20 && outcome.honest.others == 0, "an honest client got {:?}", outcome.honest.sample);
     ensure!(outcome.ready.answers > 2 && outcome.ready.others == 0, "readiness: {:?}", outcome.ready.sample);

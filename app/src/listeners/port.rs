@@ -23,7 +23,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinHandle,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -46,6 +46,25 @@ const NOT_NOW: Duration = Duration::from_millis(100);
 /// Serves until told to stop, then answers what it has begun.
 pub fn serve(role: &'static str, listener: TcpListener, routes: Router, stop: CancellationToken) -> JoinHandle<()> {
     Port { role, most: MOST, arrival: ARRIVAL, rest: REST }.serve(listener, routes, stop)
+}
+
+/// A connection: counted, and with a place, as long as this lives.
+struct Open {
+    role: &'static str,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Open {
+    fn new(role: &'static str, place: OwnedSemaphorePermit) -> Self {
+        metrics::connections(role, 1);
+        Self { role, _place: place }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        metrics::connections(self.role, -1);
+    }
 }
 
 /// What a port demands of its connections.
@@ -79,10 +98,8 @@ impl Port {
                 (Ok((stream, _)), Ok(place)) => {
                     let (routes, stop) = (routes.clone(), stop.clone());
                     running.spawn(async move {
-                        metrics::connections(self.role, 1);
+                        let _open = Open::new(self.role, place);
                         self.connection(stream, routes, stop).await;
-                        metrics::connections(self.role, -1);
-                        drop(place);
                     });
                 }
                 (Ok(_), Err(_)) => metrics::connection_ended(self.role, "full"),

@@ -188,7 +188,7 @@ async fn attack(address: SocketAddr, stations: [String; 2], camp: Arc<Camp>) -> 
             },
         };
         if open.ask(&request).await.is_ok() {
-            if find(open.body(), b"RATE_LIMITED").is_some() {
+            if find(open.body(), b"\"code\":\"RATE_LIMITED\"").is_some() {
                 told_to_wait += 1;
             } else if find(open.body(), b"\"errors\"").is_some() {
                 refused += 1;
@@ -213,16 +213,19 @@ pub fn document(serial: usize, stations: &[String; 2]) -> String {
     }
 }
 
-/// As many leaves as tokens allow.
+/// The same leaves again and again, on as many things as there may be.
 fn wide(serial: usize) -> String {
-    format!("{{ a{serial}: __typename {} }}", "__typename ".repeat(1_950))
+    format!("{{ a{serial}: stations(first: 100) {{ nodes {{ {} }} }} }}", "id name code timeZone ".repeat(30))
 }
 
 /// Fragments in fragments, each spread several times.
 fn spread(serial: usize) -> String {
-    let levels = (0..3).map(|level| format!("fragment F{level} on Query {{ {} }} ", format!("...F{} ", level + 1).repeat(8)));
-    let leaf = "fragment F3 on Query { __typename stations(first: 1) { nodes { id name } } }";
-    format!("{{ a{serial}: __typename ...F0 }} {}{leaf}", levels.collect::<String>())
+    format!(
+        "{{ a{serial}: stations(first: 100) {{ nodes {{ ...F0 }} }} }} fragment F0 on Station {{ {} }} \
+         fragment F1 on Station {{ {} }} fragment F2 on Station {{ id name code timeZone }}",
+        "...F1 ".repeat(5),
+        "...F2 ".repeat(6)
+    )
 }
 
 fn introspection(serial: usize) -> String {
@@ -251,11 +254,11 @@ fn trips(alias: &str, first: usize, stations: &[String; 2]) -> String {
 }
 
 fn deep(serial: usize, stations: &[String; 2]) -> String {
-    format!("{{ {} }}", trips(&format!("a{serial}"), 20, stations))
+    format!("{{ {} }}", trips(&format!("a{serial}"), 8, stations))
 }
 
 fn many_roots(serial: usize, stations: &[String; 2]) -> String {
-    let roots: String = (0..14).map(|number| trips(&format!("a{serial}x{number}"), 2, stations)).collect();
+    let roots: String = (0..8).map(|number| trips(&format!("a{serial}x{number}"), 1, stations)).collect();
     format!("{{ {roots} }}")
 }
 
