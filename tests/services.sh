@@ -197,6 +197,11 @@ apt_install() { # package...
   } >"$log" 2>&1 || { tail -n 3 "$log" >&2; return 1; }
 }
 
+# A program that a suite starts by itself.
+program_ready() { # program package
+  command -v "$1" >/dev/null || apt_install "$2" || { echo "tests/run: no $1, and apt-get cannot bring it" >&2; return 1; }
+}
+
 # ---- small things
 
 service_user() {

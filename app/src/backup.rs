@@ -15,11 +15,12 @@ use anyhow::{Context, ensure};
 use berth_kernel::{
     backup::{Counts, copy_sqlite, counts_of_sqlite},
     clock::Clock,
+    secret::Secret,
 };
 
 use crate::{
     config::{Config, Refusal},
-    databases::SANDBOX,
+    databases::{SANDBOX, reach},
     role::Service,
 };
 
@@ -46,23 +47,26 @@ pub struct RestoreArguments {
     /// Restores into a scratch place, checks and audits it there, and leaves everything as it is
     #[arg(long)]
     verify: bool,
+    /// Where `--verify` puts its copy of SQLite files while it looks at them; the system's temporary directory when absent
+    #[arg(long, value_name = "DIR", requires = "verify")]
+    scratch: Option<PathBuf>,
 }
 
 /// Where a database of an installation is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Place {
     /// A file.
     Sqlite(PathBuf),
     /// A schema of the database at a URL.
-    Postgres { url: String, schema: String },
+    Postgres { url: Secret, schema: String },
 }
 
 /// The databases of an installation, by name; the sandbox provider's stands beside payment's.
 fn places(config: &Config) -> Vec<(&'static str, Place)> {
     let named = Service::ALL.map(|service| (service.name(), config.database(service)));
     let sandbox = (SANDBOX, config.database(Service::Payment));
-    let place = |(name, url): (&'static str, Option<&str>)| match url {
-        Some(url) => (name, Place::Postgres { url: url.to_owned(), schema: name.to_owned() }),
+    let place = |(name, url): (&'static str, Option<&Secret>)| match url {
+        Some(url) => (name, Place::Postgres { url: url.clone(), schema: name.to_owned() }),
         None => (name, Place::Sqlite(config.sqlite_file(name))),
     };
     named.into_iter().chain([sandbox]).map(place).collect()
@@ -99,7 +103,10 @@ async fn copy_databases(config: &Config, to: &Path) -> anyhow::Result<Vec<Copied
             // The sandbox is absent where there is a real provider.
             Place::Sqlite(_) if name == SANDBOX => {}
             Place::Sqlite(file) => anyhow::bail!("there is no database {}", file.display()),
-            Place::Postgres { url, schema } => schemas.push((name, url, schema)),
+            Place::Postgres { url, schema } => {
+                reach(config, name, &url).await?;
+                schemas.push((name, url, schema));
+            }
         }
     }
     let paths: Vec<_> = files.iter().map(|(_, from, to)| (from.clone(), to.clone())).collect();

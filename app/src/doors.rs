@@ -7,7 +7,11 @@ use axum::Router;
 use berth_kernel::{
     auth::TokenVerifier,
     clock::Clock,
-    peer::server::{self as desk, Desk},
+    peer::{
+        Standing,
+        server::{self as desk, Desk},
+        standing,
+    },
     server::{Door, behind_router},
     service::ServiceVerifier,
 };
@@ -79,6 +83,8 @@ pub struct Guards<'a> {
     pub tokens: TokenVerifier,
     /// The machine's clock: credentials are not about the timetable.
     pub clock: Clock,
+    /// How the other processes receive this one.
+    pub standing: Standing,
     /// Ends live streams.
     pub stop: CancellationToken,
 }
@@ -86,7 +92,8 @@ pub struct Guards<'a> {
 impl Guards<'_> {
     /// All that a service of a fleet answers: its graph, its peers' calls, what the router forwards of its public routes.
     pub fn routes(&self, service: Service, services: &Services, sandbox: Option<&Sandbox>) -> Router {
-        let known = ServiceVerifier::new(&self.config.key_file(""), service.name(), self.clock.clone());
+        let folder = self.config.key_file("");
+        let known = ServiceVerifier::watched(&folder, service.name(), self.clock.clone(), self.standing.clone());
         let desk = Desk::new(known.clone(), self.tokens.clone());
         macro_rules! door {
             ($part:expr, $routes:path, $public:expr) => {
@@ -120,6 +127,6 @@ impl Guards<'_> {
                 sandbox.iter().fold(routes, |all, sandbox| all.nest("/provider", sandbox.provider_routes()))
             }
         };
-        routes.merge(records)
+        routes.merge(records).merge(standing::routes(known))
     }
 }

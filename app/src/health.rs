@@ -28,6 +28,14 @@ pub fn run(config: &Config, address: Option<SocketAddr>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a Berth at an address says of itself: `ready`, `degraded` or `unready`.
+pub fn status(address: SocketAddr) -> anyhow::Result<String> {
+    let answer = ask(reachable(address)).with_context(|| format!("{address} does not answer"))?;
+    let (_, body) = answer.split_once("\r\n\r\n").context("the answer is not HTTP")?;
+    let body: serde_json::Value = serde_json::from_str(body.trim()).context("the answer is not JSON")?;
+    body["status"].as_str().map(str::to_owned).context("the answer tells no status")
+}
+
 /// The address that the process wrote down when it was ready.
 fn noted(config: &Config) -> anyhow::Result<SocketAddr> {
     let file = config.file("berth.addr");

@@ -11,7 +11,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     config::Config,
-    keys::Keys,
+    files,
+    keys::{Keys, Missing},
     services::{Common, inventory_deps},
 };
 
@@ -31,14 +32,14 @@ pub struct GtfsArguments {
 
 /// Imports a feed and prints what came of it.
 pub fn gtfs(config: &Config, arguments: &GtfsArguments) -> anyhow::Result<()> {
-    config.prepare_data_dir()?;
+    files::prepare(config)?;
     let source = Source::open(&arguments.source)?;
     let layouts = arguments.layouts.as_ref().map(std::fs::read_to_string).transpose()?;
     let options = ImportOptions { start_date: arguments.start_date, layouts, ..ImportOptions::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let summary = runtime.block_on(async {
         let clock = config.clock();
-        let keys = Keys::load(config, &clock)?;
+        let keys = Keys::load(config, &clock, Missing::when_serving(config))?;
         let common = Common::new(config, clock, keys.sealer.clone())?;
         let deps = inventory_deps(config, &common).await?;
         Ok::<_, anyhow::Error>(import_gtfs(&deps, source, options, bar()).await?)

@@ -11,6 +11,8 @@ mod doctor;
 mod doors;
 mod ended;
 mod events;
+mod exit;
+mod files;
 mod front;
 mod health;
 mod import;
@@ -26,22 +28,23 @@ mod schema;
 mod serve;
 mod services;
 mod shared_clock;
+mod signals;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use berth_kernel::telemetry;
 use clap::{Parser, Subcommand};
 
-use config::{Arguments, Config, Refusal};
-
-/// `EX_CONFIG` of sysexits: the configuration is refused.
-const EXIT_CONFIG: u8 = 78;
+use config::{Arguments, Config};
 
 /// Berth, the open booking graph: everything that has a seat, a slot or a stock count.
 #[derive(Parser)]
 #[command(
     version,
     about,
-    after_help = "Every setting is also a variable: `berth config` lists them. Without a command, `berth` serves."
+    after_help = "Every setting is also a variable: `berth config` lists them. Without a command, `berth` serves.\n\
+                  Exit codes: 0 done; 1 failed, or something was found; 2 wrong arguments; 75 something does not answer yet; \
+                  78 a setting, a key or a database is refused."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -134,6 +137,12 @@ enum KeysWhat {
     List,
     /// Makes a new key; every process takes it from `keys_dir`, without a restart and without signing anybody out
     Rotate(keys::RotateArguments),
+    /// When the data.key is lost for good: takes the one that is there instead. What the lost one sealed can never be read again
+    Adopt {
+        /// Says that you know it
+        #[arg(long, required = true)]
+        lose_sealed_data: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -160,6 +169,7 @@ enum SchemaWhat {
 
 /// Reads the command line, runs the command, and tells how it ended.
 pub fn main() -> ExitCode {
+    files::keep_private();
     let cli = Cli::parse();
     let serve = match &cli.command {
         Some(Command::Serve(serve)) => serve.clone(),
@@ -167,49 +177,46 @@ pub fn main() -> ExitCode {
     };
     let CommonArguments { data_dir, listen } = cli.common;
     let arguments = Arguments { data_dir, listen, roles: serve.roles, subgraphs: serve.subgraphs };
-    let outcome = match cli.command {
-        Some(Command::Schema { what: SchemaWhat::Export { dir } }) => schema::export(&dir),
-        Some(Command::Schema { what: SchemaWhat::Check { dir } }) => schema::check(&dir),
-        None | Some(Command::Serve(_)) => with_config(&arguments, serve::run),
-        Some(Command::Keys { what: KeysWhat::Init }) => with_config(&arguments, |config| keys::init(&config)),
-        Some(Command::Keys { what: KeysWhat::List }) => with_config(&arguments, |config| keys::list(&config)),
-        Some(Command::Keys { what: KeysWhat::Rotate(wanted) }) => {
-            with_config(&arguments, |config| keys::rotate(&config, &wanted))
-        }
-        Some(Command::Migrate) => with_config(&arguments, |config| databases::migrate(&config)),
-        Some(Command::Import { what: ImportWhat::Gtfs(gtfs) }) => with_config(&arguments, |config| import::gtfs(&config, &gtfs)),
-        Some(Command::Events { what }) => with_config(&arguments, |config| events::run(&config, &what)),
-        Some(Command::Admin { what }) => with_config(&arguments, |config| admin::run(&config, &what)),
-        Some(Command::Config) => with_config(&arguments, |config| print_config(&config)),
-        Some(Command::Audit { json }) => with_config(&arguments, |config| audit::run(&config, json)),
-        Some(Command::Backup(wanted)) => with_config(&arguments, |config| backup::backup(&config, &wanted)),
-        Some(Command::Restore(wanted)) => with_config(&arguments, |config| backup::restore(&config, &wanted)),
-        Some(Command::Doctor) => with_config(&arguments, |config| doctor::run(&config)),
-        Some(Command::Health { address }) => with_config(&arguments, |config| health::run(&config, address)),
-    };
-    match outcome {
+    match run(cli.command.unwrap_or(Command::Serve(ServeArguments::default())), &arguments) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report(&error),
+        Err(error) => exit::report(&error),
     }
 }
 
-fn with_config(arguments: &Arguments, command: impl FnOnce(Config) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    command(Config::load(arguments)?)
+fn run(command: Command, arguments: &Arguments) -> anyhow::Result<()> {
+    match command {
+        Command::Schema { what: SchemaWhat::Export { dir } } => schema::export(&dir),
+        Command::Schema { what: SchemaWhat::Check { dir } } => schema::check(&dir),
+        Command::Serve(_) => serve::run(Config::load_to_serve(arguments)?),
+        Command::Config => print_config(&Config::load(arguments)?),
+        Command::Health { address } => health::run(&Config::load(arguments)?, address),
+        Command::Keys { what: KeysWhat::Init } => logged(arguments, keys::init),
+        Command::Keys { what: KeysWhat::List } => logged(arguments, keys::list),
+        Command::Keys { what: KeysWhat::Rotate(wanted) } => logged(arguments, |config| keys::rotate(config, &wanted)),
+        Command::Keys { what: KeysWhat::Adopt { .. } } => logged(arguments, databases::adopt_key),
+        Command::Migrate => logged(arguments, databases::migrate),
+        Command::Import { what: ImportWhat::Gtfs(gtfs) } => logged(arguments, |config| import::gtfs(config, &gtfs)),
+        Command::Events { what } => logged(arguments, |config| events::run(config, &what)),
+        Command::Admin { what } => logged(arguments, |config| admin::run(config, &what)),
+        Command::Audit { json } => logged(arguments, |config| audit::run(config, json)),
+        Command::Backup(wanted) => logged(arguments, |config| backup::backup(config, &wanted)),
+        Command::Restore(wanted) => logged(arguments, |config| backup::restore(config, &wanted)),
+        Command::Doctor => logged(arguments, doctor::run),
+    }
+}
+
+/// Runs a command of the operator, whose log lines look like those of the processes.
+fn logged(arguments: &Arguments, command: impl FnOnce(&Config) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let config = Config::load(arguments)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let telemetry = telemetry::start(&serve::lines(&config, &config.roles()?, None), runtime.handle())?;
+    let done = command(&config);
+    telemetry.stop();
+    done
 }
 
 #[expect(clippy::print_stdout, reason = "the output is the command's purpose")]
 fn print_config(config: &Config) -> anyhow::Result<()> {
     print!("{}", config.redacted()?);
     Ok(())
-}
-
-/// One line for a refused configuration; the chain of causes for anything else.
-#[expect(clippy::print_stderr, reason = "the last words of a command")]
-fn report(error: &anyhow::Error) -> ExitCode {
-    if let Some(refusal) = error.downcast_ref::<Refusal>() {
-        eprintln!("berth: {refusal}");
-        return ExitCode::from(EXIT_CONFIG);
-    }
-    eprintln!("berth: {error:#}");
-    ExitCode::FAILURE
 }

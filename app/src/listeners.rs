@@ -56,17 +56,19 @@ impl Listeners {
     }
 
     /// Tells where the process listens: `<role>.addr` for each role, `berth.addr` for the front.
-    pub fn note(&self, config: &Config, front: Option<SocketAddr>) -> anyhow::Result<()> {
+    /// Answers the same in one line.
+    pub fn note(&self, config: &Config, front: Option<SocketAddr>) -> anyhow::Result<String> {
         let mut known: Vec<(String, SocketAddr)> =
             self.addresses.iter().map(|(role, address)| (role.name().to_owned(), *address)).collect();
         known.extend(front.map(|address| (Role::Router.name().to_owned(), address)));
+        let listen: Vec<String> = known.iter().map(|(role, address)| format!("{role}={address}")).collect();
         let berth = front.or_else(|| known.first().map(|(_, address)| *address));
         known.extend(berth.map(|address| ("berth".to_owned(), address)));
         for (name, address) in known {
             let file = config.file(format!("{name}.addr"));
             std::fs::write(&file, format!("{address}\n")).with_context(|| file.display().to_string())?;
         }
-        Ok(())
+        Ok(listen.join(" "))
     }
 }
 

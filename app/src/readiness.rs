@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use berth_kernel::{bus::Bus, db::Db, metrics};
+use berth_kernel::{bus::Bus, db::Db, metrics, peer::Standing};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,8 @@ pub struct Readiness {
     pub databases: Arc<[(&'static str, Db)]>,
     /// Without it everything is slower.
     pub bus: Bus,
+    /// Whether the other processes know this one, and whether its clock is right.
+    pub standing: Standing,
     /// Cancelled when the process was told to stop: whoever balances shall go elsewhere.
     pub leaving: CancellationToken,
 }
@@ -41,17 +43,19 @@ async fn alive() -> Json<serde_json::Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// Ready when every database answers and nobody has told the process to stop; degraded when the bus does not.
+/// Ready when every database answers and takes writes, the other processes know this one, its clock is right, and nobody has told it
+/// to stop; degraded when the bus does not answer.
 async fn ready(State(health): State<Readiness>) -> Response {
     if health.leaving.is_cancelled() {
         let body = json!({ "status": "unready", "problem": "this process is stopping" });
         return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
     }
+    if let Some(problem) = health.standing.problem() {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "unready", "problem": problem }))).into_response();
+    }
     for (name, db) in health.databases.iter() {
-        if let Err(error) = db.ping().await {
-            tracing::error!(database = name, error = %error, "readiness.database");
-            let body =
-                json!({ "status": "unready", "problem": format!("the database of {name} does not answer"), "database": name });
+        if let Some(problem) = problem_of(name, db).await {
+            let body = json!({ "status": "unready", "problem": problem, "database": name });
             return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
         }
     }
@@ -59,4 +63,12 @@ async fn ready(State(health): State<Readiness>) -> Response {
         return Json(json!({ "status": "ready" })).into_response();
     }
     Json(json!({ "status": "degraded", "problem": "Redis does not answer: everything goes on, more slowly" })).into_response()
+}
+
+async fn problem_of(name: &str, db: &Db) -> Option<String> {
+    if let Err(error) = db.ping().await {
+        tracing::error!(database = name, error = %error, "readiness.database");
+        return Some(format!("the database of {name} does not answer"));
+    }
+    db.problem().map(|problem| format!("the database of {name} takes no writes: {problem}"))
 }

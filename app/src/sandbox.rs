@@ -17,8 +17,13 @@ use crate::{
 const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
 
 /// The addresses that services tell others.
-pub fn addresses(config: &Config, listeners: &Listeners) -> anyhow::Result<Addresses> {
-    let provider_key = config.provider_server_key.clone().map_or_else(|| sandbox_key(config), Ok)?;
+pub fn addresses(config: &Config, roles: &Roles, listeners: &Listeners) -> anyhow::Result<Addresses> {
+    let provider_key = match &config.provider_server_key {
+        Some(key) => key.clone(),
+        None if roles.opened().contains(&Service::Payment) => sandbox_key(config)?.into(),
+        // Nobody here asks the provider.
+        None => "".into(),
+    };
     let payment = listeners.base_url(Service::Payment)?;
     let payment = payment.or_else(|| config.subgraph(Service::Payment).into_iter().next()).unwrap_or_default();
     let provider_url = config.provider_url.clone().unwrap_or_else(|| format!("{payment}/provider"));
@@ -47,5 +52,5 @@ pub async fn open(
     let front = listeners.front.map_or_else(|| addresses.public_url.clone(), |front| format!("http://{}", reachable(front)));
     let door = if config.sandbox_webhooks { front } else { format!("http://{NOWHERE}") };
     let notify = format!("{door}/webhooks/payments/sandbox");
-    Ok(Some(Sandbox::new(db, common.clock.clone(), &addresses.provider_key, &notify)?))
+    Ok(Some(Sandbox::new(db, common.clock.clone(), addresses.provider_key.reveal(), &notify)?))
 }

@@ -8,13 +8,15 @@ use std::{
 
 use axum::Router;
 use berth_kernel::{
-    agreed_time,
+    agreed_time::{self, AgreedTime},
     auth::TokenVerifier,
     clock::Clock,
     ended::EndedSessions,
+    peer::standing,
     random,
+    secret::Secret,
     service::{ServiceKey, ServiceSigner},
-    telemetry::{self, TelemetryConfig},
+    telemetry::{self, TelemetryConfig, TelemetryError},
 };
 use berth_payment::Sandbox;
 use berth_router::{RouterConfig, RunningRouter};
@@ -22,13 +24,13 @@ use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Config, Profile},
+    config::{Config, Profile, Refusal},
     databases,
     doors::{Doors, Guards},
-    ended,
+    ended, files,
     front::{self, Public},
     import,
-    keys::Keys,
+    keys::{self, Keys, Missing},
     listeners::{Listeners, port, reachable},
     observe,
     pages::{self, Pages},
@@ -38,6 +40,7 @@ use crate::{
     sandbox,
     services::{Common, Peers, Services},
     shared_clock::SharedClock,
+    signals::Signals,
 };
 
 /// What a process may need to answer what it has begun.
@@ -46,25 +49,36 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 /// What background work may need to finish what it has in hand: the longest is a call to a provider or a mail server.
 const BATCH_WITHIN: Duration = Duration::from_secs(5);
 
-/// Serves until SIGINT or SIGTERM.
+/// The commit this program was built from, if it is a release.
+const COMMIT: &str = env!("BERTH_BUILD_COMMIT");
+
+/// Serves until it is told to stop.
 pub fn run(config: Config) -> anyhow::Result<()> {
     let started = Instant::now();
-    config.prepare_data_dir()?;
+    files::prepare(&config)?;
     let roles = config.roles()?;
     let _lock = databases::lock(&config, &roles.opened())?;
+    databases::watch_disk(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("berth").build()?;
-    let telemetry = telemetry::start(&telemetry_config(&config, &roles), runtime.handle())?;
+    let lines = lines(&config, &roles, config.otlp_url.clone());
+    let telemetry = telemetry::start(&lines, runtime.handle()).map_err(|error| of_telemetry(&error))?;
+    files::narrow(&config);
     let ended = runtime.block_on(serve(config, roles, started));
     telemetry.stop();
     ended
 }
 
-fn telemetry_config(config: &Config, roles: &Roles) -> TelemetryConfig {
-    TelemetryConfig {
-        service: roles.to_string(),
-        filter: config.log.clone(),
-        json: config.profile == Profile::Production,
-        otlp_url: config.otlp_url.clone(),
+/// What is logged, and where traces go.
+pub fn lines(config: &Config, roles: &Roles, otlp_url: Option<Secret>) -> TelemetryConfig {
+    let json = config.profile == Profile::Production;
+    TelemetryConfig { service: roles.to_string(), filter: config.log.clone(), json, otlp_url }
+}
+
+fn of_telemetry(error: &TelemetryError) -> Refusal {
+    match error {
+        TelemetryError::Filter(_) => Refusal::new("log", error, "BERTH_LOG=warn,berth=info"),
+        // The cause may repeat the URL.
+        TelemetryError::Collector(_) => Refusal::new("otlp_url", "can't be used", "BERTH_OTLP_URL=http://collector:4318"),
     }
 }
 
@@ -89,31 +103,62 @@ struct Process {
 }
 
 async fn serve(config: Config, roles: Roles, started: Instant) -> anyhow::Result<()> {
-    let mut listeners = Listeners::bind(&config, &roles).await?;
-    let process = Process::open(config, roles, &listeners).await?;
-    process.start();
-    let (router, serving) = process.listen(&mut listeners).await?;
-    let front = router.as_ref().map(RunningRouter::address);
-    process.announce(front, started);
-    listeners.note(&process.config, front)?;
-    until_told_to_stop().await?;
-    process.end(router, serving).await
+    let mut signals = Signals::take()?;
+    let opening = Serving::begin(config, roles, started);
+    // It may wait for a database for a minute.
+    let serving = tokio::select! {
+        serving = opening => serving?,
+        signal = signals.stop() => {
+            tracing::info!(signal, "berth.stopped");
+            return Ok(());
+        }
+    };
+    let signal = signals.stop().await;
+    tracing::info!(signal, "berth.stopping");
+    let asked = Instant::now();
+    serving.end().await?;
+    tracing::info!(after_ms = asked.elapsed().as_millis(), "berth.stopped");
+    Ok(())
+}
+
+/// A process whose doors are open.
+struct Serving {
+    process: Process,
+    router: Option<RunningRouter>,
+    doors: Vec<JoinHandle<()>>,
+}
+
+impl Serving {
+    async fn begin(config: Config, roles: Roles, started: Instant) -> anyhow::Result<Self> {
+        let mut listeners = Listeners::bind(&config, &roles).await?;
+        let process = Process::open(config, roles, &listeners).await?;
+        process.start();
+        let (router, doors) = process.listen(&mut listeners).await?;
+        let front = router.as_ref().map(RunningRouter::address);
+        let listen = listeners.note(&process.config, front)?;
+        process.announce(&listen, front, started);
+        Ok(Self { process, router, doors })
+    }
+
+    async fn end(self) -> anyhow::Result<()> {
+        self.process.end(self.router, self.doors).await
+    }
 }
 
 impl Process {
     async fn open(config: Config, roles: Roles, listeners: &Listeners) -> anyhow::Result<Self> {
         let clock = config.clock();
-        let keys = Keys::load(&config, &clock)?;
+        let keys = Keys::load(&config, &clock, Missing::when_serving(&config))?;
+        keys::demand_service_keys(&config, &roles)?;
         let common = Common::new(&config, clock, keys.sealer.clone())?;
         let clock = SharedClock::follow(common.clock.clone(), config.clock_file.clone(), &common.background);
         let machine = config.clock();
-        let addresses = sandbox::addresses(&config, listeners)?;
-        let peers = Peers { config: &config, caller: roles.peer_caller(), machine: machine.clone() };
+        let addresses = sandbox::addresses(&config, &roles, listeners)?;
+        let standing = common.standing.clone();
+        let peers = Peers { config: &config, caller: roles.peer_caller(), machine: machine.clone(), standing };
         let services = Services::open(&config, &roles, &common, &keys, &addresses, &peers).await?;
-        if let Some((_, db)) = services.databases().into_iter().next() {
-            agreed_time::follow(db, machine.clone(), common.clock.clone(), &common.background).await?;
-        }
-        if let Some(inventory) = services.inventory.as_ref().filter(|_| config.demo) {
+        look_around(&roles, &services, &common, &peers).await?;
+        if let Some(inventory) = services.inventory.as_ref().filter(|_| config.imports_demo()) {
             import::demo(inventory).await?;
         }
         let sandbox = sandbox::open(&config, &roles, &common, &addresses, listeners).await?;
@@ -131,8 +176,8 @@ impl Process {
     }
 
     fn readiness(&self) -> Router {
-        Readiness { databases: self.services.databases().into(), bus: self.common.bus.clone(), leaving: self.leaving.clone() }
-            .routes()
+        let (bus, standing) = (self.common.bus.clone(), self.common.standing.clone());
+        Readiness { databases: self.services.databases().into(), bus, standing, leaving: self.leaving.clone() }.routes()
     }
 
     /// Opens every listener, the public one last.
@@ -166,7 +211,7 @@ impl Process {
     /// The subgraphs as the router of a fleet sees them, those of its own process included.
     async fn subgraphs(&self, listeners: &Listeners) -> anyhow::Result<Subgraphs> {
         let key = ServiceKey::load_or_create(&self.config.key_file(""), Role::Router.name())?;
-        let signer = ServiceSigner::new(key, self.machine.clone());
+        let signer = ServiceSigner::new(key, self.machine.clone()).with_standing(self.common.standing.clone());
         let mut places = Vec::with_capacity(Service::ALL.len());
         for service in Service::ALL {
             let here = listeners.base_url(service)?;
@@ -176,8 +221,13 @@ impl Process {
     }
 
     fn service_routes(&self, service: Service) -> Router {
-        let guards =
-            Guards { config: &self.config, tokens: self.tokens.clone(), clock: self.machine.clone(), stop: self.stop.clone() };
+        let guards = Guards {
+            config: &self.config,
+            tokens: self.tokens.clone(),
+            clock: self.machine.clone(),
+            standing: self.common.standing.clone(),
+            stop: self.stop.clone(),
+        };
         guards.routes(service, &self.services, self.sandbox.as_ref())
     }
 
@@ -212,7 +262,6 @@ impl Process {
 
     /// First nobody new is sent here, then nobody gets in, then who is in is answered, then background work ends after the batch in hand.
     async fn end(self, router: Option<RunningRouter>, serving: Vec<JoinHandle<()>>) -> anyhow::Result<()> {
-        tracing::info!("berth.stopping");
         self.leaving.cancel();
         if let Some(router) = router {
             router.stop().await?;
@@ -228,24 +277,36 @@ impl Process {
         Ok(())
     }
 
-    #[expect(clippy::print_stdout, reason = "the first thing a newcomer reads")]
-    fn announce(&self, front: Option<SocketAddr>, started: Instant) {
+    /// A log line for operators; in development also what a newcomer reads first.
+    #[expect(clippy::print_stdout, reason = "standard output is for people")]
+    fn announce(&self, listen: &str, front: Option<SocketAddr>, started: Instant) {
+        let (version, commit) = (env!("CARGO_PKG_VERSION"), COMMIT);
+        let (profile, roles, after_ms) = (self.config.profile.name(), self.roles.to_string(), started.elapsed().as_millis());
+        tracing::info!(version, commit, profile, roles, listen, after_ms, "berth.started");
+        if self.config.profile == Profile::Production {
+            return;
+        }
         println!("Berth ({}) is ready after {} ms.", self.roles, started.elapsed().as_millis());
         let Some(url) = front.map(|address| format!("http://{}", reachable(address))) else { return };
         println!("  {url}/           where everything is");
         println!("  {url}/graphql    the graph");
-        if self.config.profile == Profile::Development {
-            println!("  {url}/graphiql   the graph, for people: try the tabs from left to right");
-            println!("  {url}/dev/mail   caught mail: your one-time password is there");
-        }
+        println!("  {url}/graphiql   the graph, for people: try the tabs from left to right");
+        println!("  {url}/dev/mail   caught mail: your one-time password is there");
     }
 }
 
-async fn until_told_to_stop() -> anyhow::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
+/// What time it is elsewhere, and whether the other processes know this one: from now on.
+async fn look_around(roles: &Roles, services: &Services, common: &Common, peers: &Peers<'_>) -> anyhow::Result<()> {
+    let (machine, background) = (peers.machine.clone(), &common.background);
+    let time = AgreedTime::new(common.clock.clone(), common.standing.clone(), background);
+    let database = services.databases().into_iter().next();
+    let told_by_peers = database.is_none().then(|| time.clone());
+    if let Some((_, db)) = database {
+        agreed_time::follow(db, machine.clone(), time, background).await?;
+    }
+    if !roles.is_everything() {
+        let lines = peers.lines_past(&roles.doors())?;
+        standing::follow(lines, common.standing.clone(), machine, told_by_peers, background).await;
     }
     Ok(())
 }

@@ -13,8 +13,9 @@ use berth_kernel::{
     db::Db,
     jobs::Background,
     mail::Mail,
-    peer::client::Remote,
+    peer::{Line, Standing, client::Remote},
     seal::Sealer,
+    secret::Secret,
     service::{ServiceKey, ServiceSigner},
     sms::Sms,
 };
@@ -43,28 +44,31 @@ pub struct Common {
     pub sealer: Sealer,
     /// What goes on beside the requests.
     pub background: Background,
+    /// How the other processes receive this one.
+    pub standing: Standing,
 }
 
 impl Common {
     /// For a configuration. Inside a Tokio runtime.
     pub fn new(config: &Config, clock: Clock, sealer: Sealer) -> Result<Self, Refusal> {
         let mail = match &config.smtp_url {
-            Some(url) => Mail::smtp(url, &config.mail_from)
-                .map_err(|error| Refusal::new("smtp_url", error, "smtps://user:password@mail.example"))?,
+            Some(url) => Mail::smtp(url.reveal(), &config.mail_from).map_err(|_| {
+                Refusal::new("smtp_url", "can't be used", "BERTH_SMTP_URL=smtps://user:password@mail.your-domain")
+            })?,
             None => Mail::catcher(&config.mail_file.clone().unwrap_or_else(|| config.file("mail.jsonl"))),
         };
         let background = Background::default();
         let bus = match &config.redis_url {
-            Some(url) => Bus::redis(url, RedisSettings::default(), background.clone())
+            Some(url) => Bus::redis(url.reveal(), RedisSettings::default(), background.clone())
                 .map_err(|error| Refusal::new("redis_url", error, "BERTH_REDIS_URL=redis://127.0.0.1:6379"))?,
             None => Bus::local(),
         };
         let sms = Arc::new(text_messages(config)?);
-        Ok(Self { clock, bus, mail: Arc::new(mail), sms, sealer, background })
+        Ok(Self { clock, bus, mail: Arc::new(mail), sms, sealer, background, standing: Standing::default() })
     }
 
     async fn deps(&self, config: &Config, service: Service) -> anyhow::Result<Deps> {
-        let db = databases::open(config, service).await?;
+        let db = databases::open(config, service, &self.sealer).await?;
         let (mail, sms) = (self.mail.clone(), self.sms.clone());
         Ok(Deps::new(db, self.clock.clone(), self.bus.clone(), mail, sms, self.sealer.clone(), self.background.clone()))
     }
@@ -73,7 +77,7 @@ impl Common {
 /// A gateway if there is one; else messages are caught, and in production there are none.
 fn text_messages(config: &Config) -> Result<Sms, Refusal> {
     match (&config.sms_url, config.profile) {
-        (Some(url), _) => Sms::gateway(url, config.sms_token.as_deref().unwrap_or_default())
+        (Some(url), _) => Sms::gateway(url.reveal(), config.sms_token.as_ref().map_or("", Secret::reveal))
             .map_err(|error| Refusal::new("sms_url", error, "BERTH_SMS_URL=https://sms.example/messages")),
         (None, Profile::Development) => Ok(Sms::catcher(&config.sms_file())),
         (None, Profile::Production) => Ok(Sms::Off),
@@ -92,7 +96,7 @@ pub struct Addresses {
     /// The payment provider's API.
     pub provider_url: String,
     /// Our key there.
-    pub provider_key: String,
+    pub provider_key: Secret,
 }
 
 /// The services of other processes, and as whom this one asks them.
@@ -103,14 +107,25 @@ pub struct Peers<'a> {
     pub caller: Role,
     /// By which its credentials go: what no test moves.
     pub machine: Clock,
+    /// How they receive it.
+    pub standing: Standing,
 }
 
 impl Peers<'_> {
     /// The key of a caller is made where somebody is called.
-    fn remote(&self, service: Service) -> anyhow::Result<Arc<Remote>> {
+    fn signer(&self) -> anyhow::Result<ServiceSigner> {
         let key = ServiceKey::load_or_create(&self.config.key_file(""), self.caller.name())?;
-        let signer = ServiceSigner::new(key, self.machine.clone());
-        Ok(Arc::new(Remote::new(signer, service.name(), &self.config.subgraph(service))?))
+        Ok(ServiceSigner::new(key, self.machine.clone()).with_standing(self.standing.clone()))
+    }
+
+    fn remote(&self, service: Service) -> anyhow::Result<Arc<Remote>> {
+        Ok(Arc::new(Remote::new(self.signer()?, service.name(), &self.config.subgraph(service))?))
+    }
+
+    /// A line to each service that is not among these.
+    pub fn lines_past(&self, here: &[Service]) -> anyhow::Result<Vec<Line>> {
+        let elsewhere = Service::ALL.into_iter().filter(|service| !here.contains(service));
+        elsewhere.map(|service| Ok(Line::new(self.signer()?, service.name(), &self.config.subgraph(service))?)).collect()
     }
 
     /// The user service: here, or elsewhere.
@@ -235,7 +250,7 @@ fn inventory_config(config: &Config) -> InventoryConfig {
 }
 
 fn payment_config(config: &Config, addresses: &Addresses) -> Result<PaymentConfig, Refusal> {
-    let mut settings = PaymentConfig::new(&addresses.provider_url, &addresses.provider_key, &addresses.public_url);
+    let mut settings = PaymentConfig::new(&addresses.provider_url, addresses.provider_key.reveal(), &addresses.public_url);
     settings.polling.after_creation =
         config.poll_after_secs()?.into_iter().map(|secs| TimeDelta::seconds(i64::from(secs))).collect();
     Ok(settings)

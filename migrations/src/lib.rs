@@ -3,12 +3,14 @@
 
 pub mod booking;
 pub mod inventory;
+mod key_canary;
 pub mod payment;
 pub mod sandbox;
 mod shared;
 mod shared_fleet;
 pub mod user;
 
+pub use key_canary::KeyCanary;
 pub use shared::Shared;
 pub use shared_fleet::SharedFleet;
 
@@ -26,7 +28,9 @@ pub struct PaymentMigrator;
 pub struct SandboxMigrator;
 
 fn with_shared(own: Vec<Box<dyn MigrationTrait>>) -> Vec<Box<dyn MigrationTrait>> {
-    [Box::new(Shared) as Box<dyn MigrationTrait>, Box::new(SharedFleet)].into_iter().chain(own).collect()
+    let first: [Box<dyn MigrationTrait>; 2] = [Box::new(Shared), Box::new(SharedFleet)];
+    let last: [Box<dyn MigrationTrait>; 1] = [Box::new(KeyCanary)];
+    first.into_iter().chain(own).chain(last).collect()
 }
 
 impl MigratorTrait for UserMigrator {

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderName, StatusCode};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use ntex::http::{HeaderMap, header};
@@ -111,6 +112,8 @@ struct Verified {
 pub(crate) struct TokenVerifier {
     keys: FindKey,
     validation: Validation,
+    issuer: String,
+    audience: String,
     verified: moka::sync::Cache<Arc<str>, Verified>,
     now: NowSecs,
     sessions: Arc<dyn Sessions>,
@@ -126,7 +129,8 @@ impl TokenVerifier {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let verified = moka::sync::Cache::builder().max_capacity(REMEMBERED).time_to_live(Duration::from_mins(10)).build();
         let (keys, now, sessions) = (config.keys.clone(), config.now_secs.clone(), config.sessions.clone());
-        Self { keys, validation, verified, now, sessions }
+        let (issuer, audience) = (config.jwt_issuer.clone(), config.jwt_audience.clone());
+        Self { keys, validation, issuer, audience, verified, now, sessions }
     }
 
     /// The caller of an HTTP request; `None` without a token.
@@ -154,7 +158,7 @@ impl TokenVerifier {
         let known = self.verified.get(&token);
         let Verified { name, kid, expires_at, account, session, claims } = known.map_or_else(|| self.check(&token), Ok)?;
         if (self.keys)(&kid).is_none() {
-            return Err(invalid());
+            return Err(self.of_a_key_that_is_gone(&token));
         }
         if expires_at <= (self.now)() {
             return Err(expired());
@@ -173,7 +177,7 @@ impl TokenVerifier {
             return Err(invalid());
         }
         let kid = head.kid.ok_or_else(invalid)?;
-        let public = (self.keys)(&kid).ok_or_else(invalid)?;
+        let public = (self.keys)(&kid).ok_or_else(|| self.of_a_key_that_is_gone(token))?;
         let key = DecodingKey::from_ed_components(&public).map_err(|_| invalid())?;
         let Claims { sub, exp, sid, roles } = decode(token.as_bytes(), &key, &self.validation).map_err(|_| invalid())?.claims;
         let claims = Arc::new(json!({ "sub": sub, "roles": roles }));
@@ -182,6 +186,25 @@ impl TokenVerifier {
         self.verified.insert(token.clone(), verified.clone());
         Ok(verified)
     }
+
+    /// A token that says it is ours, by a key that we do not have: it was retired, perhaps as compromised. It opens nothing, but its
+    /// session may well live: the client is told to refresh it.
+    fn of_a_key_that_is_gone(&self, token: &str) -> Refusal {
+        let is_ours = unproven(token).is_some_and(|named| named.iss == *self.issuer && named.aud == *self.audience);
+        if is_ours { expired() } else { invalid() }
+    }
+}
+
+#[derive(Deserialize)]
+struct Named {
+    iss: String,
+    aud: String,
+}
+
+/// What a token says of itself, proven by nothing.
+fn unproven(token: &str) -> Option<Named> {
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    serde_json::from_slice(&claims).ok()
 }
 
 /// Unlike any other of this process, and not to be guessed.

@@ -226,7 +226,7 @@ pub struct Limits {
     pub selections: usize,
     /// Fields in one place of an answer, before those of one name are put together.
     pub selection_set: usize,
-    /// Pairs of fields of one name in one place, over all places.
+    /// Pairs of fields of one name in one place, over all places, and pairs of fragments.
     pub repeats: usize,
     /// Fragments spread inside each other.
     pub spreads: usize,
@@ -266,7 +266,7 @@ impl Default for Limits {
             directives: 20,
             selections: 5_000,
             selection_set: 200,
-            repeats: 2_000,
+            repeats: 5_000,
             spreads: 16,
             introspection_lists: 3,
             cost: 2_000,

@@ -97,7 +97,7 @@ impl OwnWay {
     }
 
     fn unavailable(&self, reason: &str) -> SubgraphResponse<'static> {
-        tracing::error!(subgraph = self.name, reason, "a subgraph gave no answer");
+        tracing::error!(subgraph = self.name, reason, "router.subgraph.unanswered");
         SubgraphResponse {
             errors: Some(vec![GraphQLError::from_message_and_code("unavailable", "SUBGRAPH_REQUEST_TIMEOUT")]),
             ..SubgraphResponse::default()

@@ -113,7 +113,7 @@ impl RouterPlugin for FrontDoor {
             }
             // The embedded router's own words name addresses of the inside.
             unreachable if unreachable.starts_with("SUBGRAPH_") || unreachable.starts_with("SUBREQUEST_") => {
-                tracing::error!(code = unreachable, error = payload.error.message, "a subgraph gave no usable answer");
+                tracing::error!(code = unreachable, error = payload.error.message, "router.subgraph.unusable");
                 payload.error.extensions.code = Some("SERVICE_UNAVAILABLE".to_owned());
                 "A part of the service does not answer. Try again soon.".clone_into(&mut payload.error.message);
                 true

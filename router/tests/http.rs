@@ -81,7 +81,8 @@ async fn bad_tokens_stop_before_execution() {
         (forged(&json!({ "alg": "none", "typ": "at+jwt", "kid": "k1" }), &good, false), "TOKEN_INVALID"),
         (forged(&json!({ "alg": "none", "typ": "at+jwt" }), &good, true), "TOKEN_INVALID"),
         (forged(&json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": "k1" }), &good, false), "TOKEN_INVALID"),
-        (forged(&json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": "k2" }), &good, true), "TOKEN_INVALID"),
+        (forged(&json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": "k2" }), &good, true), "TOKEN_EXPIRED"),
+        (forged(&json!({ "alg": "EdDSA", "typ": "at+jwt", "kid": "k2" }), &issuer, true), "TOKEN_INVALID"),
         ("nonsense".to_owned(), "TOKEN_INVALID"),
     ];
     for (token, expected) in cases {

@@ -1,11 +1,8 @@
-//! I13: the database breaks off, stops for 20 s, or its disk is full: clients get typed refusals that say so, and 10 s after it
-//! is back everything works again.
+//! I13: the database breaks off, or stops for 20 s: clients get typed refusals that say so, and 10 s after it is back everything
+//! works again. A full disk: i13_full_disk.
 
 use std::{
     collections::BTreeMap,
-    fs,
-    path::Path,
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -14,14 +11,13 @@ use berth_tests::{
     client::kind_of,
     eventually,
     fight::Rules,
-    in_one_process, in_the_fleet,
+    in_the_fleet,
     person::{Person, Segment, fresh_key},
     postgres::Postgres,
     process::{Arm, Berth},
     proxy::Mode,
     timetable,
 };
-use tempfile::TempDir;
 
 use crate::{fight_in_trouble, rules};
 
@@ -31,7 +27,6 @@ in_the_fleet!(
     the_server_stands_still_for_20_seconds,
     the_server_is_stopped_for_20_seconds,
 );
-in_one_process!(the_disk_is_full);
 
 const OUT: Duration = Duration::from_secs(20);
 const RECOVERS_WITHIN: Duration = Duration::from_secs(10);
@@ -143,63 +138,4 @@ async fn recovers(person: &Person, segment: &Segment) -> anyhow::Result<()> {
 async fn buys(person: &Person, segment: &Segment) -> anyhow::Result<()> {
     let seat = timetable::free_seats(&person.client, segment, 1).await?.remove(0);
     person.buy(segment, &[&seat]).await.map(|_| ())
-}
-
-/// A file system in memory; unmounted when dropped.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    fn mount() -> anyhow::Result<Option<Self>> {
-        let folder = TempDir::new()?;
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=48m", "tmpfs"]).arg(folder.path()).output();
-        Ok(mounted.is_ok_and(|output| output.status.success()).then_some(Self(folder)))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).output();
-    }
-}
-
-async fn the_disk_is_full(arm: Arm) -> anyhow::Result<()> {
-    let Some(disk) = SmallDisk::mount()? else {
-        println!("skipped: no tmpfs can be mounted here, so no disk can be filled (run as root)");
-        return Ok(());
-    };
-    let mut berth = arm.setup().on(TempDir::new_in(disk.0.path())?).start().await?;
-    let outcome = full(&mut berth, disk.0.path()).await;
-    drop(berth);
-    outcome
-}
-
-async fn full(berth: &mut Berth, disk: &Path) -> anyhow::Result<()> {
-    let client = berth.client()?;
-    let person = Person::sign_up(&client, "full").await?;
-    let segment = timetable::demo_train(&client, 2).await?.whole();
-    let ballast = disk.join("ballast");
-    let filled = fs::write(&ballast, vec![7; 48 * 1024 * 1024]);
-    ensure!(filled.is_err(), "the disk is larger than it should be");
-    let key = fresh_key();
-    let mut refused = None;
-    for _ in 0..200 {
-        // The log may have some room left; each hold takes of it.
-        match person.place_best(&segment, 1, &key).await {
-            Err(error) => refused = Some(kind_of(&error)),
-            Ok(answer) => {
-                if let Ok(done) = answer.done() {
-                    person.release(&berth_tests::person::Hold::of(&done)?.id).await.ok();
-                }
-            }
-        }
-        if refused.is_some() {
-            break;
-        }
-    }
-    let refused = refused.context("the disk is full, and nobody noticed")?;
-    ensure!(refused == "SERVICE_UNAVAILABLE", "a full disk is told as {refused}");
-    fs::remove_file(&ballast)?;
-    recovers(&person, &segment).await?;
-    buys(&person, &segment).await?;
-    berth.assert_alive()
 }

@@ -8,6 +8,7 @@
     reason = "a test stops at the first surprise, and tells of its run"
 )]
 
+mod failover;
 mod i01_no_oversell;
 mod i02_all_or_nothing;
 mod i03_conservation;
@@ -21,6 +22,7 @@ mod i10_crash_anywhere;
 mod i11_client_retry;
 mod i12_clock_skew;
 mod i13_database_loss;
+mod i13_full_disk;
 mod i14_redis_loss;
 mod i15_shuffled_events;
 mod i16_unique_ids;

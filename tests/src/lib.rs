@@ -2,6 +2,7 @@
 //!
 //! * [`world`]: a whole Berth in one of two arms, one process or a fleet; [`process`]: one `berth`, killed, paused, restarted
 //! * [`servers`], [`postgres`], [`proxy`]: PostgreSQL and Redis of a fleet, a PostgreSQL that can be stopped, a TCP proxy that misbehaves
+//! * [`certificates`], [`sentinels`]: TLS for both, and a Redis that moves
 //! * [`faults`]: trouble by chance from a seed; [`aftermath`]: what must be true when it is over
 //! * [`client`], [`live`]: GraphQL over HTTP, and over WebSocket, SSE and multipart
 //! * [`person`]: what a person does, from the sign-up to the ticket; [`timetable`]: finds a train and its seats
@@ -20,7 +21,9 @@
 pub mod access;
 pub mod aftermath;
 pub mod arrears;
+pub mod certificates;
 pub mod client;
+pub mod disk;
 pub mod documents;
 pub mod faults;
 pub mod fight;
@@ -34,6 +37,7 @@ pub mod postgres;
 pub mod privacy;
 pub mod process;
 pub mod proxy;
+pub mod sentinels;
 pub mod servers;
 pub mod timetable;
 pub mod timing;

@@ -3,7 +3,10 @@
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
-    os::unix::{fs::MetadataExt, process::CommandExt},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -26,26 +29,105 @@ pub struct Postgres {
     owner: Option<(u32, u32)>,
     folder: TempDir,
     port: u16,
+    settings: Vec<String>,
     child: Option<Child>,
 }
 
 impl Postgres {
-    /// Makes a cluster and starts its server; `None` where its programs are not installed.
-    pub async fn start_at(port: u16) -> anyhow::Result<Option<Self>> {
-        let Some(programs) = programs() else { return Ok(None) };
-        let (folder, owner) = (TempDir::new()?, owner()?);
-        if let Some((user, group)) = owner {
-            std::os::unix::fs::chown(folder.path(), Some(user), Some(group))?;
-        }
-        let mut server = Self { programs, owner, folder, port, child: None };
-        let made = server.command("initdb").args(["-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync"]).output()?;
-        ensure!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+    /// Makes a cluster in this folder and starts its server; `None` where its programs are not installed.
+    pub async fn start_at(port: u16, folder: TempDir) -> anyhow::Result<Option<Self>> {
+        let Some(mut server) = Self::empty(port, folder)? else { return Ok(None) };
+        server.make(server.command("initdb").args(["-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync"]))?;
         server.start().await?;
         Ok(Some(server))
     }
 
+    /// The same, and it speaks TLS with this certificate and key.
+    pub async fn start_with_tls(port: u16, certificate: &Path, key: &Path) -> anyhow::Result<Option<Self>> {
+        let Some(mut server) = Self::start_at(port, TempDir::new()?).await? else { return Ok(None) };
+        server.stop()?;
+        for (from, name) in [(certificate, "server.crt"), (key, "server.key")] {
+            let to = server.folder.path().join(name);
+            fs::copy(from, &to)?;
+            fs::set_permissions(&to, fs::Permissions::from_mode(0o600))?;
+            server.give(&to)?;
+            let setting = if name == "server.crt" { "ssl_cert_file" } else { "ssl_key_file" };
+            server.settings.push(format!("{setting}={}", to.display()));
+        }
+        server.settings.push("ssl=on".to_owned());
+        server.start().await?;
+        Ok(Some(server))
+    }
+
+    fn empty(port: u16, folder: TempDir) -> anyhow::Result<Option<Self>> {
+        let Some(programs) = programs() else { return Ok(None) };
+        let settings = SETTINGS.map(str::to_owned).to_vec();
+        let server = Self { programs, owner: owner()?, folder, port, settings, child: None };
+        server.give(server.folder.path())?;
+        Ok(Some(server))
+    }
+
+    /// What the server reads must be its own.
+    fn give(&self, path: &Path) -> anyhow::Result<()> {
+        let Some((user, group)) = self.owner else { return Ok(()) };
+        Ok(std::os::unix::fs::chown(path, Some(user), Some(group))?)
+    }
+
+    fn make(&self, command: &mut Command) -> anyhow::Result<()> {
+        let made = command.output().with_context(|| format!("{command:?}"))?;
+        ensure!(made.status.success(), "{command:?}: {}", String::from_utf8_lossy(&made.stderr));
+        Ok(())
+    }
+
+    /// Another server that follows this one. From the answer on, this one acknowledges nothing that the other has not on its disk.
+    pub async fn standby_at(&self, port: u16) -> anyhow::Result<Self> {
+        let mut standby = Self::empty(port, TempDir::new()?)?.context("the programs of PostgreSQL are not installed")?;
+        let mut copy = standby.command("pg_basebackup");
+        copy.args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &self.port.to_string(),
+            "-U",
+            "postgres",
+            "-X",
+            "stream",
+            "-R",
+            "-c",
+            "fast",
+            "--no-sync",
+        ]);
+        standby.make(&mut copy)?;
+        standby.start().await?;
+        let url = self.url()?;
+        ask(url.as_str(), "ALTER SYSTEM SET synchronous_standby_names = '*'").await?;
+        ask(url.as_str(), "SELECT pg_reload_conf()").await?;
+        let follows = || async {
+            let following = ask(url.as_str(), "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'").await?;
+            Ok((following == 1).then_some(()))
+        };
+        eventually("a synchronous standby", STARTS_WITHIN, follows).await?;
+        Ok(standby)
+    }
+
+    /// A standby becomes the primary.
+    pub async fn promote(&self) -> anyhow::Result<()> {
+        ask(self.url()?.as_str(), "SELECT pg_promote(true, 20)").await.map(drop)
+    }
+
+    /// SIGKILL to the server and to every process of it, as when its machine fails.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        let processes = children(child.id())?;
+        child.kill()?;
+        signal_all("KILL", &processes)?;
+        child.wait()?;
+        Ok(())
+    }
+
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.programs.join(program));
+        let own = self.programs.join(program);
+        let mut command = Command::new(if own.is_file() { own.as_path() } else { Path::new(program) });
         command.arg("-D").arg(self.folder.path().join("data")).current_dir(self.folder.path()).stdin(Stdio::null());
         if let Some((user, group)) = self.owner {
             command.uid(user).gid(group);
@@ -68,7 +150,7 @@ impl Postgres {
         let log = fs::File::options().create(true).append(true).open(self.folder.path().join("log"))?;
         let mut command = self.command("postgres");
         command.arg("-p").arg(self.port.to_string()).arg("-k").arg(self.folder.path());
-        command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting])).stdout(log.try_clone()?).stderr(log);
+        command.args(self.settings.iter().flat_map(|setting| ["-c", setting])).stdout(log.try_clone()?).stderr(log);
         self.child = Some(command.spawn()?);
         let url = self.url()?;
         let answered = eventually("PostgreSQL", STARTS_WITHIN, || async { ask(url.as_str(), "SELECT 1").await.map(Some) }).await;
@@ -80,6 +162,15 @@ impl Postgres {
         let Some(mut child) = self.child.take() else { return Ok(()) };
         signal("QUIT", child.id())?;
         child.wait()?;
+        Ok(())
+    }
+
+    /// Starts it again if it has ended by itself, as it does when its log finds no room; waits until it answers.
+    pub async fn revive(&mut self) -> anyhow::Result<()> {
+        if let Some(status) = self.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
+            println!("PostgreSQL ended with {status}");
+            return self.start().await;
+        }
         Ok(())
     }
 

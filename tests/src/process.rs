@@ -175,7 +175,12 @@ impl Process {
 
     /// SIGTERM, and waits for the end, which must be a good one.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
-        self.signal("TERM")?;
+        self.stop_by("TERM").await
+    }
+
+    /// This signal, and waits for the end, which must be a good one.
+    pub async fn stop_by(&mut self, signal: &str) -> anyhow::Result<()> {
+        self.signal(signal)?;
         let Some(mut child) = self.child.take() else { return Ok(()) };
         let asked = Instant::now();
         loop {
@@ -249,7 +254,8 @@ impl Process {
         Ok(command.args(arguments).arg("--data-dir").arg(self.data_dir()).stdin(Stdio::null()).output()?)
     }
 
-    fn signal(&self, name: &str) -> anyhow::Result<()> {
+    /// Sends it a signal: `HUP`, `USR1`, ...
+    pub fn signal(&self, name: &str) -> anyhow::Result<()> {
         let Some(id) = self.id() else { return Ok(()) };
         ensure!(signal(name, id)?, "SIG{name} did not reach {}", self.name);
         Ok(())
@@ -283,6 +289,18 @@ pub fn run(arguments: &[&str], folder: &TempDir) -> anyhow::Result<Output> {
     fs::create_dir_all(&data_dir)?;
     let mut command = command(&program()?, &[]);
     Ok(command.args(arguments).arg("--data-dir").arg(data_dir).stdin(Stdio::null()).output()?)
+}
+
+/// Runs the program with these settings alone, to its end.
+pub fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<Output> {
+    let variables: Vec<(String, String)> =
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Ok(command(&program()?, &variables).args(arguments).stdin(Stdio::null()).output()?)
+}
+
+/// All that a command has written.
+pub fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// A command that sees none of the caller's own settings of Berth.

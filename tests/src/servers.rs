@@ -50,6 +50,13 @@ impl Database {
         url.to_string()
     }
 
+    /// Its URL with another host beside the server's, as for a standby.
+    pub fn url_beside(&self, other: SocketAddr) -> anyhow::Result<String> {
+        let (own, url) = (self.address()?, self.url());
+        let hosts = format!("{own},{other}");
+        Ok(format!("{}?target_session_attrs=read-write", url.replacen(&own.to_string(), &hosts, 1)))
+    }
+
     /// Its URL behind a proxy.
     pub fn url_at(&self, address: SocketAddr) -> anyhow::Result<String> {
         let mut url = Url::parse(&self.url())?;
@@ -93,6 +100,13 @@ impl Drop for Database {
     }
 }
 
+/// The program of a Redis, where one is installed.
+pub(crate) fn redis_program() -> Option<PathBuf> {
+    let paths: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
+    let candidates = ["redis-server", "valkey-server"];
+    candidates.iter().flat_map(|name| paths.iter().map(move |path| path.join(name))).find(|path| path.is_file())
+}
+
 /// A Redis on a port of its own, killed at the end. Where no program of it is installed: a database of its own on the server of
 /// `BERTH_TEST_REDIS_URL`, which can't be killed.
 pub struct Redis {
@@ -106,10 +120,7 @@ pub struct Redis {
 impl Redis {
     /// One that is not started yet.
     pub fn new(address: SocketAddr, folder: &Path) -> anyhow::Result<Self> {
-        let paths: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
-        let candidates = ["redis-server", "valkey-server"];
-        let program =
-            candidates.iter().flat_map(|name| paths.iter().map(move |path| path.join(name))).find(|path| path.is_file());
+        let program = redis_program();
         let shared = std::env::var("BERTH_TEST_REDIS_URL").ok().filter(|_| program.is_none());
         ensure!(program.is_some() || shared.is_some(), "the fleet needs a redis-server on the PATH: ./tests/run brings one");
         let shared = shared.map(|url| Url::parse(&url)).transpose()?;

@@ -92,7 +92,9 @@ pub struct Setup {
     data: Option<TempDir>,
     proxied: bool,
     without_redis: bool,
-    own_postgres: bool,
+    own_postgres: Option<PathBuf>,
+    standby: bool,
+    two_of: Vec<String>,
 }
 
 impl Setup {
@@ -151,8 +153,28 @@ impl Setup {
 
     /// Takes a PostgreSQL server of its own, which can be stopped ([`Berth::postgres`]).
     #[must_use]
-    pub fn own_postgres(mut self) -> Self {
-        self.own_postgres = true;
+    pub fn own_postgres(self) -> Self {
+        self.own_postgres_on(&std::env::temp_dir())
+    }
+
+    /// The same, with its files in a new folder of this one.
+    #[must_use]
+    pub fn own_postgres_on(mut self, folder: &Path) -> Self {
+        self.own_postgres = Some(folder.to_owned());
+        self
+    }
+
+    /// The same, with a synchronous standby ([`Berth::standby`]).
+    #[must_use]
+    pub fn with_standby(mut self) -> Self {
+        self.standby = true;
+        self.own_postgres()
+    }
+
+    /// Starts a second process of a role of which there is one.
+    #[must_use]
+    pub fn two_of(mut self, role: &str) -> Self {
+        self.two_of.push(role.to_owned());
         self
     }
 
@@ -176,6 +198,7 @@ impl Setup {
             redis: None,
             database: None,
             postgres: None,
+            standby: None,
             proxies: None,
             ports: None,
             folder,
@@ -186,11 +209,18 @@ impl Setup {
         ensure!(self.data.is_none(), "a fleet starts on an empty database");
         let program = self.program.clone().map_or_else(program, Ok)?;
         let folder = TempDir::new()?;
-        let ports = Ports::take()?;
-        let postgres = if self.own_postgres { Postgres::start_at(ports.nth(SPARE_POSTGRES).port()).await? } else { None };
+        let ports = Ports::take(&self.two_of)?;
+        let postgres = match &self.own_postgres {
+            Some(folder) => Postgres::start_at(ports.nth(SPARE_POSTGRES).port(), TempDir::new_in(folder)?).await?,
+            None => None,
+        };
         let database = match &postgres {
             Some(own) => Database::create_on(own.url()?).await?,
             None => Database::create().await?,
+        };
+        let standby = match &postgres {
+            Some(primary) if self.standby => Some(primary.standby_at(ports.nth(SPARE_STANDBY).port()).await?),
+            _ => None,
         };
         let mut redis = Redis::new(ports.nth(0), folder.path())?;
         if !self.without_redis {
@@ -206,6 +236,10 @@ impl Setup {
             None if self.without_redis => (database.url(), redis.dead_url()),
             None => (database.url(), redis.url_at(redis.address()?)),
         };
+        let postgres_url = match &standby {
+            Some(standby) => database.url_beside(standby.address())?,
+            None => postgres_url,
+        };
         let mut common = self.variables;
         common.splice(0..0, ports.settings(folder.path(), &postgres_url, &redis_url));
         let processes = ports.seats().map(|(role, name, address)| {
@@ -219,7 +253,7 @@ impl Setup {
         });
         let processes = processes.collect::<anyhow::Result<_>>()?;
         let (database, redis, ports) = (Some(database), Some(redis), Some(ports));
-        Ok(Berth { arm: Arm::Fleet, processes, redis, database, postgres, proxies, ports, folder })
+        Ok(Berth { arm: Arm::Fleet, processes, redis, database, postgres, standby, proxies, ports, folder })
     }
 }
 
@@ -238,6 +272,7 @@ pub struct Berth {
     redis: Option<Redis>,
     database: Option<Database>,
     postgres: Option<Postgres>,
+    standby: Option<Postgres>,
     proxies: Option<Proxies>,
     ports: Option<Ports>,
     folder: TempDir,
@@ -314,6 +349,11 @@ impl Berth {
     /// The PostgreSQL server of a fleet that was set up with its own. `None` where the programs of PostgreSQL are not installed.
     pub fn postgres(&mut self) -> Option<&mut Postgres> {
         self.postgres.as_mut()
+    }
+
+    /// Its standby, of a fleet that was set up with one.
+    pub fn standby(&mut self) -> Option<&mut Postgres> {
+        self.standby.as_mut()
     }
 
     /// The PostgreSQL database of a fleet.
@@ -394,24 +434,27 @@ impl Berth {
 struct Ports {
     _claim: TcpListener,
     first: u16,
+    /// Roles with a second process.
+    twice: Vec<String>,
 }
 
 const PORTS_FROM: u16 = 10_000;
 const PORTS_ROWS: u16 = 600;
 const PORTS_PER_ROW: u16 = 16;
 /// Places in a row of ports, behind those of the processes.
+const SPARE_STANDBY: u16 = 12;
 const SPARE_REDIS: u16 = 13;
 const SPARE_POSTGRES: u16 = 14;
 
 impl Ports {
-    fn take() -> anyhow::Result<Self> {
+    fn take(twice: &[String]) -> anyhow::Result<Self> {
         let own = u16::try_from(std::process::id() % u32::from(PORTS_ROWS))?;
         for row in (own..PORTS_ROWS).chain(0..own) {
             let first = PORTS_FROM + row * PORTS_PER_ROW;
             let Ok(claim) = TcpListener::bind((Ipv4Addr::LOCALHOST, first)) else { continue };
             let free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
             if (first + 1..first + PORTS_PER_ROW).all(free) {
-                return Ok(Self { _claim: claim, first });
+                return Ok(Self { _claim: claim, first, twice: twice.to_vec() });
             }
         }
         bail!("no {PORTS_PER_ROW} free ports in a row")
@@ -423,7 +466,10 @@ impl Ports {
 
     /// Role, name and address of every process.
     fn seats(&self) -> impl Iterator<Item = (&'static str, String, SocketAddr)> {
-        let all = FLEET.iter().flat_map(|(role, count)| (0..*count).map(move |number| (*role, format!("{role}-{number}"))));
+        let count = |role: &str, count: usize| count + self.twice.iter().filter(|twice| *twice == role).count();
+        let all = FLEET
+            .iter()
+            .flat_map(move |(role, one)| (0..count(role, *one)).map(move |number| (*role, format!("{role}-{number}"))));
         (1_u16..).zip(all).map(|(number, (role, name))| (role, name, self.nth(number)))
     }
 

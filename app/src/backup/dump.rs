@@ -8,21 +8,21 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use berth_kernel::backup::Snapshot;
+use berth_kernel::{backup::Snapshot, secret::Secret, urls};
 
 use super::manifest::{Copied, Kind};
 
 /// Dumps schemas (name, URL, schema), those of one database as of one instant.
-pub async fn dump_all(schemas: &[(&'static str, String, String)], to: &Path) -> anyhow::Result<Vec<Copied>> {
+pub async fn dump_all(schemas: &[(&'static str, Secret, String)], to: &Path) -> anyhow::Result<Vec<Copied>> {
     let mut snapshots: BTreeMap<&str, Snapshot> = BTreeMap::new();
     for (_, url, _) in schemas {
-        if !snapshots.contains_key(url.as_str()) {
-            snapshots.insert(url, Snapshot::take(url).await.context("a snapshot of PostgreSQL")?);
+        if !snapshots.contains_key(url.reveal()) {
+            snapshots.insert(url.reveal(), Snapshot::take(url.reveal()).await.context("a snapshot of PostgreSQL")?);
         }
     }
     let mut copied = Vec::new();
     for (name, url, schema) in schemas {
-        let Some(snapshot) = snapshots.get(url.as_str()) else { continue };
+        let Some(snapshot) = snapshots.get(url.reveal()) else { continue };
         let counts = snapshot.counts(schema).await?;
         if counts.is_empty() {
             anyhow::ensure!(*name == "sandbox", "the schema {schema} has no tables: is this the right database?");
@@ -31,7 +31,7 @@ pub async fn dump_all(schemas: &[(&'static str, String, String)], to: &Path) -> 
         let file = to.join(format!("{name}.dump"));
         let arguments = ["--format=custom", "--no-owner", "--no-privileges"].map(OsStr::new);
         let own = [format!("--schema={schema}"), format!("--snapshot={}", snapshot.name()), format!("--file={}", file.display())];
-        run("pg_dump", url, arguments.into_iter().chain(own.iter().map(OsStr::new)))?;
+        run("pg_dump", url.reveal(), arguments.into_iter().chain(own.iter().map(OsStr::new)))?;
         copied.push(Copied::of(name, Kind::Postgres, &file, counts)?);
     }
     Ok(copied)
@@ -73,22 +73,9 @@ fn without_password(url: &str) -> (String, Option<String>) {
         let (login, host) = rest.split('/').next()?.rsplit_once('@')?;
         let (user, password) = login.split_once(':')?;
         let tail = &rest[login.len() + 1 + host.len()..];
-        Some((format!("{scheme}://{user}@{host}{tail}"), decoded(password)))
+        Some((format!("{scheme}://{user}@{host}{tail}"), urls::decoded(password)))
     };
     split().map_or_else(|| (url.to_owned(), None), |(url, password)| (url, Some(password)))
-}
-
-/// Undoes percent-encoding.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        let (byte, after) = hex.filter(|_| *first == b'%').map_or((*first, tail), |byte| (byte, &tail[2..]));
-        bytes.push(byte);
-        rest = after;
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use berth_kernel::{
     backup::{Counts, counts_of_postgres, counts_of_sqlite, drop_empty_schema, scratch_database},
     clock::Clock,
     db::Db,
+    secret::Secret,
 };
 
 use super::{
@@ -17,7 +18,10 @@ use super::{
 use crate::{
     audit::{self, Databases},
     config::{Config, Refusal},
+    databases::reach,
+    files,
     role::Service,
+    signals::Signals,
 };
 
 /// Restores, or verifies.
@@ -27,11 +31,11 @@ pub fn restore(config: &Config, arguments: &RestoreArguments) -> anyhow::Result<
     println!("written {} by berth {}; every file is as it was written", manifest.created_at, manifest.berth);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     if arguments.verify {
-        return runtime.block_on(verify(config, &arguments.from, &manifest));
+        return runtime.block_on(verify(config, arguments, &manifest));
     }
-    config.prepare_data_dir()?;
+    files::prepare(config)?;
     let pairs = pairs(config, &manifest)?;
-    runtime.block_on(refuse_full(&pairs))?;
+    runtime.block_on(refuse_full(config, &pairs))?;
     runtime.block_on(bring_back(&arguments.from, &pairs))?;
     for name in &manifest.keys {
         let to = config.key_file(name);
@@ -41,7 +45,7 @@ pub fn restore(config: &Config, arguments: &RestoreArguments) -> anyhow::Result<
     }
     println!("restored {} databases and {} keys", manifest.databases.len(), manifest.keys.len());
     if manifest.keys.is_empty() {
-        println!("The keys are not in this backup: bring them back before you start Berth, or it makes new ones.");
+        println!("The keys are not in this backup: bring them back before you start Berth. It refuses to start with others.");
     }
     Ok(())
 }
@@ -60,15 +64,16 @@ fn pairs<'m>(config: &Config, manifest: &'m Manifest) -> anyhow::Result<Vec<(&'m
     manifest.databases.iter().map(pair).collect()
 }
 
-async fn refuse_full(pairs: &[(&Copied, Place)]) -> anyhow::Result<()> {
-    for (_, place) in pairs {
+async fn refuse_full(config: &Config, pairs: &[(&Copied, Place)]) -> anyhow::Result<()> {
+    for (database, place) in pairs {
         match place {
             Place::Sqlite(file) => {
                 let taken = format!("{} is there already: nothing is overwritten", file.display());
                 ensure!(!file.exists(), Refusal::new("data_dir", taken, "--data-dir ./restored"));
             }
             Place::Postgres { url, schema } => {
-                let full = !counts_of_postgres(url, schema).await?.is_empty();
+                reach(config, &database.name, url).await?;
+                let full = !counts_of_postgres(url.reveal(), schema).await?.is_empty();
                 let taken = format!("the schema {schema} has tables already: nothing is overwritten");
                 ensure!(!full, Refusal::new("database_url", taken, "BERTH_DATABASE_URL=<an empty database>"));
             }
@@ -87,9 +92,9 @@ async fn bring_back(from: &Path, pairs: &[(&Copied, Place)]) -> anyhow::Result<(
             }
             Place::Postgres { url, schema } => {
                 // The dump makes the schema itself.
-                drop_empty_schema(url, schema).await?;
-                dump::load(url, &source)?;
-                counts_of_postgres(url, schema).await?
+                drop_empty_schema(url.reveal(), schema).await?;
+                dump::load(url.reveal(), &source)?;
+                counts_of_postgres(url.reveal(), schema).await?
             }
         };
         ensure!(counts == database.tables, "{}: {}", database.name, difference(&counts, &database.tables));
@@ -102,32 +107,43 @@ fn difference(found: &Counts, wanted: &Counts) -> String {
     other.map_or_else(|| "it has more tables than were written".to_owned(), |(table, rows)| format!("{table} had {rows} rows"))
 }
 
-/// Restores into a scratch place, and audits what is there as of the time of the backup.
-async fn verify(config: &Config, from: &Path, manifest: &Manifest) -> anyhow::Result<()> {
-    let name = format!("berth_verify_{}", Clock::system().new_key().simple());
-    let folder = std::env::temp_dir().join(&name);
-    fs::create_dir_all(&folder)?;
+/// Restores into a scratch place, and audits what is there as of the time of the backup. The place goes, however this ends.
+async fn verify(config: &Config, arguments: &RestoreArguments, manifest: &Manifest) -> anyhow::Result<()> {
+    let mut signals = Signals::take()?;
+    let parent = arguments.scratch.clone().unwrap_or_else(std::env::temp_dir);
+    // The umask makes it readable for us alone: it gets a copy of all personal data.
+    let folder = tempfile::Builder::new().prefix("berth-verify-").tempdir_in(&parent);
+    let folder = folder.map_err(|error| {
+        Refusal::new("--scratch", format!("{} can't be written: {error}", parent.display()), "--scratch /var/lib/berth")
+    })?;
     let server = manifest.databases.iter().any(|database| database.kind == Kind::Postgres);
-    let url = config.database(Service::Booking).filter(|_| server).map(|url| (url, elsewhere(url, &name)));
+    let url = config.database(Service::Booking).filter(|_| server);
     ensure!(
         url.is_some() || !server,
         Refusal::new("database_url", "this backup needs a PostgreSQL to be tried on", "BERTH_DATABASE_URL=postgres://...")
     );
-    if let Some((url, _)) = &url {
-        scratch_database(url, &name, true).await.context("a scratch database")?;
+    let name = format!("berth_verify_{}", Clock::system().new_key().simple());
+    let scratch = url.map(|url| Secret::from(elsewhere(url.reveal(), &name)));
+    if let Some(url) = url {
+        reach(config, Service::Booking.name(), url).await?;
+        scratch_database(url.reveal(), &name, true)
+            .await
+            .context("a scratch database: the role must be allowed to create one")?;
     }
-    let scratch = url.as_ref().map(|(_, scratch)| scratch.as_str());
-    let verified = verify_in(from, manifest, &folder, scratch).await;
-    if let Some((url, _)) = &url {
-        scratch_database(url, &name, false).await.context("dropping the scratch database")?;
+    let verified = tokio::select! {
+        verified = verify_in(&arguments.from, manifest, folder.path(), scratch.as_ref()) => verified,
+        signal = signals.stop() => Err(anyhow::anyhow!("stopped by {signal} before the backup was proved")),
+    };
+    if let Some(url) = url {
+        scratch_database(url.reveal(), &name, false).await.context("dropping the scratch database")?;
     }
-    fs::remove_dir_all(&folder)?;
+    folder.close()?;
     verified
 }
 
-async fn verify_in(from: &Path, manifest: &Manifest, folder: &Path, scratch: Option<&str>) -> anyhow::Result<()> {
+async fn verify_in(from: &Path, manifest: &Manifest, folder: &Path, scratch: Option<&Secret>) -> anyhow::Result<()> {
     let place = |database: &Copied| match scratch.filter(|_| database.kind == Kind::Postgres) {
-        Some(url) => Place::Postgres { url: url.to_owned(), schema: database.name.clone() },
+        Some(url) => Place::Postgres { url: url.clone(), schema: database.name.clone() },
         None => Place::Sqlite(folder.join(&database.file)),
     };
     let pairs: Vec<_> = manifest.databases.iter().map(|database| (database, place(database))).collect();
@@ -148,7 +164,7 @@ async fn open(pairs: &[(&Copied, Place)], service: Service) -> anyhow::Result<Db
     let (_, place) = found.with_context(|| format!("the backup has no database of {}", service.name()))?;
     let db = match place {
         Place::Sqlite(file) => Db::open_sqlite(file).await?,
-        Place::Postgres { url, schema } => Db::open_postgres(url, schema, 1).await?,
+        Place::Postgres { url, schema } => Db::open_postgres(url.reveal(), schema, 1).await?,
     };
     db.integrity().await.with_context(|| format!("the integrity of {}", service.name()))?;
     Ok(db)

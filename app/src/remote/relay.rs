@@ -18,7 +18,7 @@ use axum::{
 };
 use berth_kernel::{
     peer::{Line, Replica, bundle::Bundler},
-    service::SERVICE_HEADER,
+    service::{REFUSED_HEADER, SERVICE_HEADER},
 };
 use berth_router::SubgraphCall;
 use futures_util::{
@@ -126,6 +126,9 @@ async fn dial(line: &Line, introduction: &Map<String, Value>) -> Option<Upstream
                 replica.answered();
                 return Some(upstream);
             }
+            Ok(Err(tungstenite::Error::Http(answer))) if answer.headers().contains_key(REFUSED_HEADER) => {
+                line.locked_out(replica);
+            }
             _ => replica.failed(),
         }
     }
@@ -137,9 +140,11 @@ async fn connect(line: &Line, replica: &Replica, introduction: &Map<String, Valu
     let base = replica.base().replacen("http", "ws", 1);
     let mut request = format!("{base}/graphql").into_client_request()?;
     request.headers_mut().insert("sec-websocket-protocol", http::HeaderValue::from_static(PROTOCOL));
+    if let Ok(credential) = http::HeaderValue::from_str(&line.credential()) {
+        request.headers_mut().insert(SERVICE_HEADER, credential);
+    }
     let (mut upstream, _) = connect_async_with_config(request, None, true).await?;
-    let mut payload = introduction.clone();
-    payload.insert(SERVICE_HEADER.to_owned(), json!(&*line.credential()));
+    let payload = introduction;
     upstream.send(tungstenite::Message::text(json!({ "type": "connection_init", "payload": payload }).to_string())).await?;
     Ok(upstream)
 }

@@ -16,6 +16,9 @@ pub enum PeerError {
     /// The peer or its database can't answer now; the call may be repeated.
     #[error("the service is unavailable: {0}")]
     Unavailable(String),
+    /// No replica takes the credential of this process: nothing was asked, so it is no try. Never an answer of a peer.
+    #[error("no replica of {0} takes the credential of this process")]
+    LockedOut(String),
 }
 
 /// What a peer answers.

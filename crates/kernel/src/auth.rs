@@ -189,7 +189,7 @@ impl TokenSigner {
 /// Why a token is no proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Its life is over: refresh the session.
+    /// Its life is over, or that of the key that signed it: refresh the session.
     #[error("the access token has expired")]
     Expired,
     /// Its session was ended: sign in.
@@ -244,7 +244,7 @@ impl TokenVerifier {
         let known = self.verified.read().get(token).cloned();
         let (kid, person) = known.map_or_else(|| self.check(token), Ok)?;
         if !self.keys.trusts(&kid) {
-            return Err(TokenError::Invalid);
+            return Err(of_a_key_that_is_gone(token));
         }
         if person.expires_at <= self.clock.now() {
             return Err(TokenError::Expired);
@@ -261,7 +261,7 @@ impl TokenVerifier {
             return Err(TokenError::Invalid);
         }
         let kid = header.kid.ok_or(TokenError::Invalid)?;
-        let key = self.keys.find(&kid).ok_or(TokenError::Invalid)?;
+        let key = self.keys.find(&kid).ok_or_else(|| of_a_key_that_is_gone(token))?;
         let mut rules = Validation::new(Algorithm::EdDSA);
         rules.set_issuer(&[ISSUER]);
         rules.set_audience(&[AUDIENCE]);
@@ -291,6 +291,20 @@ impl TokenVerifier {
             },
         }
     }
+}
+
+/// A token that says it is ours, by a key that we do not have: it was retired, perhaps as compromised. It proves nothing and opens nothing;
+/// but its session may well live, so the client is told to refresh it and not to sign in. A forger learns nothing by that.
+fn of_a_key_that_is_gone(token: &str) -> TokenError {
+    #[derive(Deserialize)]
+    struct Named {
+        iss: String,
+        aud: String,
+    }
+    let claims = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let named = claims.and_then(|claims| serde_json::from_slice::<Named>(&claims).ok());
+    let is_ours = named.is_some_and(|named| named.iss == ISSUER && named.aud == AUDIENCE);
+    if is_ours { TokenError::Expired } else { TokenError::Invalid }
 }
 
 /// Who asks: somebody signed in, or nobody.
@@ -356,7 +370,20 @@ mod tests {
         let (signer, _, clock) = world();
         let (_, other, _) = world();
         let (token, _) = signer.sign(clock.new_key(), clock.new_key(), &[]).expect("signs");
-        assert_eq!(other.verify(&token).err(), Some(TokenError::Invalid));
+        assert_eq!(other.verify(&token).err(), Some(TokenError::Expired), "a key that is gone");
+        let named = |kid: &str| {
+            let head = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"EdDSA","typ":"at+jwt","kid":"{kid}"}}"#));
+            let (_, rest) = token.split_once('.').expect("three parts");
+            format!("{head}.{rest}")
+        };
+        assert_eq!(
+            other.verify(&named(other.keys.signing().kid())).err(),
+            Some(TokenError::Invalid),
+            "a signature that is wrong"
+        );
+        let [claims, end] = [r#"{"iss":"else","aud":"berth-graph"}"#, "x"].map(|part| URL_SAFE_NO_PAD.encode(part));
+        let head = named("gone").split('.').next().expect("a head").to_owned();
+        assert_eq!(other.verify(&format!("{head}.{claims}.{end}")).err(), Some(TokenError::Invalid), "not ours");
         let claims = serde_json::json!({ "sub": "user_x", "iss": ISSUER, "aud": AUDIENCE, "exp": 4_000_000_000_i64 });
         let hs256 = jsonwebtoken::encode(&Header::default(), &claims, &EncodingKey::from_secret(b"x")).expect("encodes");
         assert_eq!(other.verify(&hs256).err(), Some(TokenError::Invalid));

@@ -8,6 +8,8 @@ use sea_orm::{
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
+use crate::db::without_url;
+
 /// How many rows each table of a database has, in the order of their names.
 pub type Counts = Vec<(String, i64)>;
 
@@ -40,7 +42,7 @@ fn url_of(file: &Path) -> String {
 async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false);
-    Database::connect(options).await
+    Database::connect(options).await.map_err(|error| without_url(url, error))
 }
 
 /// One instant of a PostgreSQL database, kept for `pg_dump --snapshot` until it is dropped.

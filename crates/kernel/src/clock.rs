@@ -5,8 +5,16 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use uuid::{ContextV7, Timestamp, Uuid};
+
+/// How far ahead of UTC the earliest time zone is.
+const EARLIEST_ZONE: TimeDelta = TimeDelta::hours(14);
+
+/// The latest date that is today somewhere on Earth. For dates without a zone, such as a date of birth.
+pub fn latest_today(now: DateTime<Utc>) -> NaiveDate {
+    (now + EARLIEST_ZONE).date_naive()
+}
 
 /// A clock that can be moved forward and backward; cheap to clone, all clones move together.
 #[derive(Clone)]

@@ -3,30 +3,35 @@
 //! On SQLite there is one writer. It takes every write that waits, runs each in a savepoint of its own inside one
 //! transaction, and answers all of them after the one commit: one disk flush serves many writes (group commit).
 //! A write runs to its end even when its caller goes away. On PostgreSQL each write is a transaction of its own.
+//! docs/decisions/0020 says what happens when the storage fails.
 
-use std::{
-    future::Future,
-    panic::AssertUnwindSafe,
-    path::Path,
-    pin::Pin,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{future::Future, path::Path, pin::Pin, sync::Arc, time::Instant};
 
-use futures_util::FutureExt;
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel,
-    RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
+    ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel, Statement,
+    TransactionOptions, TransactionTrait, Value,
 };
 use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument;
 
 use crate::{metrics, telemetry::Origin};
 
+mod health;
+mod hosts;
+mod job;
 mod postgres;
+mod proof;
+mod reach;
+mod sqlite;
 mod table;
+mod writer;
 
+use health::Health;
+use job::{Job, Task};
 pub use postgres::{PostgresLimits, exclusive};
+pub(crate) use reach::without_url;
+pub use reach::{Unreached, reach_postgres};
+use sqlite::WriteConnection;
 pub use table::{rows_placeholder, table};
 
 /// The handle a write works on.
@@ -34,21 +39,18 @@ pub type Tx = DatabaseTransaction;
 /// What a write returns.
 pub type Work<'c, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>>;
 
-const READERS: u32 = 4;
-const MAX_BATCH: usize = 256;
 const QUEUE: usize = 8192;
 /// How often a write is tried that the database breaks off in favour of another.
 const TRIES: u32 = 8;
 const SERIALIZATION_FAILURE: &str = "40001";
 const DEADLOCK_DETECTED: &str = "40P01";
-/// SQLite before this version can corrupt a WAL database when it is reset.
-const SQLITE_AT_LEAST: [u32; 3] = [3, 51, 3];
 
 /// A service's database. Cheap to clone.
 #[derive(Clone)]
 pub struct Db {
     read: DatabaseConnection,
     writer: Writer,
+    health: Arc<Health>,
 }
 
 #[derive(Clone)]
@@ -62,12 +64,12 @@ enum Writer {
 impl Db {
     /// Opens a SQLite file, creating it when absent. Must be called inside a Tokio runtime: the writer lives there.
     pub async fn open_sqlite(path: &Path) -> Result<Self, DbErr> {
-        let write = Database::connect(sqlite_options(path, 1)).await?;
-        refuse_old_sqlite(&write).await?;
-        let read = Database::connect(sqlite_options(path, READERS)).await?;
+        let write = WriteConnection::create(path).await?;
+        let read = sqlite::open_readers(path).await?;
+        let health = Arc::new(Health::new(&path.file_stem().unwrap_or_default().to_string_lossy()));
         let (sender, receiver) = mpsc::channel(QUEUE);
-        tokio::spawn(run_writer(write, receiver));
-        Ok(Self { read, writer: Writer::Queue(sender) })
+        tokio::spawn(writer::run(path.to_owned(), write, receiver, Arc::clone(&health)));
+        Ok(Self { read, writer: Writer::Queue(sender), health })
     }
 
     /// The connection for reads outside a transaction. On SQLite a read sees what was committed before it began.
@@ -109,6 +111,11 @@ impl Db {
         self.read.query_one_raw(Statement::from_string(self.backend(), "SELECT 1")).await.map(|_| ())
     }
 
+    /// Why nothing can be written now, if so: its storage failed a write, and none was committed since.
+    pub fn problem(&self) -> Option<String> {
+        self.health.problem()
+    }
+
     /// Lets the database check itself; an error tells what is broken.
     pub async fn integrity(&self) -> Result<(), DbErr> {
         if self.backend() != DatabaseBackend::Sqlite {
@@ -129,7 +136,7 @@ impl Db {
     where
         F: for<'c> FnOnce(&'c Tx) -> Work<'c, T, E> + Send + 'static,
         T: Send + 'static,
-        E: From<DbErr> + Send + 'static,
+        E: From<DbErr> + Undoing + Send + 'static,
     {
         let started = Instant::now();
         let (answer, answered) = oneshot::channel();
@@ -137,8 +144,7 @@ impl Db {
         match &self.writer {
             Writer::Queue(queue) => queue.send(job).await.map_err(|_| stopped())?,
             Writer::Pool(pool) => {
-                let pool = pool.clone();
-                tokio::spawn(async move { run_alone(&pool, TransactionOptions::default(), job).await });
+                tokio::spawn(postgres::run_alone(pool.clone(), job, Arc::clone(&self.health)));
             }
         }
         let span = tracing::info_span!("database.write");
@@ -170,162 +176,6 @@ impl Db {
 
 fn stopped() -> DbErr {
     DbErr::Custom("the writer stopped before it answered".to_owned())
-}
-
-fn sqlite_options(path: &Path, connections: u32) -> ConnectOptions {
-    let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", path.display()));
-    options.max_connections(connections).min_connections(1).sqlx_logging(false).test_before_acquire(false);
-    options.acquire_timeout(Duration::from_secs(10)).map_sqlx_sqlite_opts(|sqlite| {
-        sqlite
-            .pragma("journal_mode", "WAL")
-            .pragma("synchronous", "FULL")
-            .pragma("cache_size", "-65536")
-            .pragma("mmap_size", "268435456")
-            .pragma("wal_autocheckpoint", "4000")
-            .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(5))
-            .statement_cache_capacity(512)
-    });
-    options
-}
-
-async fn refuse_old_sqlite(connection: &DatabaseConnection) -> Result<(), DbErr> {
-    let statement = Statement::from_string(DatabaseBackend::Sqlite, "SELECT sqlite_version() AS version");
-    let row = connection.query_one_raw(statement).await?;
-    let version: String = row.map_or_else(|| Ok(String::new()), |row| row.try_get("", "version"))?;
-    let parts: Vec<u32> = version.split('.').filter_map(|part| part.parse().ok()).collect();
-    if parts.as_slice() >= SQLITE_AT_LEAST.as_slice() {
-        return Ok(());
-    }
-    Err(DbErr::Custom(format!("SQLite {version} is too old: 3.51.3 or newer is needed")))
-}
-
-/// A write that waits, with the way to answer it.
-trait Job: Send {
-    fn run<'c>(self: Box<Self>, tx: &'c Tx) -> Pin<Box<dyn Future<Output = Finished> + Send + 'c>>;
-    fn fail(self: Box<Self>, error: DbErr);
-}
-
-/// A write that ran: whether it wants to be kept, and what to tell its caller once the commit's outcome is known.
-struct Finished {
-    keep: bool,
-    answer: Box<dyn FnOnce(Result<(), DbErr>) + Send>,
-}
-
-struct Task<T, E, F> {
-    work: F,
-    /// The writer is another task: what caused the write goes along.
-    origin: Origin,
-    answer: oneshot::Sender<Result<T, E>>,
-}
-
-impl<T, E, F> Job for Task<T, E, F>
-where
-    F: for<'c> FnOnce(&'c Tx) -> Work<'c, T, E> + Send + 'static,
-    T: Send + 'static,
-    E: From<DbErr> + Send + 'static,
-{
-    fn run<'c>(self: Box<Self>, tx: &'c Tx) -> Pin<Box<dyn Future<Output = Finished> + Send + 'c>> {
-        Box::pin(async move {
-            let Self { work, origin, answer } = *self;
-            let panicked = || Err(E::from(DbErr::Custom("a write panicked".to_owned())));
-            let result = AssertUnwindSafe(origin.keep(work(tx))).catch_unwind().await.unwrap_or_else(|_| panicked());
-            let keep = result.is_ok();
-            let deliver = move |commit: Result<(), DbErr>| {
-                // The caller may have gone; the change stands either way.
-                let _gone = answer.send(commit.map_err(E::from).and(result));
-            };
-            Finished { keep, answer: Box::new(deliver) }
-        })
-    }
-
-    fn fail(self: Box<Self>, error: DbErr) {
-        let _gone = self.answer.send(Err(error.into()));
-    }
-}
-
-async fn run_writer(connection: DatabaseConnection, mut queue: mpsc::Receiver<Box<dyn Job>>) {
-    let mut batch = Vec::with_capacity(MAX_BATCH);
-    while queue.recv_many(&mut batch, MAX_BATCH).await > 0 {
-        let mut jobs = std::mem::take(&mut batch);
-        match jobs.pop() {
-            Some(only) if jobs.is_empty() => run_alone(&connection, immediate(), only).await,
-            Some(last) => {
-                jobs.push(last);
-                run_batch(&connection, jobs).await;
-            }
-            None => {}
-        }
-    }
-}
-
-fn immediate() -> TransactionOptions {
-    TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() }
-}
-
-async fn run_alone(connection: &DatabaseConnection, options: TransactionOptions, job: Box<dyn Job>) {
-    let tx = match connection.begin_with_options(options).await {
-        Ok(tx) => tx,
-        Err(error) => return job.fail(error),
-    };
-    let Finished { keep, answer } = job.run(&tx).await;
-    let end = if keep { tx.commit().await } else { tx.rollback().await };
-    answer(if keep { end } else { Ok(()) });
-}
-
-async fn run_batch(connection: &DatabaseConnection, jobs: Vec<Box<dyn Job>>) {
-    let tx = match connection.begin_with_options(immediate()).await {
-        Ok(tx) => tx,
-        Err(error) => return fail_all(jobs, &error),
-    };
-    let mut finished = Vec::with_capacity(jobs.len());
-    let mut broken = None;
-    for job in jobs {
-        match &broken {
-            None => match run_in_savepoint(&tx, job).await {
-                Ok(done) => finished.push(done),
-                Err((done, error)) => {
-                    finished.extend(done);
-                    broken = Some(error);
-                }
-            },
-            Some(error) => job.fail(copy_of(error)),
-        }
-    }
-    let end = match broken {
-        None => tx.commit().await,
-        Some(error) => {
-            let _already_failing = tx.rollback().await;
-            Err(error)
-        }
-    };
-    let end = end.map_err(Arc::new);
-    for Finished { keep, answer } in finished {
-        answer(if keep { end.clone().map_err(|error| copy_of(&error)) } else { Ok(()) });
-    }
-}
-
-/// Runs one write so that it can be undone alone. An error here means that the whole transaction is unusable.
-async fn run_in_savepoint(tx: &Tx, job: Box<dyn Job>) -> Result<Finished, (Option<Finished>, DbErr)> {
-    let savepoint = match tx.begin().await {
-        Ok(savepoint) => savepoint,
-        Err(error) => {
-            job.fail(copy_of(&error));
-            return Err((None, error));
-        }
-    };
-    let finished = job.run(&savepoint).await;
-    let end = if finished.keep { savepoint.commit().await } else { savepoint.rollback().await };
-    match end {
-        Ok(()) => Ok(finished),
-        Err(error) => Err((Some(finished), error)),
-    }
-}
-
-fn fail_all(jobs: Vec<Box<dyn Job>>, error: &DbErr) {
-    for job in jobs {
-        job.fail(copy_of(error));
-    }
 }
 
 /// `DbErr` can't be cloned; each waiting caller gets the text.
@@ -385,14 +235,7 @@ impl Undoing for DbErr {
 
 /// Whether the database broke a transaction off in favour of another: done again as it was, it can succeed.
 fn is_broken_off(error: &DbErr) -> bool {
-    let (DbErr::Conn(RuntimeErr::SqlxError(error))
-    | DbErr::Exec(RuntimeErr::SqlxError(error))
-    | DbErr::Query(RuntimeErr::SqlxError(error))) = error
-    else {
-        return false;
-    };
-    let code = error.as_database_error().and_then(sea_orm::sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| code == SERIALIZATION_FAILURE || code == DEADLOCK_DETECTED)
+    health::code_of(error).is_some_and(|code| code == SERIALIZATION_FAILURE || code == DEADLOCK_DETECTED)
 }
 
 /// Lets the transaction commit before it is on disk, for notes whose loss only repeats work. SQLite shares its flushes anyway.

@@ -133,7 +133,7 @@ impl Reader {
         let answer = self.user.sessions_ended(since).await;
         let hears = answer.is_ok();
         if self.hears.swap(hears, Relaxed) && !hears {
-            tracing::warn!("sessions.ended.unheard: tokens of sessions that end now count until this is read again");
+            tracing::warn!("sessions.ended.unheard");
         }
         self.take(answer);
     }

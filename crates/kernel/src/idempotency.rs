@@ -53,7 +53,7 @@ pub async fn record(tx: &Tx, clock: &Clock, call: &Call, answer: &str) -> Result
     if record_all(tx, clock, &[(call, answer.to_owned())]).await? {
         return Ok(Seen::First);
     }
-    find(tx, call).await.map(|seen| seen.unwrap_or(Seen::Conflict))
+    find(tx, clock, call).await.map(|seen| seen.unwrap_or(Seen::Conflict))
 }
 
 /// Records several first calls with their answers in one statement. `false`: some of them were seen before, and the caller
@@ -81,10 +81,12 @@ pub async fn record_all(tx: &Tx, clock: &Clock, calls: &[(&Call, String)]) -> Re
     Ok(usize::try_from(done.rows_affected()).is_ok_and(|rows| rows == calls.len()))
 }
 
-/// What is known of the call, without recording it. `None`: nothing.
-pub async fn find(connection: &impl ConnectionTrait, call: &Call) -> Result<Option<Seen>, DbErr> {
-    let text = "SELECT fingerprint, answer FROM idempotency WHERE user_id = $1 AND mutation = $2 AND key = $3";
-    let values = [call.user_id.into(), call.mutation.into(), call.key.clone().into()];
+/// What is known of the call, without recording it. `None`: nothing, or only what is past its time.
+pub async fn find(connection: &impl ConnectionTrait, clock: &Clock, call: &Call) -> Result<Option<Seen>, DbErr> {
+    let text =
+        "SELECT fingerprint, answer FROM idempotency WHERE user_id = $1 AND mutation = $2 AND key = $3 AND expires_at_ms > $4";
+    let values: [Value; 4] =
+        [call.user_id.into(), call.mutation.into(), call.key.clone().into(), clock.now().timestamp_millis().into()];
     let Some(row) = connection.query_one_raw(sql(connection, text, values)).await? else {
         return Ok(None);
     };

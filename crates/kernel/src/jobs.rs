@@ -2,6 +2,10 @@
 
 use std::{
     future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     time::{Duration, Instant},
 };
 
@@ -17,6 +21,7 @@ use crate::{bus::Wake, metrics};
 pub struct Background {
     stop: CancellationToken,
     tasks: TaskTracker,
+    held: Arc<AtomicBool>,
 }
 
 impl Background {
@@ -25,7 +30,8 @@ impl Background {
         self.tasks.spawn(task);
     }
 
-    /// Runs `work` every `interval` and whenever `wake` is notified. The batch in hand is finished before the loop ends.
+    /// Runs `work` every `interval` and whenever `wake` is notified, unless work is held. The batch in hand is finished before the loop
+    /// ends.
     pub fn every<F, Fut, E>(&self, name: &'static str, interval: Duration, wake: Wake, work: F)
     where
         F: Fn() -> Fut + Send + 'static,
@@ -35,7 +41,9 @@ impl Background {
         let own = self.clone();
         self.spawn(async move {
             while !own.is_stopped() {
-                run(name, work()).await;
+                if !own.held.load(SeqCst) {
+                    run(name, work()).await;
+                }
                 tokio::select! {
                     () = own.stopped() => {}
                     () = wake.wanted() => {}
@@ -43,6 +51,11 @@ impl Background {
                 }
             }
         });
+    }
+
+    /// Holds all that runs by intervals, or lets it go on: what a process can't finish now is left to others, with its tries.
+    pub fn hold(&self, held: bool) {
+        self.held.store(held, SeqCst);
     }
 
     /// Tells every task to end; does not wait.
@@ -105,6 +118,22 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(background.end(Duration::from_secs(5)).await);
         assert_eq!((begun.load(SeqCst), done.load(SeqCst)), (1, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_is_held_is_not_begun() {
+        let (background, runs) = (Background::default(), Arc::new(AtomicUsize::new(0)));
+        background.hold(true);
+        let counting = Arc::clone(&runs);
+        background.every("test", Duration::from_secs(1), Wake::alone(), move || {
+            counting.fetch_add(1, SeqCst);
+            std::future::ready(Ok::<(), std::fmt::Error>(()))
+        });
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(runs.load(SeqCst), 0);
+        background.hold(false);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert!(runs.load(SeqCst) >= 4);
     }
 
     #[tokio::test(start_paused = true)]

@@ -82,14 +82,19 @@ pub struct KeyInfo {
 impl KeyRing {
     /// The ring of a folder. Makes the first key where there is none. A key is trusted for `kept` after its time.
     pub fn open(folder: &Path, name: &str, clock: Clock, kept: TimeDelta) -> io::Result<Self> {
-        let place = Place { folder: folder.to_owned(), name: name.into() };
-        let keys = match place.read(&[]) {
+        match Self::load(folder, name, clock.clone(), kept) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                SignKey::load_or_create(&place.file(0))?;
-                place.read(&[])?
+                SignKey::load_or_create(&Place { folder: folder.to_owned(), name: name.into() }.file(0))?;
+                Self::load(folder, name, clock, kept)
             }
-            read => read?,
-        };
+            loaded => loaded,
+        }
+    }
+
+    /// The ring of a folder as it is; an error where there is no key.
+    pub fn load(folder: &Path, name: &str, clock: Clock, kept: TimeDelta) -> io::Result<Self> {
+        let place = Place { folder: folder.to_owned(), name: name.into() };
+        let keys = place.read(&[])?;
         let state = RwLock::new(State { keys, read_at: Instant::now() });
         Ok(Self { inner: Arc::new(Inner { place: Some(place), clock, kept, state }) })
     }

@@ -3,11 +3,12 @@
 //! * [`db`]: SQLite or PostgreSQL; on SQLite one writer with group commit
 //! * [`outbox`], [`bus`], [`dead`]: events in the transaction of their change, delivered at least once; those that nobody could handle
 //! * [`idempotency`]: the same key, the same answer
-//! * [`auth`]: access tokens and the viewer; [`ended`]: sessions whose tokens are refused; [`seal`]: encryption at rest and keyed hashes
+//! * [`auth`]: access tokens and the viewer; [`ended`]: sessions whose tokens are refused; [`seal`]: encryption at rest and keyed hashes; [`canary`]: whether the key fits
 //! * [`graphql`]: shared types, refusals, paging, SDL; [`server`]: the door of a subgraph
 //! * [`service`]: which process asks; [`peer`]: calls from service to service over HTTP
 //! * [`mail`]: letters queued in a transaction, sent by SMTP or caught; [`sms`]: text messages in the same queue
 //! * [`limits`]: attempts, counted by all replicas together; [`budget`]: work, the same way
+//! * [`secret`]: texts that nothing shows; [`urls`]: URLs of what a process talks to
 //! * [`telemetry`], [`metrics`]: logs, traces and counters; [`jobs`]; [`failpoint`], [`sabotage`]
 //! * [`clock`], [`random`]: the only sources of time and randomness; [`agreed_time`]: a fleet goes by one clock
 
@@ -16,6 +17,7 @@ pub mod auth;
 pub mod backup;
 pub mod budget;
 pub mod bus;
+pub mod canary;
 pub mod catcher;
 pub mod clock;
 pub mod db;
@@ -35,10 +37,12 @@ pub mod peer;
 pub mod random;
 pub mod sabotage;
 pub mod seal;
+pub mod secret;
 pub mod server;
 pub mod service;
 pub mod sms;
 pub mod telemetry;
+pub mod urls;
 
 use std::sync::Arc;
 

@@ -41,6 +41,11 @@ static OUTBOX_AGE: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauges("berth_outbox_oldest_seconds", "Age of the oldest event that is not delivered yet", &["service"]));
 static POOL: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauges("berth_database_connections", "Connections of a pool, by what they do", &["service", "state"]));
+static WRITABLE: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauges("berth_database_writable", "0: the storage of a database failed a write, and none was committed since", &["service"])
+});
+static DISK_FREE: LazyLock<IntGauge> =
+    LazyLock::new(|| gauge("berth_disk_free_bytes", "What is free for us on the disk of the data directory"));
 static WRITE_SECONDS: LazyLock<HistogramVec> =
     LazyLock::new(|| durations("berth_database_write_duration_seconds", "Time of a write, with its wait for a connection", &[]));
 /// Live subscribers of seat availability.
@@ -144,6 +149,16 @@ pub fn outbox_waits(service: &str, rows: i64, oldest: Duration) {
 pub fn pool(service: &str, in_use: u32, idle: u32) {
     POOL.with_label_values(&[service, "in_use"]).set(in_use.into());
     POOL.with_label_values(&[service, "idle"]).set(idle.into());
+}
+
+/// Tells whether a service's database takes writes.
+pub fn writable(service: &str, is_writable: bool) {
+    WRITABLE.with_label_values(&[service]).set(is_writable.into());
+}
+
+/// Tells how much is free on the disk of the data directory.
+pub fn disk_free(bytes: u64) {
+    DISK_FREE.set(i64::try_from(bytes).unwrap_or(i64::MAX));
 }
 
 /// Records a write to a database.

@@ -28,7 +28,15 @@ impl Sealer {
 
     /// Reads the key from a file of 32 bytes, or makes one.
     pub fn load_or_create(path: &Path) -> io::Result<Self> {
-        let bytes = read_or_create(path, || random::bytes::<32>().to_vec())?;
+        Self::of_file(read_or_create(path, || random::bytes::<32>().to_vec())?)
+    }
+
+    /// Reads the key from a file of 32 bytes.
+    pub fn load(path: &Path) -> io::Result<Self> {
+        Self::of_file(std::fs::read(path)?)
+    }
+
+    fn of_file(bytes: Vec<u8>) -> io::Result<Self> {
         bytes.try_into().map(Self::new).map_err(|_| io::Error::other("the data key must have 32 bytes"))
     }
 

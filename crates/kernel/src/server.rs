@@ -16,7 +16,7 @@ use axum::{
         self, DefaultBodyLimit, State, WebSocketUpgrade,
         ws::{CloseFrame, Message, WebSocket as Socket},
     },
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware,
     response::{IntoResponse, Response as HttpResponse},
     routing::post,
@@ -33,7 +33,7 @@ use crate::{
     auth::{TokenError, TokenVerifier, Viewer},
     documents::Documents,
     peer::{self, Passed},
-    service::{CredentialError, ServiceVerifier},
+    service::{CredentialError, REFUSED_HEADER, ServiceVerifier},
     telemetry::Origin,
 };
 
@@ -181,9 +181,14 @@ pub(crate) fn refusal(status: StatusCode, code: &str, message: &str) -> HttpResp
     (status, Json(serde_json::json!({ "errors": [error] }))).into_response()
 }
 
-/// The answer to who has no good credential.
+/// The answer to who has no good credential. A header tells when another replica may know better: nothing ran here.
 pub(crate) fn forbidden(error: CredentialError) -> HttpResponse {
-    refusal(StatusCode::FORBIDDEN, error.code(), &error.to_string())
+    let status = if error == CredentialError::Outcast { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::FORBIDDEN };
+    let mut answer = refusal(status, error.code(), &error.to_string());
+    if error.may_pass_elsewhere() {
+        answer.headers_mut().insert(REFUSED_HEADER, HeaderValue::from_static(error.code()));
+    }
+    answer
 }
 
 async fn answer<E: Executor>(State(door): State<Door<E>>, headers: HeaderMap, body: Bytes) -> HttpResponse {

@@ -19,10 +19,13 @@ use serde::{Deserialize, Serialize};
 use crate::{
     auth::{ISSUER, SignKey, replace_public},
     clock::Clock,
+    peer::Standing,
 };
 
 /// Header that carries a credential; on a WebSocket the key in the payload of `connection_init` does so.
 pub const SERVICE_HEADER: &str = "x-berth-service";
+/// Header of an answer that says: nothing ran here, and another replica may take the request. Its value is the code of the refusal.
+pub const REFUSED_HEADER: &str = "x-berth-refused";
 /// `typ` in the header of a credential.
 pub const CREDENTIAL_TYPE: &str = "service+jwt";
 /// Life of a credential.
@@ -63,6 +66,11 @@ impl ServiceKey {
         replace_public(&public_file(folder, caller), &format!("{}\n", key.public()))?;
         Ok(Self { caller: caller.into(), key })
     }
+
+    /// Whether a directory holds the key of a caller.
+    pub fn is_in(folder: &Path, caller: &str) -> bool {
+        folder.join(format!("service-{caller}.pem")).is_file()
+    }
 }
 
 fn public_file(folder: &Path, caller: &str) -> PathBuf {
@@ -80,12 +88,25 @@ pub struct ServiceSigner {
     key: ServiceKey,
     clock: Clock,
     made: Arc<RwLock<Made>>,
+    standing: Standing,
 }
 
 impl ServiceSigner {
     /// A signer with this key.
     pub fn new(key: ServiceKey, clock: Clock) -> Self {
-        Self { key, clock, made: Arc::default() }
+        Self { key, clock, made: Arc::default(), standing: Standing::default() }
+    }
+
+    /// The same for a process whose standing is watched: a refusal makes it look again.
+    #[must_use]
+    pub fn with_standing(mut self, standing: Standing) -> Self {
+        self.standing = standing;
+        self
+    }
+
+    /// How the other processes receive this one.
+    pub(crate) const fn standing(&self) -> &Standing {
+        &self.standing
     }
 
     /// The caller it signs for.
@@ -132,6 +153,9 @@ pub enum CredentialError {
     /// A good credential of a caller that may not ask this.
     #[error("this caller may not ask this")]
     Forbidden,
+    /// Nothing is wrong with the credential: the callee is the one whom nobody knows, and does no work.
+    #[error("this process is refused by the others, and does no work until they know it")]
+    Outcast,
 }
 
 impl CredentialError {
@@ -142,7 +166,13 @@ impl CredentialError {
             Self::Expired => "SERVICE_CREDENTIAL_EXPIRED",
             Self::Invalid => "SERVICE_CREDENTIAL_INVALID",
             Self::Forbidden => "SERVICE_CALLER_FORBIDDEN",
+            Self::Outcast => "SERVICE_OUTCAST",
         }
+    }
+
+    /// Whether another replica may take the request: it is about who stands where, not about what the caller may ask.
+    pub const fn may_pass_elsewhere(self) -> bool {
+        !matches!(self, Self::Forbidden)
     }
 }
 
@@ -156,6 +186,7 @@ struct Verifier {
     folder: PathBuf,
     audience: Box<str>,
     clock: Clock,
+    standing: Standing,
     keys: RwLock<HashMap<String, DecodingKey>>,
     read_at: Mutex<Option<std::time::Instant>>,
     /// Credentials whose signature was found good.
@@ -165,10 +196,16 @@ struct Verifier {
 impl ServiceVerifier {
     /// A verifier of credentials for `audience`, with the public keys in a directory.
     pub fn new(folder: &Path, audience: &str, clock: Clock) -> Self {
+        Self::watched(folder, audience, clock, Standing::default())
+    }
+
+    /// The same for a process whose standing is watched: while the others refuse it, it admits nobody.
+    pub fn watched(folder: &Path, audience: &str, clock: Clock, standing: Standing) -> Self {
         let inner = Verifier {
             folder: folder.to_owned(),
             audience: audience.into(),
             clock,
+            standing,
             keys: RwLock::default(),
             read_at: Mutex::default(),
             verified: RwLock::default(),
@@ -191,9 +228,22 @@ impl ServiceVerifier {
         if (-leeway..=leeway + longest).contains(&life) { Ok(caller) } else { Err(CredentialError::Expired) }
     }
 
+    /// The caller, whatever it may ask, and however this process stands.
+    pub(crate) fn recognise(&self, credential: Option<&str>) -> Result<Arc<str>, CredentialError> {
+        self.verify(credential.ok_or(CredentialError::Missing)?)
+    }
+
+    /// The time that the fleet agrees on, as this process knows it.
+    pub(crate) fn agreed_now(&self) -> DateTime<Utc> {
+        self.inner.clock.now() + self.inner.standing.off().unwrap_or_default()
+    }
+
     /// The caller, if it is one of `allowed`.
     pub fn admit(&self, credential: Option<&str>, allowed: &[&str]) -> Result<Arc<str>, CredentialError> {
-        let caller = self.verify(credential.ok_or(CredentialError::Missing)?)?;
+        let caller = self.recognise(credential)?;
+        if self.inner.standing.is_outcast() {
+            return Err(CredentialError::Outcast);
+        }
         if allowed.contains(&&*caller) { Ok(caller) } else { Err(CredentialError::Forbidden) }
     }
 }

@@ -6,7 +6,11 @@
 //! Spans are exported over OTLP when a URL is set; without one they are never made.
 
 mod export;
+mod filter;
 mod lines;
+mod seldom;
+
+pub use filter::check_filter;
 
 use std::{future::Future, sync::Arc};
 
@@ -17,6 +21,7 @@ use opentelemetry::{
     trace::{SpanContext, TraceContextExt},
 };
 use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::SdkTracerProvider};
+use seldom::Seldom;
 use tokio::runtime::Handle;
 use tracing::{Instrument, Metadata, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -26,6 +31,8 @@ use tracing_subscriber::{
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
+
+use crate::secret::Secret;
 
 /// Header of the request id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -47,7 +54,7 @@ pub struct TelemetryConfig {
     /// One JSON object per line, or lines for people.
     pub json: bool,
     /// Collector of traces (OTLP over HTTP), `http://collector:4318`. Without it nothing is traced.
-    pub otlp_url: Option<String>,
+    pub otlp_url: Option<Secret>,
 }
 
 /// Why telemetry doesn't start.
@@ -77,8 +84,9 @@ impl Guard {
 /// Installs the process's subscriber. The exporter works on `runtime`. A second start (tests) changes nothing.
 pub fn start(config: &TelemetryConfig, runtime: &Handle) -> Result<Guard, TelemetryError> {
     let filter = EnvFilter::try_new(&config.filter)?;
-    let log = lines::layer(config).with_filter(filter_fn(is_event as fn(&Metadata<'_>) -> bool).and(filter));
-    let provider = config.otlp_url.as_deref().map(|url| export::provider(&config.service, url, runtime)).transpose()?;
+    let log =
+        lines::layer(config).with_filter(filter_fn(is_event as fn(&Metadata<'_>) -> bool).and(filter).and(Seldom::default()));
+    let provider = config.otlp_url.as_ref().map(|url| export::provider(&config.service, url.reveal(), runtime)).transpose()?;
     let logged = Registry::default().with(log);
     // A second subscriber exists only in tests, where the first is as good. A layer that does nothing would still have every span
     // made, so there is none.

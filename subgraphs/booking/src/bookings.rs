@@ -6,6 +6,7 @@ use berth_contracts::{
 };
 use berth_kernel::{
     Deps,
+    clock::latest_today,
     db::Tx,
     failpoint,
     idempotency::{self, Call, MAX_KEY_CHARS, Seen},
@@ -68,7 +69,7 @@ impl Bookings {
         let now = self.deps.clock.now();
         let contact = order.contact.checked().map_err(|(field, why)| Refusal::invalid(&["contact", field], why))?;
         let seatings = match order.seatings.len() {
-            1..=SEATINGS_AT_MOST => check_each(order.seatings, now.date_naive())?,
+            1..=SEATINGS_AT_MOST => check_each(order.seatings, latest_today(now))?,
             _ => return Err(Refusal::passenger(&["passengers"], "every held seat needs exactly one passenger").into()),
         };
         let hold = self.bookable_hold(user_id, order.hold_id).await?;
@@ -84,7 +85,7 @@ impl Bookings {
 
     /// The booking that an earlier call with this key made.
     async fn answered(&self, call: &Call) -> Result<Option<Booking>, Error> {
-        match idempotency::find(self.deps.db.read(), call).await? {
+        match idempotency::find(self.deps.db.read(), &self.deps.clock, call).await? {
             Some(Seen::Repeat(answer)) => self.remembered(&answer).await.map(Some),
             Some(Seen::Conflict) => Err(Refusal::IdempotencyConflict.into()),
             Some(Seen::First) | None => Ok(None),

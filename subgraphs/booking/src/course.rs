@@ -94,7 +94,11 @@ impl Till {
             payment_id: payment.payment_id,
             booking_id: booking.id,
             reason,
-            amount: payment.amount,
+            // Part of it may have gone back at the provider already: only the rest does, and only that is told.
+            amount: Money::new(
+                payment.amount.amount_minor.saturating_sub(payment.refunded.amount_minor),
+                payment.amount.currency,
+            ),
             done: false,
         };
         self.payments.iter().filter(unneeded).map(owe).collect()
@@ -387,5 +391,17 @@ mod tests {
             table.settle();
             prop_assert!(matches!(course(&table), Course::Rest(_)));
         }
+    }
+
+    /// A letter tells this amount.
+    #[test]
+    fn of_a_payment_that_partly_went_back_only_the_rest_is_owed() {
+        let mut table = Table::new();
+        table.start(true);
+        table.till.payments[0].status = "PARTIALLY_REFUNDED".to_owned();
+        table.till.payments[0].refunded = Money::new(4_000_000, Currency::IDR);
+        table.booking.state = State::Cancelled;
+        let owed: Vec<Money> = table.till.surplus(&table.booking).iter().map(|repayment| repayment.amount).collect();
+        assert_eq!(owed, [Money::new(11_000_000, Currency::IDR)]);
     }
 }

@@ -1,6 +1,7 @@
 //! Why a use case ended without its effect.
 
 use berth_contracts::peer::PeerError;
+use berth_kernel::db::Undoing;
 use sea_orm::DbErr;
 
 use crate::booking::Status;
@@ -23,6 +24,15 @@ pub enum Error {
     /// A typed refusal: the caller's matter.
     #[error(transparent)]
     Refused(#[from] Refusal),
+}
+
+impl Undoing for Error {
+    fn database(&self) -> Option<&DbErr> {
+        match self {
+            Self::Db(error) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 impl Error {

@@ -39,7 +39,7 @@ impl Bookings {
         });
     }
 
-    /// Steps until a batch is not full.
+    /// Steps until a batch is not full. A batch of which some failed ends it too: the same rows would come again at once.
     async fn reconcile_all(&self) -> Result<(), Error> {
         while self.reconcile().await? as u64 == BATCH {}
         Ok(())

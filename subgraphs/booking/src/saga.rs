@@ -2,9 +2,9 @@
 //! of times: what to do is decided from the row and the payments (`course`), every transition is one transaction
 //! guarded by the row's revision, and every call to another service may be repeated. No call is made inside a transaction.
 
-use berth_contracts::peer::{CommitOutcome, RefundState};
+use berth_contracts::peer::{CommitOutcome, PeerError, RefundState};
 use berth_kernel::{failpoint, metrics};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future, stream};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -35,18 +35,20 @@ enum Moved {
 }
 
 impl Bookings {
-    /// Steps every booking that is due, once. Returns how many were.
+    /// Steps every booking that is due, once. Returns how many of them went well.
     pub async fn reconcile(&self) -> Result<usize, Error> {
         let due = store::booking::list_due(self.deps.db.read(), self.deps.clock.now(), BATCH).await?;
-        let count = due.len();
-        stream::iter(due)
-            .for_each_concurrent(AT_ONCE, |id| async move {
-                if let Err(error) = self.step(id).await {
-                    tracing::error!(booking.id = %id, error = %error.chain(), "booking.reconcile.failed");
-                }
-            })
-            .await;
-        Ok(count)
+        let steps = stream::iter(due).map(|id| self.step_logged(id)).buffer_unordered(AT_ONCE);
+        Ok(steps.filter(|stepped| future::ready(*stepped)).count().await)
+    }
+
+    /// Whether it went well.
+    async fn step_logged(&self, id: Uuid) -> bool {
+        let stepped = self.step(id).await;
+        if let Err(error) = &stepped {
+            tracing::error!(booking.id = %id, error = %error.chain(), "booking.reconcile.failed");
+        }
+        stepped.is_ok()
     }
 
     /// Tells the metrics how many bookings there are in each state.
@@ -80,6 +82,11 @@ impl Bookings {
             match self.advance(&booking).await {
                 Ok(Moved::On) | Err(Error::Stale) => {}
                 Ok(Moved::Rests) => return Ok(()),
+                // Nothing was tried: the row stays as it is, for a process that the others know.
+                Err(Error::Peer(error @ PeerError::LockedOut(_))) => {
+                    tracing::warn!(booking.id = %id, error = %error, "booking.step.left");
+                    return Ok(());
+                }
                 Err(error) => {
                     tracing::warn!(booking.id = %id, booking.state = booking.state.name(), error = %error.chain(), "booking.step.failed");
                     match self.put_off(&booking).await {

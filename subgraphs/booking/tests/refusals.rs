@@ -5,7 +5,7 @@
 mod world;
 
 use berth_contracts::Kind;
-use chrono::TimeDelta;
+use chrono::{Days, NaiveTime, TimeDelta};
 use serde_json::{Value, json};
 use world::{CANCEL, CREATE, World, order};
 
@@ -81,6 +81,22 @@ async fn passengers_must_match_the_seats() {
     let answer = refused(&world, listed, "NotFoundError", "NOT_FOUND").await;
     assert_eq!(answer["path"], json!(["input", "passengers", "0", "passengerId"]));
     assert_eq!(world.create(good).await["__typename"], "CreateBookingSuccess");
+}
+
+/// In the evening of UTC the next day has begun in Jakarta, and a child is born there.
+#[tokio::test]
+async fn a_child_that_is_born_today_in_an_early_zone_travels() {
+    let world = World::new().await;
+    let midnight = (world.clock.now().date_naive() + Days::new(1)).and_time(NaiveTime::MIN).and_utc();
+    world.clock.advance(midnight - world.clock.now() - TimeDelta::hours(1));
+    let born = |days: u64, key: &str| {
+        let hold = world.inventory.place(world.ani, 1);
+        let mut input = order(&hold.encoded(), key);
+        input["passengers"][0]["details"]["birthDate"] = json!(world.clock.now().date_naive() + Days::new(days));
+        input
+    };
+    refused(&world, born(2, "a"), "InvalidInputError", "INVALID_INPUT").await;
+    assert_eq!(world.create(born(1, "b")).await["__typename"], "CreateBookingSuccess");
 }
 
 #[tokio::test]

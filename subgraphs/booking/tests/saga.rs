@@ -187,6 +187,24 @@ async fn a_second_payment_of_a_confirmed_booking_goes_back() {
     assert_eq!(world.payments.refund_of(second), Some(("NOT_NEEDED".to_owned(), 1)));
 }
 
+/// The older of two payments settles last, as an abandoned order does, and both are seen at once. One decider keeps one of
+/// them and gives the other back: never both.
+#[tokio::test]
+async fn of_two_payments_that_settle_in_any_order_one_goes_back() {
+    for order in [[0, 1], [1, 0]] {
+        let world = World::new().await;
+        let (id, key) = world.booked().await;
+        let payments = [world.payments.add(key, "EXPIRED"), world.payments.add(key, "PENDING")];
+        for at in order {
+            world.payments.pay(payments[at]);
+        }
+        world.settle().await;
+        assert_eq!((world.status(&id).await.as_str(), world.tickets(&id).await.len()), ("CONFIRMED", 1));
+        let back = payments.iter().filter(|payment| world.payments.refund_of(**payment).is_some()).count();
+        assert_eq!(back, 1);
+    }
+}
+
 #[tokio::test]
 async fn money_for_a_cancelled_booking_goes_back() {
     let world = World::new().await;

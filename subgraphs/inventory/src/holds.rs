@@ -130,7 +130,7 @@ impl Holds {
     }
 
     async fn repeated(&self, call: &Call) -> Result<Option<Hold>, HoldError> {
-        match idempotency::find(self.deps.db.read(), call).await? {
+        match idempotency::find(self.deps.db.read(), &self.deps.clock, call).await? {
             Some(Seen::Repeat(answer)) => Ok(store::hold::find(self.deps.db.read(), read_key(&answer)?).await?),
             _ => Ok(None),
         }
@@ -196,21 +196,18 @@ impl Holds {
         let missing = || Refusal::NotFound { message: "there is no such hold", path: vec!["holdId".to_owned()] };
         let found = store::hold::lock(tx, id).await?.filter(|hold| user_id.is_none_or(|user_id| user_id == hold.user_id));
         let hold = found.ok_or_else(missing)?;
-        match hold.stored_status {
-            HoldStatus::Committed => Err(Refusal::InvalidTransition("the seats of this hold are sold").into()),
-            HoldStatus::Active if user_id.is_some() && hold.booking_id.is_some() => {
-                Err(Refusal::InvalidTransition("this hold belongs to a booking: cancel the booking").into())
+        // The clock is asked first: an expired hold is expired, whether a booking has it and whether it was swept or not.
+        let ended = match (hold.stored_status, hold.status(self.now())) {
+            (HoldStatus::Committed, _) => return Err(Refusal::InvalidTransition("the seats of this hold are sold").into()),
+            (HoldStatus::Released | HoldStatus::Expired, _) => return Ok(hold),
+            (HoldStatus::Active, HoldStatus::Expired) => HoldStatus::Expired,
+            (HoldStatus::Active, _) if user_id.is_some() && hold.booking_id.is_some() => {
+                return Err(Refusal::InvalidTransition("this hold belongs to a booking: cancel the booking").into());
             }
-            HoldStatus::Active => {
-                let ended = match hold.status(self.now()) {
-                    HoldStatus::Expired => HoldStatus::Expired,
-                    _ => HoldStatus::Released,
-                };
-                let mut ended = self.end(tx, vec![hold], ended).await?;
-                Ok(ended.pop().ok_or_else(gone)?)
-            }
-            HoldStatus::Released | HoldStatus::Expired => Ok(hold),
-        }
+            (HoldStatus::Active, _) => HoldStatus::Released,
+        };
+        let mut ended = self.end(tx, vec![hold], ended).await?;
+        Ok(ended.pop().ok_or_else(gone)?)
     }
 
     /// Lets go the holds whose deadline has passed, so that live views see it. Answers how many there were.

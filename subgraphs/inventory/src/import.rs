@@ -17,7 +17,10 @@ pub mod summary;
 use std::sync::Arc;
 
 use berth_contracts::event::Event;
-use berth_kernel::{Deps, db};
+use berth_kernel::{
+    Deps,
+    db::{self, Undoing},
+};
 use chrono::NaiveDate;
 use sea_orm::DbErr;
 
@@ -102,6 +105,15 @@ pub enum ImportError {
     /// The reader was stopped.
     #[error("the import was interrupted")]
     Interrupted,
+}
+
+impl Undoing for ImportError {
+    fn database(&self) -> Option<&DbErr> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 /// What an import is doing.

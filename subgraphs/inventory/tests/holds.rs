@@ -124,6 +124,15 @@ async fn a_hold_ends_at_its_deadline_without_any_sweeper() {
     let second = arena.hold(&[7], 0..5).await.unwrap();
     let seen = arena.holds().find(first.user_id, first.id).await.unwrap().unwrap();
     assert_eq!(seen.status(arena.world.clock.now()), HoldStatus::Expired);
+    // To release what is over is answered with how it is, before and after the sweeper, whether a booking has it or not.
+    let tied = arena.hold(&[8], 0..5).await.unwrap();
+    arena.peer().attach_hold(tied.id, arena.user()).await.unwrap();
+    arena.world.clock.advance(TimeDelta::minutes(15));
+    for _ in ["before", "after"] {
+        let over = arena.holds().release(tied.user_id, tied.id).await.unwrap();
+        assert_eq!(over.stored_status, HoldStatus::Expired);
+    }
+    arena.world.clock.advance(-TimeDelta::minutes(15));
     // The sweeper then takes nothing from the second.
     assert_eq!(arena.holds().expire_due().await.unwrap(), 1);
     assert_eq!(arena.state(7, 0..5).await, Held);
@@ -151,6 +160,10 @@ async fn the_same_key_gives_the_same_hold() {
     // Even when the train has left, a repeat is answered with the first answer.
     arena.world.clock.advance(TimeDelta::hours(20));
     assert_eq!(arena.place_as(other, requests, "k").await.unwrap().id, others.id);
+    // A day later the key is free, swept or not: the call is judged by itself.
+    arena.world.clock.advance(TimeDelta::hours(5));
+    let fresh = arena.place_as(user, vec![arena.request(&[3], 0..5)], "k").await.unwrap_err();
+    assert_ne!(code(&fresh), "IDEMPOTENCY_CONFLICT");
 }
 
 #[tokio::test]

@@ -58,20 +58,9 @@ impl Books {
         if next == Status::Paid {
             payment.paid_at = Some(now);
             store::ledger::insert(tx, &Posting::capture(payment.id, payment.amount, now)).await?;
-            self.return_second_payment(tx, payment).await?;
         }
         self.save(tx, payment).await?;
         self.announce(tx, payment, note).await
-    }
-
-    /// A booking is paid once. When a payment that was given up brings money after another one paid, its money goes back.
-    async fn return_second_payment(&self, tx: &Tx, payment: &Payment) -> Result<(), Error> {
-        let payments = store::payment::list_of_booking(tx, payment.booking_id).await?;
-        if payments.iter().any(|other| other.id != payment.id && other.status.is_refundable()) {
-            let refund = Refund::requested(&self.clock, payment.id, "paid_twice", payment.amount.amount_minor);
-            store::refund::insert(tx, &refund).await?;
-        }
-        Ok(())
     }
 
     /// Stores the row, unless it changed since it was read.

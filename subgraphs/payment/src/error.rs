@@ -1,7 +1,7 @@
 //! What can go wrong, and what is refused.
 
 use berth_contracts::peer::PeerError;
-use berth_kernel::graphql::RefusalText;
+use berth_kernel::{db::Undoing, graphql::RefusalText};
 use sea_orm::{DbErr, SqlErr};
 
 use crate::{payment::Payment, provider::ProviderError};
@@ -61,6 +61,15 @@ impl From<Refusal> for Error {
     }
 }
 
+impl Undoing for Error {
+    fn database(&self) -> Option<&DbErr> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
         match error.sql_err() {
@@ -74,7 +83,7 @@ impl From<PeerError> for Error {
     fn from(error: PeerError) -> Self {
         match error {
             PeerError::NotFound => Refusal::BookingNotFound.into(),
-            PeerError::Unavailable(_) => Self::Peer(error),
+            PeerError::Unavailable(_) | PeerError::LockedOut(_) => Self::Peer(error),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use berth_kernel::failpoint;
 use chrono::{DateTime, Utc};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future, stream};
 use uuid::Uuid;
 
 use crate::{
@@ -153,23 +153,27 @@ impl Payments {
         }
     }
 
-    /// Looks at every payment whose time has come.
+    /// Looks at every payment whose time has come. Stops when nothing of a batch moved: the same rows would come again.
     pub(crate) async fn look_at_due(&self) -> Result<(), Error> {
         loop {
             let due = store::payment::list_due(self.deps.db.read(), self.deps.clock.now(), BATCH).await?;
             let full = i64::try_from(due.len()).is_ok_and(|count| count == BATCH);
-            stream::iter(due).for_each_concurrent(AT_ONCE, |payment| self.look_logged(payment)).await;
-            if !full {
+            let looks = stream::iter(due).map(|payment| self.look_logged(payment)).buffer_unordered(AT_ONCE);
+            let moved = looks.filter(|moved| future::ready(*moved)).count().await;
+            if !full || moved == 0 {
                 return Ok(());
             }
         }
     }
 
-    async fn look_logged(&self, payment: Payment) {
+    /// Whether it went well.
+    async fn look_logged(&self, payment: Payment) -> bool {
         let id = payment.id;
-        if let Err(error) = self.look_if_ours(payment).await {
-            tracing::warn!(payment.id = %id, error = chain(&error), "payment.look.failed");
+        let looked = self.look_if_ours(payment).await;
+        if let Err(error) = &looked {
+            tracing::warn!(payment.id = %id, error = chain(error), "payment.look.failed");
         }
+        looked.is_ok()
     }
 
     async fn look_if_ours(&self, payment: Payment) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use berth_kernel::failpoint;
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future, stream};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -93,23 +93,27 @@ impl Payments {
         Received { id, digest, provider: self.provider.name(), order_id, payment_id, body, at: self.deps.clock.now() }
     }
 
-    /// Works on every notice that waits.
+    /// Works on every notice that waits. Stops when nothing of a batch moved: the same rows would come again.
     pub(crate) async fn work_on_notices(&self) -> Result<(), Error> {
         loop {
             let due = store::notice::list_due(self.deps.db.read(), self.deps.clock.now(), BATCH).await?;
             let full = i64::try_from(due.len()).is_ok_and(|count| count == BATCH);
-            stream::iter(due).for_each_concurrent(AT_ONCE, |notice| self.work_on_logged(notice)).await;
-            if !full {
+            let work = stream::iter(due).map(|notice| self.work_on_logged(notice)).buffer_unordered(AT_ONCE);
+            let moved = work.filter(|moved| future::ready(*moved)).count().await;
+            if !full || moved == 0 {
                 return Ok(());
             }
         }
     }
 
-    async fn work_on_logged(&self, notice: Due) {
+    /// Whether it went well.
+    async fn work_on_logged(&self, notice: Due) -> bool {
         let (id, payment_id) = (notice.id, notice.payment_id);
-        if let Err(error) = self.work_on(notice).await {
-            tracing::warn!(notice.id = %id, payment.id = %payment_id, error = chain(&error), "payment.notice.failed");
+        let worked = self.work_on(notice).await;
+        if let Err(error) = &worked {
+            tracing::warn!(notice.id = %id, payment.id = %payment_id, error = chain(error), "payment.notice.failed");
         }
+        worked.is_ok()
     }
 
     async fn work_on(&self, notice: Due) -> Result<(), Error> {

@@ -75,7 +75,7 @@ impl Payments {
     /// Makes a payment for a booking and places it at the provider. A repeat with the same key answers the same payment.
     pub async fn create(&self, wish: CreatePayment) -> Result<Payment, Error> {
         let call = wish.call()?;
-        let id = match idempotency::find(self.deps.db.read(), &call).await? {
+        let id = match idempotency::find(self.deps.db.read(), &self.deps.clock, &call).await? {
             Some(seen) => first_payment(seen)?,
             None => self.record(wish, call).await?,
         };
@@ -178,6 +178,9 @@ impl Payments {
             } else {
                 Ok(payment)
             };
+        }
+        if self.deps.clock.now() >= payment.expires_at {
+            return Err(Refusal::NotPayable("the payment's time is over".to_owned()).into());
         }
         match self.place(payment).await {
             Ok(payment) if payment.status == Status::Failed => Err(Refusal::ProviderRefused(Box::new(payment)).into()),

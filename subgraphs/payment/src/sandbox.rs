@@ -13,8 +13,14 @@ pub mod transaction;
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
-use berth_kernel::{bus::Wake, clock::Clock, db::Db, jobs::Background};
+use berth_kernel::{
+    bus::Wake,
+    clock::Clock,
+    db::{Db, Undoing},
+    jobs::Background,
+};
 use reqwest::Client;
+use sea_orm::DbErr;
 
 const TICK: Duration = Duration::from_secs(1);
 const NOTICE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,7 +53,16 @@ pub(crate) enum Error {
     Invalid(&'static str),
     /// Its database.
     #[error("the sandbox's database failed")]
-    Database(#[from] sea_orm::DbErr),
+    Database(#[from] DbErr),
+}
+
+impl Undoing for Error {
+    fn database(&self) -> Option<&DbErr> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 impl Sandbox {

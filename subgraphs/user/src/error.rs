@@ -1,7 +1,7 @@
 //! What can go wrong: refusals, which are answers, and faults, which are ours.
 
 use berth_contracts::peer::PeerError;
-use berth_kernel::seal::Unsealable;
+use berth_kernel::{db::Undoing, seal::Unsealable};
 use chrono::TimeDelta;
 use sea_orm::DbErr;
 
@@ -152,6 +152,15 @@ impl Error {
     /// A fault in a library, named by the step.
     pub fn library(what: &'static str, why: &impl ToString) -> Self {
         Self::Library { what, why: why.to_string() }
+    }
+}
+
+impl Undoing for Error {
+    fn database(&self) -> Option<&DbErr> {
+        match self {
+            Self::Db(error) => Some(error),
+            _ => None,
+        }
     }
 }
 

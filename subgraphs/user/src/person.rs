@@ -1,12 +1,11 @@
 //! What is known of a person, and the rules for it.
 
-use chrono::{DateTime, Months, NaiveDate, TimeDelta, Utc};
+use berth_kernel::clock::latest_today;
+use chrono::{DateTime, Months, NaiveDate, Utc};
 
 const MAX_NAME_CHARS: usize = 100;
 const MAX_ADDRESS_CHARS: usize = 500;
 const MAX_AGE_MONTHS: u32 = 130 * 12;
-/// No clock on Earth is further ahead of UTC than this: a child born today there is not born in the future.
-const EARLIEST_ZONE: TimeDelta = TimeDelta::hours(14);
 
 /// A name as on the document.
 pub fn full_name(text: &str) -> Result<String, &'static str> {
@@ -18,7 +17,7 @@ pub fn full_name(text: &str) -> Result<String, &'static str> {
 
 /// A date of birth: not after today anywhere on Earth, not more than 130 years ago.
 pub fn birth_date(date: NaiveDate, now: DateTime<Utc>) -> Result<NaiveDate, &'static str> {
-    let today = (now + EARLIEST_ZONE).date_naive();
+    let today = latest_today(now);
     let oldest = today.checked_sub_months(Months::new(MAX_AGE_MONTHS)).unwrap_or(NaiveDate::MIN);
     if (oldest..=today).contains(&date) { Ok(date) } else { Err("a date of birth lies in the past, at most 130 years ago") }
 }

@@ -38,8 +38,13 @@ impl LocalBus {
             let consumers: Vec<_> =
                 self.consumers.read().iter().filter(|consumer| consumer.kinds().contains(&kind)).cloned().collect();
             for consumer in consumers {
-                if let Err(reason) = hand_over(consumer.as_ref(), &parcel.envelope).await {
-                    dead::bury(consumer.db(), consumer.name(), &parcel.payload, &reason).await?;
+                match hand_over(consumer.as_ref(), &parcel.envelope).await {
+                    Ok(()) => {}
+                    // Its database is broken, and heals: the event waits in the outbox as long as that takes.
+                    Err(Failure { reason, broken: true }) => return Err(DbErr::Custom(reason)),
+                    Err(Failure { reason, broken: false }) => {
+                        dead::bury(consumer.db(), consumer.name(), &parcel.payload, &reason).await?;
+                    }
                 }
             }
         }
@@ -47,13 +52,21 @@ impl LocalBus {
     }
 }
 
-async fn hand_over(consumer: &dyn Consumer, event: &Envelope) -> Result<(), String> {
-    let mut attempt = 1;
+/// Why a consumer did not do an event.
+struct Failure {
+    reason: String,
+    /// Its database took no writes at one of the attempts.
+    broken: bool,
+}
+
+async fn hand_over(consumer: &dyn Consumer, event: &Envelope) -> Result<(), Failure> {
+    let (mut attempt, mut broken) = (1, false);
     loop {
         match give(consumer, event).await {
             Ok(()) => return Ok(()),
-            Err(reason) if attempt == ATTEMPTS => return Err(reason),
+            Err(reason) if attempt == ATTEMPTS => return Err(Failure { reason, broken }),
             Err(reason) => {
+                broken |= consumer.db().problem().is_some();
                 tracing::warn!(consumer = consumer.name(), event.id = %event.id, attempt, reason, "bus.consumer.retry");
                 tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
                 attempt += 1;

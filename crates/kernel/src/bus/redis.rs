@@ -6,27 +6,32 @@
 mod consume;
 mod count;
 mod hear;
+mod place;
 mod trim;
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     time::Duration,
 };
 
 use berth_contracts::event::Envelope;
+use parking_lot::RwLock;
 use redis::{
-    Client, FromRedisValue, Pipeline, RedisError, RedisResult,
+    Client, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ServerErrorKind,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 use tokio::sync::broadcast;
 
+use self::place::Place;
 use super::{Consumer, LIVE_CAPACITY, News, Parcel, wake::Wakes};
 use crate::{jobs::Background, metrics, random};
 
 const PULSE: Duration = Duration::from_millis(500);
+/// Of so many beats of the pulse one asks the sentinels; all do while nothing answers.
+const LOOKS: u32 = 4;
 /// How long one process has the right to fill an empty Redis with a service's events.
 const FILLING: Duration = Duration::from_secs(30);
 /// Kinds that have a stream.
@@ -63,8 +68,11 @@ impl Default for RedisSettings {
 pub struct RedisBus {
     pub(super) live: broadcast::Sender<News>,
     pub(super) wakes: Arc<Wakes>,
-    client: Client,
-    connection: ConnectionManager,
+    place: Place,
+    /// The server in use; none before the sentinels have named one.
+    server: RwLock<Option<Server>>,
+    /// Counts the servers: who holds a connection to an older one leaves it.
+    moves: AtomicU64,
     settings: RedisSettings,
     /// This process among the others: it does not listen to itself.
     me: String,
@@ -75,21 +83,34 @@ pub struct RedisBus {
     background: Background,
 }
 
+/// One Redis server, and the connection that calls share.
+#[derive(Clone)]
+struct Server {
+    client: Client,
+    connection: ConnectionManager,
+}
+
+/// What an empty Redis, or one that took the place of another, must be given again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refill {
+    /// The run of Redis that is filled: its replication id. A replica that becomes the master has a new one.
+    run: String,
+    /// Another run had the events: only those of the last minutes can be missing.
+    pub is_recent: bool,
+}
+
 impl RedisBus {
     /// Opens the bus and starts its tasks. Redis need not be there.
     pub(super) fn open(url: &str, settings: RedisSettings, background: Background) -> RedisResult<Arc<Self>> {
-        let client = Client::open(url)?;
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(1)
-            .set_connection_timeout(Some(settings.call_timeout))
-            .set_response_timeout(Some(settings.call_timeout));
-        let connection = client.get_connection_manager_lazy(config)?;
+        let place = Place::read(url)?;
+        let server = place.fixed().map(|client| connect(client, &settings)).transpose()?;
         let (live, _) = broadcast::channel(LIVE_CAPACITY);
         let bus = Arc::new(Self {
             live,
             wakes: Arc::default(),
-            client,
-            connection,
+            place,
+            server: RwLock::new(server),
+            moves: AtomicU64::new(0),
             settings,
             me: random::token(),
             answers: AtomicBool::new(false),
@@ -150,23 +171,26 @@ impl RedisBus {
         self.call(&pipe).await
     }
 
-    /// Whether Redis lost the events of this service, and this process is the one to bring them back.
-    pub(crate) async fn must_refill(&self, service: &str) -> RedisResult<bool> {
+    /// Whether Redis lost events of this service, or may have, and this process is the one to bring them back.
+    pub(crate) async fn must_refill(&self, service: &str) -> RedisResult<Option<Refill>> {
         let mut look = redis::pipe();
-        look.exists(self.key(&format!("filled:{service}")));
-        if self.call::<(bool,)>(&look).await?.0 {
-            return Ok(false);
+        look.get(self.key(&format!("filled:{service}"))).cmd("INFO").arg("replication");
+        let (filled, told): (Option<String>, String) = self.call(&look).await?;
+        let run = told.lines().find_map(|line| line.strip_prefix("master_replid:")).unwrap_or_default().trim().to_owned();
+        if filled.as_ref() == Some(&run) {
+            return Ok(None);
         }
         let mut claim = redis::pipe();
         let millis = FILLING.as_millis().to_string();
         claim.cmd("SET").arg(self.key(&format!("filling:{service}"))).arg(&self.me).arg("NX").arg("PX").arg(millis);
-        Ok(self.call::<(Option<String>,)>(&claim).await?.0.is_some())
+        let is_ours = self.call::<(Option<String>,)>(&claim).await?.0.is_some();
+        Ok(is_ours.then_some(Refill { run, is_recent: filled.is_some() }))
     }
 
-    /// Notes that Redis has the events of this service.
-    pub(crate) async fn filled(&self, service: &str) -> RedisResult<()> {
+    /// Notes that this run of Redis has the events of this service.
+    pub(crate) async fn filled(&self, service: &str, refill: &Refill) -> RedisResult<()> {
         let mut pipe = redis::pipe();
-        pipe.set(self.key(&format!("filled:{service}")), &self.me).ignore();
+        pipe.set(self.key(&format!("filled:{service}")), &refill.run).ignore();
         pipe.del(self.key(&format!("filling:{service}"))).ignore();
         self.call(&pipe).await
     }
@@ -183,6 +207,12 @@ impl RedisBus {
             return Err(unavailable());
         }
         let answer = self.try_call(pipe).await;
+        if let Err(error) = &answer
+            && error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+        {
+            // It is a replica now. Its name may lead to the new master already, its connection does not.
+            self.leave();
+        }
         if answer.as_ref().is_err_and(|error: &RedisError| error.is_io_error() || error.is_unrecoverable_error()) {
             self.set_answers(false);
         }
@@ -190,8 +220,55 @@ impl RedisBus {
     }
 
     async fn try_call<T: FromRedisValue>(&self, pipe: &Pipeline) -> RedisResult<T> {
-        let mut connection = self.connection.clone();
+        let mut connection = self.connection()?;
         within(self.settings.call_timeout, pipe.query_async(&mut connection)).await
+    }
+
+    /// The connection that calls share.
+    fn connection(&self) -> RedisResult<ConnectionManager> {
+        self.server.read().as_ref().map(|server| server.connection.clone()).ok_or_else(unavailable)
+    }
+
+    /// For a connection of one's own.
+    fn client(&self) -> RedisResult<Client> {
+        self.server.read().as_ref().map(|server| server.client.clone()).ok_or_else(unavailable)
+    }
+
+    /// How often the server was another one. Who has a connection of its own compares.
+    fn moves(&self) -> u64 {
+        self.moves.load(SeqCst)
+    }
+
+    /// Takes this server from now on.
+    fn move_to(&self, client: Client) {
+        match connect(client, &self.settings) {
+            Ok(server) => *self.server.write() = Some(server),
+            Err(error) => return tracing::warn!(error = %error, "bus.redis.not_moved"),
+        }
+        self.moves.fetch_add(1, SeqCst);
+        self.set_answers(false);
+    }
+
+    /// Leaves the connections to the present server.
+    fn leave(&self) {
+        if let Ok(client) = self.client() {
+            self.move_to(client);
+        }
+    }
+
+    /// Goes where the sentinels say.
+    async fn follow_master(&self) {
+        match self.place.master(self.settings.call_timeout).await {
+            Ok(master) => {
+                let address = |client: &Client| client.get_connection_info().addr().to_string();
+                let present = self.client().ok().map(|client| address(&client));
+                if present.as_deref() != Some(&*address(&master)) {
+                    tracing::warn!(redis.address = address(&master), "bus.redis.moved");
+                    self.move_to(master);
+                }
+            }
+            Err(error) => tracing::debug!(error = %error, "bus.redis.no_master"),
+        }
     }
 
     fn tell_here(&self, news: News) {
@@ -231,12 +308,17 @@ impl RedisBus {
         let mut ping = redis::pipe();
         ping.cmd("PING");
         let mut warned = false;
+        let (is_watched, mut beats) = (self.place.fixed().is_none(), 0_u32);
         while !self.background.is_stopped() {
+            if is_watched && (!self.answers() || beats % LOOKS == 0) {
+                self.follow_master().await;
+            }
+            beats = beats.wrapping_add(1);
             let answers = self.try_call::<(String,)>(&ping).await.is_ok();
             self.set_answers(answers);
             if !answers && !warned {
                 warned = true;
-                tracing::warn!("bus.redis.unreachable: everything goes on, more slowly");
+                tracing::warn!("bus.redis.unreachable");
             }
             warned &= !answers;
             self.rest(PULSE).await;
@@ -263,6 +345,15 @@ impl RedisBus {
             () = tokio::time::sleep(time) => {}
         }
     }
+}
+
+fn connect(client: Client, settings: &RedisSettings) -> RedisResult<Server> {
+    let config = ConnectionManagerConfig::new()
+        .set_number_of_retries(1)
+        .set_connection_timeout(Some(settings.call_timeout))
+        .set_response_timeout(Some(settings.call_timeout));
+    let connection = client.get_connection_manager_lazy(config)?;
+    Ok(Server { client, connection })
 }
 
 fn unavailable() -> RedisError {

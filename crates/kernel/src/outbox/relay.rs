@@ -28,6 +28,8 @@ const ROUNDS: Duration = Duration::from_secs(2);
 const TIDY: Duration = Duration::from_mins(1);
 /// How long delivered events are kept, so that an empty Redis can be filled again.
 const KEEP_MS: i64 = 24 * 3_600_000;
+/// Older events reached the replicas long before their master was lost.
+const RECENT_MS: i64 = 10 * 60_000;
 /// How long a consumer recognises an event.
 const KEEP_INBOX_MS: i64 = 7 * 24 * 3_600_000;
 /// Nobody consumes it: it is lost with whoever was not listening, and a gap in versions tells them.
@@ -137,18 +139,20 @@ impl Relay {
         Ok(())
     }
 
-    /// Brings the events of the last day back when Redis lost them.
+    /// Brings the events of the last day back when Redis lost them, and those of the last minutes when a replica took its place: what had
+    /// not reached that one is lost with the master.
     async fn refill(&self) -> Result<(), DbErr> {
         let Bus::Redis(bus) = &self.bus else { return Ok(()) };
-        match bus.must_refill(&self.service).await {
-            Ok(true) => {}
-            Ok(false) => return Ok(()),
+        let refill = match bus.must_refill(&self.service).await {
+            Ok(Some(refill)) => refill,
+            Ok(None) => return Ok(()),
             Err(error) => return quietly(&error),
-        }
+        };
+        let since_ms = if refill.is_recent { RECENT_MS } else { KEEP_MS };
         let mut after = i64::MIN;
         let mut count = 0;
         loop {
-            let rows = kept(&self.db, after).await?;
+            let rows = kept(&self.db, after, since_ms).await?;
             let Some(last) = rows.last() else { break };
             after = last.seq;
             count += rows.len();
@@ -158,7 +162,7 @@ impl Relay {
             }
         }
         tracing::info!(service = self.service, count, "outbox.redis.filled");
-        bus.filled(&self.service).await.or_else(|error| quietly(&error))
+        bus.filled(&self.service, &refill).await.or_else(|error| quietly(&error))
     }
 }
 
@@ -292,12 +296,12 @@ async fn adopt(db: &Db, owner: Uuid, up_to: i64) -> Result<(), DbErr> {
     Ok(())
 }
 
-async fn kept(db: &Db, after: i64) -> Result<Vec<Row>, DbErr> {
+async fn kept(db: &Db, after: i64, since_ms: i64) -> Result<Vec<Row>, DbErr> {
     let text = format!(
         "SELECT seq, kind, payload FROM outbox_kept WHERE seq > $1 AND delivered_at_ms > {} - $2 ORDER BY seq LIMIT $3",
         now_ms(db.read())
     );
-    db.read().query_all_raw(sql(db.read(), &text, [after.into(), KEEP_MS.into(), BATCH.into()])).await?.iter().map(row).collect()
+    db.read().query_all_raw(sql(db.read(), &text, [after.into(), since_ms.into(), BATCH.into()])).await?.iter().map(row).collect()
 }
 
 /// Forgets delivered events and handled ones that are past their time.

@@ -95,7 +95,7 @@ impl Bundler {
         let call = Call { method: Method::POST, path: PATH, headers: HeaderMap::new(), body: frames.freeze(), repeat, deadline };
         let mut answers = Answers { rest: BytesMut::new(), callers: callers.into_iter().map(Some).collect() };
         match self.line.stream(&call, |piece| answers.take(&piece)).await {
-            Err(Failure::Unreachable | Failure::Open) => unsent(answers.callers.into_iter().flatten()),
+            Err(Failure::Unreachable | Failure::Open | Failure::LockedOut) => unsent(answers.callers.into_iter().flatten()),
             // An older service knows no bundles; any other refusal of the door, too, is better heard alone.
             Ok(status) if status != http::StatusCode::OK => unsent(answers.callers.into_iter().flatten()),
             Ok(_) | Err(_) => {}

@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::Instrument;
 
-use super::{Call, Line, Passed, Repeat};
+use super::{Call, Failure, Line, Passed, Repeat};
 use crate::{metrics, service::ServiceSigner};
 
 /// How long a call may take, all tries together, unless the request it serves ends earlier.
@@ -43,7 +43,12 @@ impl Remote {
             Ok(Err(refused)) => (Err(refused), "refused"),
             Err((outcome, reason)) => {
                 tracing::warn!(peer.service = service, peer.method = method, reason, "peer.call.failed");
-                (Err(PeerError::Unavailable(format!("{service}: {reason}"))), outcome)
+                let error = if outcome == Failure::LockedOut.outcome() {
+                    PeerError::LockedOut(service.to_owned())
+                } else {
+                    PeerError::Unavailable(format!("{service}: {reason}"))
+                };
+                (Err(error), outcome)
             }
         };
         metrics::peer_called(service, outcome, started.elapsed());

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use thread_local::ThreadLocal;
 
-use super::{Replica, Replicas};
+use super::{Replica, Replicas, Standing};
 use crate::{
     random,
-    service::{SERVICE_HEADER, ServiceSigner},
+    service::{REFUSED_HEADER, SERVICE_HEADER, ServiceSigner},
 };
 
 /// Further tries of a call that may be repeated.
@@ -47,6 +47,9 @@ pub enum Failure {
     /// It is about to stop or can't work.
     #[error("it answers 503")]
     Unready,
+    /// Nothing ran: no replica that was asked takes this process's credential.
+    #[error("no replica takes the credential of this process")]
+    LockedOut,
 }
 
 impl Failure {
@@ -55,6 +58,7 @@ impl Failure {
         match self {
             Self::Open => "open",
             Self::Late => "timeout",
+            Self::LockedOut => "locked_out",
             Self::Unreachable | Self::Lost | Self::Unready => "failed",
         }
     }
@@ -106,7 +110,12 @@ impl Line {
         self.signer.credential(self.replicas.service())
     }
 
-    /// Sends a request; a replica that can't be reached is passed over at once.
+    /// How the other processes receive this one.
+    pub fn standing(&self) -> &Standing {
+        self.signer.standing()
+    }
+
+    /// Sends a request; a replica that can't be reached, or does not know this process, is passed over at once.
     pub async fn send(&self, call: Call<'_>) -> Result<Answer, Failure> {
         let mut tries = 0;
         loop {
@@ -115,7 +124,7 @@ impl Line {
                 Err(failure) => failure,
             };
             let again = match call.repeat {
-                Repeat::Safe => failure != Failure::Open,
+                Repeat::Safe => !matches!(failure, Failure::Open | Failure::LockedOut),
                 Repeat::Unsent => failure == Failure::Unreachable,
             };
             let pause = pause(tries);
@@ -132,8 +141,9 @@ impl Line {
         for replica in self.replicas.in_turn() {
             let patience = self.patience(call, tries).ok_or(Failure::Late)?;
             let sent = tokio::time::timeout(patience, self.one(replica.base(), call)).await;
-            match noted(replica, sent.unwrap_or(Err(Failure::Late))) {
-                Err(Failure::Unreachable) => failure = Failure::Unreachable,
+            match self.noted(replica, sent.unwrap_or(Err(Failure::Late))) {
+                // Nothing ran there, so this is no second time.
+                Err(passed_over @ (Failure::Unreachable | Failure::LockedOut)) => failure = passed_over,
                 sent => return sent,
             }
         }
@@ -154,7 +164,23 @@ impl Line {
             }
             Ok(response.status())
         };
-        noted(replica, tokio::time::timeout(patience, streamed).await.unwrap_or(Err(Failure::Late)))
+        self.noted(replica, tokio::time::timeout(patience, streamed).await.unwrap_or(Err(Failure::Late)))
+    }
+
+    /// A replica does not take the credential of this process: others are asked, and this process asks itself why.
+    pub fn locked_out(&self, replica: &Replica) {
+        replica.refused();
+        self.standing().doubt();
+    }
+
+    /// Tells the breaker of a replica what came of a request to it.
+    fn noted<T>(&self, replica: &Replica, sent: Result<T, Failure>) -> Result<T, Failure> {
+        match &sent {
+            Ok(_) => replica.answered(),
+            Err(Failure::LockedOut) => self.locked_out(replica),
+            Err(_) => replica.failed(),
+        }
+        sent
     }
 
     /// How long a replica may take. One that says nothing may only cost half of the time when another can be asked.
@@ -175,29 +201,24 @@ impl Line {
 
     /// Sends a request, and waits for the head of its answer.
     async fn open(&self, base: &str, call: &Call<'_>) -> Result<reqwest::Response, Failure> {
+        let response = self.ask(base, call).await?;
+        if response.headers().contains_key(REFUSED_HEADER) {
+            return Err(Failure::LockedOut);
+        }
+        if response.status() == StatusCode::SERVICE_UNAVAILABLE { Err(Failure::Unready) } else { Ok(response) }
+    }
+
+    /// The head of an answer, whatever it says.
+    pub(super) async fn ask(&self, base: &str, call: &Call<'_>) -> Result<reqwest::Response, Failure> {
         let http = self.http.get_or_try(client).map_err(|_| Failure::Unreachable)?;
         let request = http.request(call.method.clone(), format!("{base}{}", call.path));
         let mut headers = call.headers.clone();
         if let Ok(credential) = HeaderValue::from_str(&self.credential()) {
             headers.insert(SERVICE_HEADER, credential);
         }
-        match request.headers(headers).body(call.body.clone()).send().await {
-            Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => Err(Failure::Unready),
-            Ok(response) => Ok(response),
-            Err(error) if error.is_connect() => Err(Failure::Unreachable),
-            Err(_) => Err(Failure::Lost),
-        }
+        let sent = request.headers(headers).body(call.body.clone()).send().await;
+        sent.map_err(|error| if error.is_connect() { Failure::Unreachable } else { Failure::Lost })
     }
-}
-
-/// Tells the breaker of a replica what came of a request to it.
-fn noted<T>(replica: &Replica, sent: Result<T, Failure>) -> Result<T, Failure> {
-    if sent.is_ok() {
-        replica.answered();
-    } else {
-        replica.failed();
-    }
-    sent
 }
 
 fn client() -> Result<reqwest::Client, reqwest::Error> {

@@ -44,6 +44,11 @@ impl Replicas {
         self.all.len() > 1
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> &[Replica] {
+        &self.all
+    }
+
     /// All that may be tried now, in the order in which to try them. A half-open breaker lets one caller in: so this is
     /// asked lazily, when the one before has failed.
     pub fn in_turn(&self) -> impl Iterator<Item = &Replica> {
@@ -73,6 +78,14 @@ impl Replica {
         if self.failures.swap(0, Ordering::Relaxed) >= FAILURES {
             *self.closed_until.lock() = None;
             tracing::info!(peer.service = &*self.service, peer.url = self.base, "peer.breaker.closed");
+        }
+    }
+
+    /// It does not know this process, or does no work: it will say the same in a moment, so others are asked until it has rested.
+    pub fn refused(&self) {
+        *self.closed_until.lock() = Some(Instant::now() + REST);
+        if self.failures.swap(FAILURES, Ordering::Relaxed) < FAILURES {
+            tracing::warn!(peer.service = &*self.service, peer.url = self.base, "peer.refused_us");
         }
     }
 

@@ -82,6 +82,11 @@ impl Desk {
             tracing::error!(peer.method = method, "peer.panic");
             refusal(StatusCode::INTERNAL_SERVER_ERROR, "SERVICE_UNAVAILABLE", "the service can't answer now")
         };
-        answered.map_or_else(panicked, |answer| Json(answer).into_response())
+        // That this process is locked out elsewhere is nothing that its caller could repair.
+        let outward = |error| match error {
+            PeerError::LockedOut(service) => PeerError::Unavailable(service),
+            other => other,
+        };
+        answered.map_or_else(panicked, |answer| Json(answer.map_err(outward)).into_response())
     }
 }

@@ -8,8 +8,9 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_otlp::{Protocol, SpanExporter as Otlp, WithExportConfig};
+use opentelemetry_otlp::{Protocol, SpanExporter as Otlp, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{
     Resource,
     error::{OTelSdkError, OTelSdkResult},
@@ -20,6 +21,8 @@ use tracing::Subscriber;
 use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::urls;
+
 /// How long a batch may take to arrive.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -28,8 +31,12 @@ pub(super) fn provider(
     url: &str,
     runtime: &Handle,
 ) -> Result<SdkTracerProvider, opentelemetry_otlp::ExporterBuildError> {
+    let (url, login) = urls::without_login(url);
     let endpoint = format!("{}/v1/traces", url.trim_end_matches('/').trim_end_matches("/v1/traces"));
     let otlp = Otlp::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(endpoint).with_timeout(TIMEOUT);
+    // In a header: the client does not take it from the URL, and tells the URL in its errors.
+    let basic = login.map(|login| ("authorization".to_owned(), format!("Basic {}", STANDARD.encode(login))));
+    let otlp = otlp.with_headers(basic.into_iter().collect());
     let exporter = OnRuntime { otlp: Arc::new(otlp.build()?), runtime: runtime.clone(), failing: Arc::default() };
     let resource = Resource::builder().with_service_name(format!("berth-{service}")).build();
     Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())

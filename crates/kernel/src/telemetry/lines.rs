@@ -18,11 +18,13 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::{CURRENT, Origin, TelemetryConfig};
+use super::{CURRENT, Origin, TelemetryConfig, seldom::times};
 
 /// Lines on standard error.
 pub(super) fn layer<S: Subscriber + for<'span> LookupSpan<'span>>(config: &TelemetryConfig) -> Box<dyn Layer<S> + Send + Sync> {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    // A log on a full disk is lost. Telling so on the same disk would panic in the middle of whatever was told of.
+    let lines = lines.log_internal_errors(false);
     if config.json {
         lines.event_format(JsonLine { service: config.service.clone() }).boxed()
     } else {
@@ -39,6 +41,9 @@ impl<'writer> FormatFields<'writer> for WithOrigin {
         let mut text = String::new();
         self.0.format_fields(Writer::new(&mut text), fields)?;
         write!(writer, "{text}")?;
+        if times() > 1 {
+            write!(writer, " times={}", times())?;
+        }
         origin_fields(|name, value| write!(writer, " {name}={value}"))
     }
 }
@@ -58,6 +63,9 @@ where
         SystemTime.format_time(&mut Writer::new(&mut time))?;
         let mut line = Map::new();
         event.record(&mut Fields(&mut line));
+        if times() > 1 {
+            line.insert("times".to_owned(), times().into());
+        }
         origin_fields(|name, value| {
             line.insert(name.to_owned(), value.into());
             Ok(())

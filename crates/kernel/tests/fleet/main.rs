@@ -9,10 +9,12 @@
 )]
 
 mod limits;
+mod moved;
 #[path = "../../../../migrations/src/shared.rs"]
 mod shared;
 #[path = "../../../../migrations/src/shared_fleet.rs"]
 mod shared_fleet;
+mod transactions;
 mod world;
 
 use std::{

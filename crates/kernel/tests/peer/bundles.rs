@@ -252,6 +252,18 @@ async fn a_replica_that_is_gone_or_silent_costs_no_answer() {
 }
 
 #[tokio::test]
+async fn a_bundle_that_is_not_let_in_goes_to_the_other_replica_mutations_too() {
+    let (world, other) = (World::new(), World::new());
+    let (foreign, well) = (other.graph(Manner::Well).await, world.graph(Manner::Well).await);
+    let bundler = world.bundler(&[&foreign.url, &well.url]);
+    for round in 1..=3 {
+        let answers = ask(&bundler, (0..4).map(|_| call("mutation { count }", Repeat::Unsent)).collect()).await;
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        assert_eq!((foreign.counted.load(Ordering::SeqCst), well.counted.load(Ordering::SeqCst)), (0, 4 * round));
+    }
+}
+
+#[tokio::test]
 async fn when_nobody_is_there_all_are_told() {
     let answers = ask(&World::new().bundler(&["http://127.0.0.1:9"]), (0..4).map(|count| number(count, 0)).collect()).await;
     assert!(answers.iter().all(|answer| matches!(answer, Err(Failure::Unreachable | Failure::Open))), "{answers:?}");

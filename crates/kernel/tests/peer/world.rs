@@ -20,7 +20,12 @@ impl World {
     }
 
     pub fn signer(&self, caller: &str) -> ServiceSigner {
-        ServiceSigner::new(ServiceKey::load_or_create(self.keys.path(), caller).unwrap(), self.clock.clone())
+        self.signer_by(caller, self.clock.clone())
+    }
+
+    /// A caller that goes by a clock of its own.
+    pub fn signer_by(&self, caller: &str, clock: Clock) -> ServiceSigner {
+        ServiceSigner::new(ServiceKey::load_or_create(self.keys.path(), caller).unwrap(), clock)
     }
 
     /// Who checks the credentials of those that call a service.

@@ -31,6 +31,8 @@ struct Group {
     consumer: Arc<dyn Consumer>,
     streams: Vec<String>,
     connection: MultiplexedConnection,
+    /// A message was not finished: before another try its database must answer, so that no try is spent on one that is away.
+    doubtful: bool,
 }
 
 struct Message {
@@ -51,12 +53,17 @@ pub async fn run(bus: Arc<RedisBus>, consumer: Arc<dyn Consumer>) {
 async fn follow(bus: &Arc<RedisBus>, consumer: &Arc<dyn Consumer>) -> RedisResult<()> {
     let time = bus.settings.call_timeout;
     let config = AsyncConnectionConfig::new().set_connection_timeout(Some(time)).set_response_timeout(Some(BLOCK + time));
-    let connection = within(time, bus.client.get_multiplexed_async_connection_with_config(&config)).await?;
+    let moves = bus.moves();
+    let connection = within(time, bus.client()?.get_multiplexed_async_connection_with_config(&config)).await?;
     let streams = consumer.kinds().iter().map(|kind| bus.stream(kind)).collect();
-    let mut group = Group { bus: Arc::clone(bus), consumer: Arc::clone(consumer), streams, connection };
+    let mut group = Group { bus: Arc::clone(bus), consumer: Arc::clone(consumer), streams, connection, doubtful: false };
     group.enter().await?;
     let mut take_over_at = Instant::now();
-    while !bus.background.is_stopped() {
+    while !bus.background.is_stopped() && bus.moves() == moves {
+        if group.doubtful && !group.database_works().await {
+            bus.rest(RECONNECT).await;
+            continue;
+        }
         if Instant::now() >= take_over_at {
             group.take_over().await?;
             take_over_at = Instant::now() + bus.settings.retry_after / 4;
@@ -69,6 +76,12 @@ async fn follow(bus: &Arc<RedisBus>, consumer: &Arc<dyn Consumer>) -> RedisResul
 impl Group {
     fn name(&self) -> &'static str {
         self.consumer.name()
+    }
+
+    async fn database_works(&mut self) -> bool {
+        let db = self.consumer.db();
+        self.doubtful = db.problem().is_some() || db.ping().await.is_err();
+        !self.doubtful
     }
 
     /// Makes the group where it is missing. A new group begins with all that its stream still has.
@@ -116,12 +129,14 @@ impl Group {
 
     /// Handles messages, and acknowledges those that are over: handled, or buried.
     async fn attend(&mut self, stream: &str, messages: Vec<Message>) -> RedisResult<()> {
-        let consumer = &self.consumer;
+        let consumer = Arc::clone(&self.consumer);
+        let consumer = &consumer;
         let done: Vec<Option<String>> = stream::iter(messages)
             .map(|message| async move { settle(consumer.as_ref(), &message).await.then_some(message.id) })
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
+        self.doubtful |= done.iter().any(Option::is_none);
         let done: Vec<String> = done.into_iter().flatten().collect();
         if !done.is_empty() {
             let _count: usize = self.connection.xack(stream, self.consumer.name(), &done).await?;

@@ -45,7 +45,7 @@ impl RedisBus {
             call.key(self.key(&format!("limit:{name}:{key}")));
             call.arg(*burst).arg(u64::try_from(every.as_millis()).unwrap_or(u64::MAX)).arg(*times);
         }
-        let mut connection = self.connection.clone();
+        let mut connection = self.connection().ok()?;
         let counted = within(patience, call.invoke_async::<i64>(&mut connection)).await;
         counted.inspect_err(|error| tracing::debug!(error = %error, "limits.not_shared")).ok()
     }

@@ -32,7 +32,8 @@ pub async fn run(bus: Arc<RedisBus>) {
 
 async fn listen(bus: &RedisBus) -> RedisResult<()> {
     let time = bus.settings.call_timeout;
-    let mut pubsub = within(time, bus.client.get_async_pubsub()).await?;
+    let moves = bus.moves();
+    let mut pubsub = within(time, bus.client()?.get_async_pubsub()).await?;
     within(time, pubsub.subscribe(&["live", "missed", "wake"].map(|name| bus.key(name)))).await?;
     bus.hears.store(true, std::sync::atomic::Ordering::SeqCst);
     // What was said until now went unheard.
@@ -44,7 +45,12 @@ async fn listen(bus: &RedisBus) -> RedisResult<()> {
         tokio::select! {
             () = bus.background.stopped() => return Ok(()),
             message = messages.next() => take(bus, &message.ok_or_else(unavailable)?),
-            _ = beat.tick() => within(time, sink.ping::<Value>()).await.map(|_| ())?,
+            _ = beat.tick() => {
+                if bus.moves() != moves {
+                    return Ok(());
+                }
+                within(time, sink.ping::<Value>()).await.map(|_| ())?;
+            }
         }
     }
 }

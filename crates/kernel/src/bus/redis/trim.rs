@@ -37,7 +37,7 @@ fn id_of(text: &str) -> Option<Id> {
 impl RedisBus {
     /// Trims every stream.
     async fn trim(&self) -> RedisResult<()> {
-        let mut connection = self.connection.clone();
+        let mut connection = self.connection()?;
         let (secs, _): (u64, u64) = redis::cmd("TIME").query_async(&mut connection).await?;
         let kept_ms = u64::try_from(self.settings.keep_done.as_millis()).unwrap_or(u64::MAX);
         let old: Id = ((secs * 1000).saturating_sub(kept_ms), 0);
@@ -63,7 +63,7 @@ impl RedisBus {
         if group.pending == 0 {
             return Ok(next);
         }
-        let mut connection = self.connection.clone();
+        let mut connection = self.connection()?;
         Ok(match connection.xpending(stream, &group.name).await? {
             StreamPendingReply::Data(pending) => id_of(&pending.start_id).unwrap_or_default().min(next),
             _ => next,
@@ -71,7 +71,7 @@ impl RedisBus {
     }
 
     async fn forget_gone(&self, stream: &str, group: &StreamInfoGroup) -> RedisResult<()> {
-        let mut connection = self.connection.clone();
+        let mut connection = self.connection()?;
         let known: StreamInfoConsumersReply = connection.xinfo_consumers(stream, &group.name).await?;
         for gone in known.consumers.iter().filter(|known| known.pending == 0 && known.idle > GONE_AFTER_MS) {
             let _pending: usize = connection.xgroup_delconsumer(stream, &group.name, &gone.name).await?;
