@@ -20,8 +20,8 @@ impl Network {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address),
             IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                Self::V6([a, b, c, d])
+                let [first, second, third, fourth, ..] = address.segments();
+                Self::V6([first, second, third, fourth])
             }
         }
     }
@@ -44,7 +44,7 @@ impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::V4(address) => address.fmt(f),
-            Self::V6([a, b, c, d]) => write!(f, "{a:x}:{b:x}:{c:x}:{d:x}::/64"),
+            Self::V6([first, second, third, fourth]) => write!(f, "{first:x}:{second:x}:{third:x}:{fourth:x}::/64"),
         }
     }
 }
