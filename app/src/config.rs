@@ -143,6 +143,14 @@ pub struct Config {
     pub allowed_origins: String,
     /// Proxies and balancers before the router that add to `X-Forwarded-For`. 0: the header is not looked at.
     pub trusted_proxies: usize,
+    /// Whether private addresses are clients with limits of their own, where no proxy stands before the router.
+    pub private_clients: bool,
+    /// Milliseconds of work a second for the clients of one address that are not signed in. 0: as much as they like.
+    pub client_work_ms: u32,
+    /// Connections of one client to the public port; also its open sockets, and its open streams.
+    pub client_connections: usize,
+    /// Connections to the public port.
+    pub max_connections: usize,
     /// Work that a sign-up costs its client: leading zero bits of a SHA-256, 0 to 30. 0: none.
     pub sign_up_work: u32,
     /// Limits of a document that differ from the defaults: `tokens=3000,cost=4000`.

@@ -16,6 +16,7 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 use crate::{
+    budget,
     config::{Config, Profile},
     ended,
     keys::Keys,
@@ -53,15 +54,37 @@ pub fn router_config(
         document_key: random::bytes(),
         graphiql: config.profile == Profile::Development,
         introspection: true,
-        // Looked at before: it is right.
-        limits: config.limits().unwrap_or_default(),
+        limits: limits(config),
         workers: config.workers,
         allowed_origins: config.origins(),
         public_url: config.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(listen))),
         home_paths: HOME_PATHS.to_vec(),
         trusted_proxies: config.trusted_proxies,
+        private_clients: config.private_clients,
+        budgets: budget::budgets(config, common),
         observer: Arc::new(Observer::begin()),
     }
+}
+
+/// Files that a process needs beside its connections.
+const OTHER_FILES: usize = 256;
+
+fn limits(config: &Config) -> berth_router::Limits {
+    let files = open_files().unwrap_or(usize::MAX);
+    let connections = config.max_connections.min(files.saturating_sub(OTHER_FILES).max(OTHER_FILES));
+    if connections < config.max_connections {
+        tracing::info!(connections, files, "connections.bounded_by_open_files");
+    }
+    let connections_of_client = config.client_connections;
+    // Looked at before: it is right.
+    berth_router::Limits { connections, connections_of_client, ..config.limits().unwrap_or_default() }
+}
+
+/// How many files this process may have open, as Linux tells.
+fn open_files() -> Option<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 fn now_secs(common: &Common) -> berth_router::NowSecs {

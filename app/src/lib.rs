@@ -4,6 +4,7 @@
 mod admin;
 mod audit;
 mod backup;
+mod budget;
 mod config;
 mod databases;
 mod doctor;

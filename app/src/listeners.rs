@@ -1,11 +1,11 @@
 //! The listeners of the roles beside the front door: subgraphs, and the worker's health.
 
+pub mod port;
+
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
-use axum::{Router, serve::ListenerExt};
-use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio::net::TcpListener;
 
 use crate::{
     config::{Config, Refusal},
@@ -70,20 +70,6 @@ impl Listeners {
         }
         Ok(listen.join(" "))
     }
-}
-
-/// Serves until told to stop, then answers what it has begun.
-pub fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) -> JoinHandle<()> {
-    let listener = listener.tap_io(|stream| {
-        // Small answers must not wait for each other.
-        let _slower_without = stream.set_nodelay(true);
-    });
-    let serving = axum::serve(listener, routes).with_graceful_shutdown(async move { stop.cancelled().await });
-    tokio::spawn(async move {
-        if let Err(error) = serving.await {
-            tracing::error!(error = %error, "listener.failed");
-        }
-    })
 }
 
 /// Port 0 is settled here, because links in mails and the provider's notices need the address before the door opens.

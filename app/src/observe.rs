@@ -12,7 +12,7 @@ use berth_kernel::{
     peer::bundle,
     telemetry::{Origin, current_trace_parent},
 };
-use berth_router::{Asked, Observe};
+use berth_router::{Asked, Connection, Observe};
 use futures_util::future::LocalBoxFuture;
 use tracing::{Span, field::Empty};
 
@@ -72,5 +72,17 @@ impl Observe for Observer {
 
     fn refused(&self, code: &str) {
         metrics::told(code);
+    }
+
+    fn connection(&self, what: Connection) {
+        match what {
+            Connection::Opened => metrics::connections("router", 1),
+            Connection::Closed => metrics::connections("router", -1),
+            Connection::Refused(reason) | Connection::Ended(reason) => metrics::connection_ended("router", reason),
+        }
+    }
+
+    fn must_wait(&self, why: &'static str) {
+        metrics::must_wait(why);
     }
 }

@@ -32,7 +32,7 @@ use crate::{
     front::{self, Public},
     import,
     keys::{self, Keys, Missing},
-    listeners::{self, Listeners, reachable},
+    listeners::{Listeners, port, reachable},
     observe,
     pages::{self, Pages},
     readiness::Readiness,
@@ -192,13 +192,13 @@ impl Process {
                 Role::Router | Role::Worker => Router::new(),
             };
             let routes = observe::counted(role.name(), routes).merge(self.readiness());
-            serving.push(listeners::serve(listener, routes, self.stop.clone()));
+            serving.push(port::serve(role.name(), listener, routes, self.stop.clone()));
         }
         let Some(listen) = listeners.front else { return Ok((None, serving)) };
         let (config, public) = if let (Some(loopback), Some(url)) = (listeners.loopback.take(), loopback_url) {
             let secret = random::token();
             let doors = Doors::new(&self.services, &self.tokens, &secret);
-            serving.push(listeners::serve(loopback, self.loopback_routes(&doors), self.stop.clone()));
+            serving.push(port::serve("loopback", loopback, self.loopback_routes(&doors), self.stop.clone()));
             let public = Public { here: self.public_routes(), elsewhere: None };
             (self.router_config(listen, doors.subgraphs(&self.config, &url), secret), public)
         } else {

@@ -226,6 +226,8 @@ impl World {
             limits: Limits { execution: Duration::from_secs(4), ..Limits::default() },
             workers: Some(1),
             trusted_proxies: 0,
+            private_clients: false,
+            budgets: Arc::new(berth_router::Unbudgeted),
             observer: Arc::new(berth_router::Unobserved),
             allowed_origins: vec![],
             public_url: String::new(),

@@ -37,6 +37,8 @@ pub(crate) struct Viewer {
     pub expires_at: u64,
     /// What the embedded router learns of the caller: `sub` and `roles`.
     pub claims: Arc<Value>,
+    /// Whom the token is of.
+    pub account: Arc<str>,
     session: Arc<str>,
     name: Arc<str>,
     now: NowSecs,
@@ -101,6 +103,7 @@ struct Verified {
     name: Arc<str>,
     kid: Arc<str>,
     expires_at: u64,
+    account: Arc<str>,
     session: Arc<str>,
     claims: Arc<Value>,
 }
@@ -153,7 +156,7 @@ impl TokenVerifier {
     fn verify(&self, token: &str) -> Result<Viewer, Refusal> {
         let token: Arc<str> = token.into();
         let known = self.verified.get(&token);
-        let Verified { name, kid, expires_at, session, claims } = known.map_or_else(|| self.check(&token), Ok)?;
+        let Verified { name, kid, expires_at, account, session, claims } = known.map_or_else(|| self.check(&token), Ok)?;
         if (self.keys)(&kid).is_none() {
             return Err(self.of_a_key_that_is_gone(&token));
         }
@@ -163,7 +166,8 @@ impl TokenVerifier {
         if self.sessions.has_ended(&session) {
             return Err(ended());
         }
-        Ok(Viewer { token, expires_at, claims, session, name, now: self.now.clone(), sessions: self.sessions.clone() })
+        let (now, sessions) = (self.now.clone(), self.sessions.clone());
+        Ok(Viewer { token, expires_at, claims, account, session, name, now, sessions })
     }
 
     fn check(&self, token: &Arc<str>) -> Result<Verified, Refusal> {
@@ -177,7 +181,8 @@ impl TokenVerifier {
         let key = DecodingKey::from_ed_components(&public).map_err(|_| invalid())?;
         let Claims { sub, exp, sid, roles } = decode(token.as_bytes(), &key, &self.validation).map_err(|_| invalid())?.claims;
         let claims = Arc::new(json!({ "sub": sub, "roles": roles }));
-        let verified = Verified { name: new_name(), kid: kid.into(), expires_at: exp, session: sid.into(), claims };
+        let (kid, account, session) = (kid.into(), sub.into(), sid.into());
+        let verified = Verified { name: new_name(), kid, expires_at: exp, account, session, claims };
         self.verified.insert(token.clone(), verified.clone());
         Ok(verified)
     }

@@ -2,7 +2,33 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use berth_contracts::Network;
 use ntex::web::{DefaultError, WebRequest};
+
+/// Which addresses are clients of their own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clients {
+    /// Proxies before the front door: with any, a connection's peer is one of them.
+    pub trusted_proxies: usize,
+    /// Whether private addresses are clients like others.
+    pub private: bool,
+}
+
+impl Clients {
+    /// The client behind the peer of a connection; `None` when that is a proxy.
+    pub(crate) fn peer(self, address: IpAddr) -> Option<Network> {
+        if self.trusted_proxies > 0 { None } else { self.of(address) }
+    }
+
+    /// The client with this address; `None` when everybody may stand behind it.
+    pub(crate) fn named(self, address: &str) -> Option<Network> {
+        self.of(address.parse().ok()?)
+    }
+
+    fn of(self, address: IpAddr) -> Option<Network> {
+        if self.private { Some(Network::of(address)) } else { Network::public(address) }
+    }
+}
 
 /// The client's address: the peer's, or, behind trusted proxies, the one that the outermost of them saw.
 pub(crate) fn address(request: &WebRequest<DefaultError>, trusted_proxies: usize) -> String {

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use berth_contracts::Network;
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 
@@ -34,6 +35,37 @@ impl Sessions for Unending {
     async fn ended(&self, _: &str) {
         std::future::pending::<()>().await;
     }
+}
+
+/// Whose work it is, for budgets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Client {
+    /// Where it comes from; `None` when everybody may stand behind that address, and it has no budget.
+    pub network: Option<Network>,
+    /// The account that is signed in.
+    pub account: Option<Arc<str>>,
+}
+
+/// How much work each client may ask for.
+#[async_trait]
+pub trait Budgets: Send + Sync {
+    /// Takes work of an estimated time from the client's budgets, or says how long it must wait. To refuse again costs next to
+    /// nothing.
+    async fn take(&self, client: &Client, estimate: Duration) -> Result<(), Duration>;
+    /// Corrects an estimate that was taken by the time that the work took.
+    fn settle(&self, client: &Client, estimate: Duration, used: Duration);
+}
+
+/// Everybody may ask for everything.
+pub struct Unbudgeted;
+
+#[async_trait]
+impl Budgets for Unbudgeted {
+    async fn take(&self, _: &Client, _: Duration) -> Result<(), Duration> {
+        Ok(())
+    }
+
+    fn settle(&self, _: &Client, _: Duration, _: Duration) {}
 }
 
 /// Everything the front door needs to know before it starts.
@@ -79,6 +111,10 @@ pub struct RouterConfig {
     /// How many proxies stand before the front door, each of which adds the address that it sees to `X-Forwarded-For`. 0: none,
     /// and the header is not looked at.
     pub trusted_proxies: usize,
+    /// Whether private addresses are clients like others, with bounds of their own. Else everybody may stand behind them.
+    pub private_clients: bool,
+    /// How much work each client may ask for.
+    pub budgets: Arc<dyn Budgets>,
     /// Watches every request.
     pub observer: Arc<dyn Observe>,
 }
@@ -133,6 +169,20 @@ pub struct Asked {
     pub kind: &'static str,
 }
 
+/// What happens to a connection of the public port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connection {
+    /// It was let in.
+    Opened,
+    /// It is gone.
+    Closed,
+    /// There was no place for it: `full` (in all) or `client` (of this client).
+    Refused(&'static str),
+    /// It was ended from our side: `body` (the body did not come), `told` (a `WebSocket` that was told to close), `stalled` (it
+    /// takes nothing).
+    Ended(&'static str),
+}
+
 /// Watches the requests at the door: the app's logs, traces and metrics.
 pub trait Observe: Send + Sync {
     /// Runs the work of one request. `answer` tells the status in the end.
@@ -141,6 +191,10 @@ pub trait Observe: Send + Sync {
     fn trace_parent(&self) -> Option<String>;
     /// The public was told an error with this code, by the front door or by a subgraph.
     fn refused(&self, code: &str);
+    /// Counts what happens to connections.
+    fn connection(&self, _: Connection) {}
+    /// Counts a request that must wait: `budget` (its client's budget is used up) or `queue` (too much of it waits already).
+    fn must_wait(&self, _: &'static str) {}
 }
 
 /// Watches nothing.
@@ -195,6 +249,16 @@ pub struct Limits {
     pub execution: Duration,
     /// Open `WebSocket` connections and open HTTP streams, each.
     pub live_clients: usize,
+    /// Open connections of the public port.
+    pub connections: usize,
+    /// Open connections of one client; its `WebSocket`s and its HTTP streams, each.
+    pub connections_of_client: usize,
+    /// Time until the head of a request is there, and until its body is, unless it comes at [`Limits::body_rate`].
+    pub arrival: Duration,
+    /// Bytes a second with which a body may take longer.
+    pub body_rate: usize,
+    /// Time in which a client must take something of what waits for it.
+    pub stall: Duration,
     /// Operations running at once on one WebSocket.
     pub operations_per_socket: usize,
 }
@@ -218,6 +282,11 @@ impl Default for Limits {
             header_bytes: 32 * 1024,
             execution: Duration::from_secs(10),
             live_clients: 20_000,
+            connections: 20_000,
+            connections_of_client: 1_000,
+            arrival: Duration::from_secs(10),
+            body_rate: 8 * 1024,
+            stall: Duration::from_secs(30),
             operations_per_socket: 20,
         }
     }

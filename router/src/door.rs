@@ -1,7 +1,7 @@
 //! Which part answers a request, and what every answer carries.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     hash::{BuildHasher, Hasher, RandomState},
     rc::Rc,
     sync::{
@@ -23,14 +23,16 @@ use tokio::runtime::Handle;
 
 use crate::{
     auth::TokenVerifier,
-    client,
-    config::{Asked, Limits, Observe, PublicRoutes},
+    client::{self, Clients},
+    config::{Asked, Budgets, Limits, Observe, PublicRoutes},
     engine::Engine,
+    gate::Gate,
     graphiql,
     headers::Signature,
     hosts::Home,
     http_graphql,
     live::Feeds,
+    places::Places,
     public,
     refusal::{Json, Told},
     websocket, wire,
@@ -49,7 +51,12 @@ pub(crate) struct Shared {
     pub home: Arc<Home>,
     /// The public reaches us by HTTPS.
     pub https: bool,
-    pub trusted_proxies: usize,
+    pub clients: Clients,
+    pub budgets: Arc<dyn Budgets>,
+    pub gate: Arc<Gate>,
+    /// Places for `WebSocket`s, and for HTTP streams.
+    pub sockets: Arc<Places>,
+    pub streams: Arc<Places>,
     pub observer: Arc<dyn Observe>,
     /// Cancelled when the service stops: sockets close, and an answer is the last one on its connection.
     pub stopping: CancellationToken,
@@ -60,8 +67,6 @@ pub(crate) struct Door {
     shared: Shared,
     /// Feeds that this worker passes on to its clients.
     pub feeds: RefCell<Feeds>,
-    /// Open sockets of this worker.
-    pub sockets: Cell<usize>,
     ended: wire::Ended,
 }
 
@@ -75,7 +80,7 @@ impl std::ops::Deref for Door {
 
 impl Door {
     pub(crate) fn new(shared: Shared) -> Self {
-        Self { shared, feeds: RefCell::default(), sockets: Cell::new(0), ended: wire::Ended::default() }
+        Self { shared, feeds: RefCell::default(), ended: wire::Ended::default() }
     }
 
     /// Answers any request on the public port.
@@ -140,7 +145,7 @@ impl Door {
     }
 
     async fn socket(self: Rc<Self>, request: WebRequest<DefaultError>, request_id: String) -> Result<WebResponse, web::Error> {
-        let client = client::address(&request, self.trusted_proxies);
+        let client = client::address(&request, self.clients.trusted_proxies);
         let signature = self.signature(&request, &request_id);
         let (request, _) = request.into_parts();
         let mut response = websocket::accept(self.clone(), request.clone(), client, request_id.clone()).await?;

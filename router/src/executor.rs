@@ -1,7 +1,13 @@
 //! The way into a subgraph that the app provides: the bytes that the embedded router would have sent
 //! go to a task instead, on the app's runtime where a subgraph needs it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,9 +21,45 @@ use hive_router::executor::{
     plugin_context::PluginRequestState,
     response::{graphql_error::GraphQLError, subgraph_response::SubgraphResponse},
 };
-use tokio::runtime::Handle;
+use tokio::{
+    runtime::Handle,
+    task::{JoinError, JoinHandle},
+};
 
-use crate::config::SubgraphCall;
+use crate::{budget, config::SubgraphCall};
+
+/// Time of a request that nobody limits.
+const UNLIMITED: Duration = Duration::from_mins(1);
+/// Time that a mutation has after its caller was told that it took too long.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// A task; a query ends when this is dropped.
+struct Running<T> {
+    task: JoinHandle<T>,
+    mutation: bool,
+}
+
+impl<T> Future for Running<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.task).poll(context)
+    }
+}
+
+impl<T> Drop for Running<T> {
+    fn drop(&mut self) {
+        if !self.mutation {
+            self.task.abort();
+        }
+    }
+}
+
+/// The same work, counted for the request in hand.
+fn measured<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let used = budget::current().unwrap_or_default();
+    budget::timed(used, work)
+}
 
 /// Runs a subgraph's requests.
 pub(crate) struct OwnWay {
@@ -32,8 +74,8 @@ impl OwnWay {
         Self { name, endpoint, subgraph, runtime }
     }
 
-    /// The answer of the subgraph, or why there is none. The task goes on when the caller leaves: a
-    /// mutation is never cut in the middle because a client closed its connection.
+    /// The answer of the subgraph, or why there is none. A query ends when its caller leaves or its time is over. A mutation
+    /// goes on for a while: it is not cut in the middle because a client closed its connection.
     async fn call(
         &self,
         headers: http::HeaderMap,
@@ -46,13 +88,12 @@ impl OwnWay {
         let work = async move {
             if mutation { subgraph.execute_mutation(headers, body).await } else { subgraph.execute(headers, body).await }
         };
+        let limit = timeout.unwrap_or(UNLIMITED);
+        let work = tokio::time::timeout(if mutation { limit + LAST_WORDS } else { limit }, measured(work));
         // Staying on this thread saves waking another one, twice.
-        let task = if anywhere { tokio::spawn(work) } else { self.runtime.spawn(work) };
-        let joined = match timeout {
-            Some(limit) => tokio::time::timeout(limit, task).await.map_err(|_| "timeout")?,
-            None => task.await,
-        };
-        joined.map_err(|_| "the task ended early")
+        let task = Running { task: if anywhere { tokio::spawn(work) } else { self.runtime.spawn(work) }, mutation };
+        let joined = tokio::time::timeout(limit, task).await.map_err(|_| "timeout")?;
+        joined.map_err(|_| "the task ended early")?.map_err(|_| "timeout")
     }
 
     fn unavailable(&self, reason: &str) -> SubgraphResponse<'static> {

@@ -1,6 +1,6 @@
 //! GraphQL over HTTP: GET and POST, answered as JSON or as a stream (SSE, multipart).
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 use http::{Method, StatusCode};
 use ntex::{
@@ -12,9 +12,11 @@ use ntex::{
     web::{DefaultError, HttpRequest, HttpResponse, WebRequest},
 };
 
+use tokio::time::{Instant, timeout_at};
+
 use crate::{
     auth, client,
-    config::Limits,
+    config::{Connection, Limits},
     door::Door,
     graphiql, live,
     negotiation::{Wanted, negotiate, wants_stream_only},
@@ -49,8 +51,8 @@ pub(crate) async fn answer(
     };
     let stream_only = stream_only(&mut request);
     let (mut request, payload) = request.into_parts();
-    let response = match read(door, &request, payload).await {
-        Ok(operation) => run(door, &mut request, operation, caller).await,
+    let response = match ask(door, &mut request, payload, caller).await {
+        Ok(response) => response,
         Err(refusal) if refusal.document || !stream_only => refusal.response(json, request_id),
         Err(refusal) => return (request, refusal.response(json, request_id)),
     };
@@ -73,6 +75,17 @@ fn stream_only(request: &mut WebRequest<DefaultError>) -> bool {
     only
 }
 
+async fn ask(door: &Rc<Door>, request: &mut HttpRequest, payload: Payload, caller: Caller) -> Result<HttpResponse, Refusal> {
+    let sent = if *request.method() == Method::GET { None } else { Some(body(door, payload).await?) };
+    let mut work = door.begin(&caller).await?;
+    let operation = work.measure_now(|| match sent {
+        None => params::from_address(request.query_string(), &door.engine.documents),
+        Some(sent) => params::from_json(&sent, &door.engine.documents),
+    })?;
+    door.admit(&mut work, &operation.counts).await?;
+    Ok(work.measure(run(door, request, operation, caller)).await)
+}
+
 async fn run(door: &Rc<Door>, request: &mut HttpRequest, operation: Operation, caller: Caller) -> HttpResponse {
     if operation.is_subscription()
         && let Some(response) = live::over_http(door, request, &operation, &caller).await
@@ -86,7 +99,7 @@ async fn run(door: &Rc<Door>, request: &mut HttpRequest, operation: Operation, c
 fn prepare(door: &Door, request: &mut WebRequest<DefaultError>, request_id: &str) -> Result<Caller, Refusal> {
     check_head(request, &door.limits)?;
     let viewer = door.tokens.viewer(request.headers())?;
-    let client = client::address(request, door.trusted_proxies);
+    let client = client::address(request, door.clients.trusted_proxies);
     let trace_parent = door.observer.trace_parent();
     let headers = request.headers_mut();
     headers.remove(auth::TICKET);
@@ -128,23 +141,22 @@ fn check_head(request: &WebRequest<DefaultError>, limits: &Limits) -> Result<(),
     Ok(())
 }
 
-async fn read(door: &Door, request: &HttpRequest, payload: Payload) -> Result<Operation, Refusal> {
-    if *request.method() == Method::GET {
-        return params::from_address(request.query_string(), &door.engine.documents);
-    }
-    let body = body(payload, door.limits.body_bytes).await?;
-    params::from_json(&body, &door.engine.documents)
-}
-
-/// Reads a body of limited length.
-pub(crate) async fn body(mut payload: Payload, limit: usize) -> Result<Bytes, Refusal> {
+/// Reads a body of limited length, which must come in time or at the least rate.
+pub(crate) async fn body(door: &Door, mut payload: Payload) -> Result<Bytes, Refusal> {
+    let limit = door.limits.body_bytes;
+    let pace = Pace::new(&door.limits);
     let mut body = BytesMut::new();
     let mut first: Option<Bytes> = None;
-    while let Some(chunk) = payload.recv().await {
-        let chunk = chunk.map_err(|_| Refusal::bad_request("The body ended early."))?;
+    loop {
         let read = first.as_ref().map_or(body.len(), Bytes::len);
+        let Ok(chunk) = timeout_at(pace.until(read), payload.recv()).await else {
+            door.observer.connection(Connection::Ended("body"));
+            return Err(Refusal::late());
+        };
+        let Some(chunk) = chunk else { break };
+        let chunk = chunk.map_err(|_| Refusal::bad_request("The body ended early."))?;
         if read + chunk.len() > limit {
-            drain(&mut payload, limit).await;
+            let _late = timeout_at(pace.until(limit), drain(&mut payload, limit)).await;
             let message = format!("The body is longer than {limit} bytes.");
             return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", message));
         }
@@ -159,6 +171,25 @@ pub(crate) async fn body(mut payload: Payload, limit: usize) -> Result<Bytes, Re
         }
     }
     Ok(first.unwrap_or_else(|| body.freeze()))
+}
+
+/// How long a body may take.
+struct Pace {
+    started: Instant,
+    arrival: Duration,
+    rate: usize,
+}
+
+impl Pace {
+    fn new(limits: &Limits) -> Self {
+        Self { started: Instant::now(), arrival: limits.arrival, rate: limits.body_rate.max(1) }
+    }
+
+    /// Until when more must be there, when so many bytes are.
+    fn until(&self, read: usize) -> Instant {
+        let secs = u64::try_from(read / self.rate).unwrap_or(u64::MAX);
+        self.started + self.arrival + Duration::from_secs(secs)
+    }
 }
 
 /// Takes some more of a body that is too long: a connection closed over unread bytes is reset, and

@@ -11,6 +11,8 @@
 //! | `websocket`, `protocol` | GraphQL over WebSocket (`graphql-transport-ws`) |
 //! | `live`, `framing` | one upstream per live feed, however many people watch it; events as HTTP streams |
 //! | `client` | the network address that a request comes from |
+//! | `connections`, `places` | how many connections and streams there may be, in all and of one client |
+//! | `budget`, `gate` | how much work a client may ask for; whose turn it is when much is asked |
 //! | `auth` | access tokens: `EdDSA` only, refused before anything runs |
 //! | `documents`, `operation` | what clients send, read once and kept by its whole text |
 //! | `document`, `walk`, `rules` | what a document holds, and its limits |
@@ -40,14 +42,17 @@
 #![recursion_limit = "256"]
 
 mod auth;
+mod budget;
 mod client;
 mod config;
+mod connections;
 mod document;
 mod documents;
 mod door;
 mod engine;
 mod executor;
 mod framing;
+mod gate;
 mod graphiql;
 mod headers;
 mod hosts;
@@ -57,6 +62,7 @@ mod negotiation;
 mod operation;
 mod params;
 mod pipeline;
+mod places;
 mod plugin;
 mod protocol;
 mod public;
@@ -68,9 +74,10 @@ mod websocket;
 mod wire;
 
 pub use config::{
-    Asked, Limits, NO_ANSWER, NowSecs, Observe, PublicRoutes, RouterConfig, RouterError, Sessions, Subgraph, SubgraphCall,
-    Unending, Unobserved,
+    Asked, Budgets, Client, Connection, Limits, NO_ANSWER, NowSecs, Observe, PublicRoutes, RouterConfig, RouterError, Sessions,
+    Subgraph, SubgraphCall, Unbudgeted, Unending, Unobserved,
 };
+pub use connections::end_dead_peers;
 /// The allocator that the embedded router is measured with, for the app's `#[global_allocator]`.
 pub use hive_router::RouterGlobalAllocator;
 pub use server::{RunningRouter, serve, start};

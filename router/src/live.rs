@@ -33,7 +33,7 @@ use crate::{
     framing::Form,
     operation::Operation,
     plugin::Caller,
-    refusal::{Refusal, Told},
+    refusal::{Json, Refusal, Told},
     rules,
     walk::sums::operations_of,
     websocket::synthetic,
@@ -260,7 +260,11 @@ pub(crate) async fn over_http(
     caller: &Caller,
 ) -> Option<HttpResponse> {
     let form = Form::accepted(request)?;
-    let slot = door.engine.reserve_stream()?;
+    let client = door.clients.named(&caller.client);
+    let Ok(place) = door.streams.take(client) else {
+        return Some(Refusal::too_many_clients().response(Json::Plain, &caller.request_id));
+    };
+    let slot = (place, door.engine.reserve_stream()?);
     let events = match join(door, operation, caller).await {
         Some(events) => events,
         None => alone(door, operation, caller).await?,

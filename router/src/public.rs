@@ -16,9 +16,9 @@ use crate::{
 
 /// Answers a request that is not GraphQL.
 pub(crate) async fn answer(door: &Door, request: WebRequest<DefaultError>, request_id: &str) -> (HttpRequest, Response) {
-    let client = client::address(&request, door.trusted_proxies);
+    let client = client::address(&request, door.clients.trusted_proxies);
     let (request, payload) = request.into_parts();
-    let body = match http_graphql::body(payload, door.limits.body_bytes).await {
+    let body = match http_graphql::body(door, payload).await {
         Ok(body) => Bytes::copy_from_slice(&body),
         Err(refusal) => return (request, refusal.response(Json::Plain, request_id)),
     };

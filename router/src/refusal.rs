@@ -1,5 +1,7 @@
 //! Answers that the front door gives by itself: always a GraphQL error with a code.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use ntex::http::{Response, header};
 
@@ -22,16 +24,35 @@ pub(crate) struct Refusal {
     /// The request was well formed and only its document is refused: GraphQL over HTTP then asks for
     /// status 200 when the answer is `application/json`.
     pub document: bool,
+    /// Milliseconds after which the same request may succeed.
+    pub retry_after_ms: Option<u64>,
 }
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), document: false }
+        Self { status, code, message: message.into(), document: false, retry_after_ms: None }
     }
 
     /// A refusal of the document rather than of the request.
     pub(crate) fn document(code: &'static str, message: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, code, message: message.into(), document: true }
+        Self { document: true, ..Self::new(StatusCode::BAD_REQUEST, code, message) }
+    }
+
+    /// The client has asked for too much work.
+    pub(crate) fn rate_limited(wait: Duration) -> Self {
+        let message = "You ask for more work than one client may. Wait, then ask for less.";
+        let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+        Self { retry_after_ms: Some(retry_after_ms), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message) }
+    }
+
+    /// The request does not arrive.
+    pub(crate) fn late() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The body of the request did not come in time.")
+    }
+
+    /// There is no place for another stream.
+    pub(crate) fn too_many_clients() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_CLIENTS", "Too many clients watch. Try again soon.")
     }
 
     /// Why a stream ends although nobody asked for it.
@@ -50,10 +71,12 @@ impl Refusal {
 
     /// `[{ message, extensions { code, requestId } }]`, as WebSocket clients get it.
     pub(crate) fn errors_json(&self, request_id: &str) -> serde_json::Value {
-        serde_json::json!([{
-            "message": self.message,
-            "extensions": { "code": self.code, "retryable": self.code == RESTARTING, "requestId": request_id },
-        }])
+        let retryable = self.code == RESTARTING || self.retry_after_ms.is_some();
+        let mut extensions = serde_json::json!({ "code": self.code, "retryable": retryable, "requestId": request_id });
+        if let Some(wait_ms) = self.retry_after_ms {
+            extensions["retryAfterMs"] = wait_ms.into();
+        }
+        serde_json::json!([{ "message": self.message, "extensions": extensions }])
     }
 
     /// The HTTP answer, in the media type that the client accepts.
@@ -67,6 +90,12 @@ impl Refusal {
         response.set_header(header::CONTENT_TYPE, accepts.content_type());
         if status == StatusCode::UNAUTHORIZED {
             response.set_header(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"");
+        }
+        if let Some(wait_ms) = self.retry_after_ms {
+            response.set_header(header::RETRY_AFTER, wait_ms.div_ceil(1_000).to_string());
+        }
+        if status == StatusCode::REQUEST_TIMEOUT {
+            response.force_close();
         }
         if status == StatusCode::METHOD_NOT_ALLOWED {
             response.set_header(header::ALLOW, "GET, POST");

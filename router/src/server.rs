@@ -1,21 +1,29 @@
 //! The listener, its workers, and a graceful stop.
 
-use std::{future::Future, net::SocketAddr, rc::Rc, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{future::Future, net::SocketAddr, num::NonZeroUsize, rc::Rc, sync::Arc, thread::JoinHandle, time::Duration};
 
 use hive_router::{background_tasks::CancellationToken, build_http_service_config, init_rustls_crypto_provider};
 use ntex::{
-    SharedCfg,
+    SharedCfg, chain_factory,
+    http::HttpService,
+    io::Io,
+    server::{self, Server},
+    service::{ServiceFactory, fn_service},
     time::Seconds,
-    web::{App, DefaultError, HttpServer, WebRequest},
+    web::{App, DefaultError, WebRequest},
 };
 use tokio::{net::TcpSocket, runtime::Handle, sync::oneshot};
 
 use crate::{
     auth::TokenVerifier,
+    client::Clients,
     config::{PublicRoutes, RouterConfig, RouterError},
+    connections::{Connections, end_dead_peers},
     door::{Door, Shared},
     engine::Engine,
+    gate::Gate,
     hosts::Home,
+    places::Places,
 };
 
 /// Connections that may wait to be accepted.
@@ -23,6 +31,8 @@ const BACKLOG: u32 = 4_096;
 /// How long a stopping service still accepts: each answer of this time tells its client to connect anew, so that few
 /// connections are left to be cut when the listener closes.
 const LEAVING: Duration = Duration::from_millis(250);
+/// Connections that are being told that there is no place for them.
+const SPARE: usize = 1_024;
 /// Time that open requests get to finish when the service stops.
 const GRACE: Seconds = Seconds(10);
 
@@ -92,36 +102,13 @@ pub async fn serve(
 ) -> Result<(), RouterError> {
     install_tls();
     let tokens = TokenVerifier::new(&config);
-    let listener = listen(config.listen)?;
+    let listener = listen(config.listen, config.limits.stall)?;
     let address = listener.local_addr()?;
     let (engine, tasks) = Engine::start(&config, &runtime).await?;
     let stopping = CancellationToken::new();
-    let shared = Shared {
-        engine: engine.clone(),
-        tokens: Arc::new(tokens),
-        routes,
-        runtime,
-        limits: Arc::new(config.limits),
-        graphiql: config.graphiql,
-        allowed_origins: config.allowed_origins.into(),
-        https: config.public_url.starts_with("https://"),
-        home: Arc::new(Home::new(config.home_paths, &config.public_url)),
-        trusted_proxies: config.trusted_proxies,
-        observer: config.observer,
-        stopping: stopping.clone(),
-    };
-    let settings = SharedCfg::new("BERTH").add(build_http_service_config(engine.hive_config()));
-    let mut server = HttpServer::new(async move || {
-        let door = Rc::new(Door::new(shared.clone()));
-        App::new().default_service(move |request: WebRequest<DefaultError>| door.clone().answer(request))
-    })
-    .config(settings)
-    .disable_signals()
-    .shutdown_timeout(GRACE);
-    if let Some(workers) = config.workers {
-        server = server.workers(workers);
-    }
-    let server = server.listen(listener)?.run();
+    let workers = config.workers;
+    let shared = shared(config, &engine, tokens, routes, runtime, stopping.clone());
+    let server = server(shared, workers, listener)?;
     ready(address);
     let handle = server.clone();
     let streams = engine.clone();
@@ -137,12 +124,74 @@ pub async fn serve(
     Ok(ended?)
 }
 
-fn listen(address: SocketAddr) -> Result<std::net::TcpListener, RouterError> {
+fn shared(
+    config: RouterConfig,
+    engine: &Engine,
+    tokens: TokenVerifier,
+    routes: Arc<dyn PublicRoutes>,
+    runtime: Handle,
+    stopping: CancellationToken,
+) -> Shared {
+    let limits = config.limits;
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    Shared {
+        engine: engine.clone(),
+        tokens: Arc::new(tokens),
+        routes,
+        runtime,
+        graphiql: config.graphiql,
+        allowed_origins: config.allowed_origins.into(),
+        https: config.public_url.starts_with("https://"),
+        home: Arc::new(Home::new(config.home_paths, &config.public_url)),
+        clients: Clients { trusted_proxies: config.trusted_proxies, private: config.private_clients },
+        budgets: config.budgets,
+        // Half of the machine is for those who ask little.
+        gate: Gate::new(cores / 2),
+        sockets: Places::new(limits.live_clients, limits.connections_of_client),
+        streams: Places::new(limits.live_clients, limits.connections_of_client),
+        limits: Arc::new(limits),
+        observer: config.observer,
+        stopping,
+    }
+}
+
+fn server(shared: Shared, workers: Option<usize>, listener: std::net::TcpListener) -> std::io::Result<Server> {
+    let limits = shared.limits.clone();
+    let arrival = Seconds(u16::try_from(limits.arrival.as_secs()).unwrap_or(u16::MAX));
+    let http = build_http_service_config(shared.engine.hive_config()).set_client_timeout(arrival);
+    let settings: SharedCfg = SharedCfg::new("BERTH").add(http).into();
+    let connections = Connections {
+        places: Places::new(limits.connections, limits.connections_of_client),
+        clients: shared.clients,
+        observer: shared.observer.clone(),
+    };
+    // Where this server would stop to accept, nobody would hear why.
+    let mut builder = server::build().disable_signals().shutdown_timeout(GRACE).maxconn(limits.connections + SPARE);
+    if let Some(workers) = workers {
+        builder = builder.workers(workers);
+    }
+    let builder = builder.listen("berth", listener, async move |config: server::Config| {
+        config.config(settings.clone());
+        let door = Rc::new(Door::new(shared.clone()));
+        let app = App::new().default_service(move |request: WebRequest<DefaultError>| door.clone().answer(request));
+        let connections = connections.clone();
+        let admit = fn_service(move |io: Io| {
+            let connections = connections.clone();
+            async move { connections.admit(io).await }
+        });
+        chain_factory(admit).map_err(drop).and_then(HttpService::new(app).map_err(drop))
+    })?;
+    Ok(builder.run())
+}
+
+fn listen(address: SocketAddr, stall: Duration) -> Result<std::net::TcpListener, RouterError> {
     let bound = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        socket.listen(BACKLOG)?.into_std()
+        let listener = socket.listen(BACKLOG)?;
+        end_dead_peers(&listener, stall)?;
+        listener.into_std()
     };
     bound().map_err(|source| RouterError::Listen { address, source })
 }

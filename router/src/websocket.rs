@@ -26,12 +26,14 @@ use ntex::{
 
 use crate::{
     auth::{self, Viewer},
-    config::Asked,
+    budget::Work,
+    config::{Asked, Connection},
     door::Door,
     engine::Answer,
     live::{self, Event},
     operation::Operation,
     params,
+    places::Place,
     plugin::Caller,
     protocol::{self, Incoming},
     refusal::{self, Json, Refusal},
@@ -42,8 +44,8 @@ const INIT_WAIT: Duration = Duration::from_secs(10);
 /// A ping goes out this often; three unanswered ones close the socket.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_secs(65);
-/// Time a client has to take what was sent, when its socket is full.
-const STALL: Duration = Duration::from_secs(30);
+/// Time a client has to close a socket that was told to close, and then the kernel.
+const CLOSE_WAIT: Millis = Millis(1_000);
 const MAX_ID: usize = 128;
 
 /// Upgrades a request to a socket.
@@ -53,15 +55,15 @@ pub(crate) async fn accept(
     client: String,
     request_id: String,
 ) -> Result<HttpResponse, web::Error> {
-    if door.sockets.get() >= door.limits.live_clients {
-        let refusal =
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_CLIENTS", "Too many clients watch. Try again soon.");
-        return Ok(refusal.response(Json::Plain, &request_id));
-    }
+    let Ok(place) = door.sockets.take(door.clients.named(&client)) else {
+        return Ok(Refusal::too_many_clients().response(Json::Plain, &request_id));
+    };
+    let place = Cell::new(Some(place));
     let known = web::ws::subprotocols(&request).any(|offered| offered == protocol::NAME);
     let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let factory = fn_factory_with_config(move |sink: WsSink| {
         let socket = Socket::new(door.clone(), sink, client.clone(), header.clone(), request_id.clone());
+        socket.place.set(place.take());
         async move { service(socket, known).await }
     });
     web::ws::start(request, known.then_some(protocol::NAME), factory).await
@@ -71,16 +73,15 @@ async fn service(
     socket: Rc<Socket>,
     known: bool,
 ) -> Result<impl Service<Frame, Response = Option<Message>, Error = io::Error>, web::Error> {
-    socket.door.sockets.set(socket.door.sockets.get() + 1);
     if known {
         rt::spawn(socket.clone().watch());
     } else {
-        let _ = socket.sink.send(protocol::close(4406, "Subprotocol not acceptable")).await;
+        socket.send(protocol::close(4406, "Subprotocol not acceptable")).await;
     }
     let receiver = socket.clone();
     let frames = fn_service(move |frame| {
         let socket = receiver.clone();
-        async move { Ok(socket.receive(frame)) }
+        async move { Ok(socket.answer(frame)) }
     });
     let ended = fn_shutdown(async move || socket.end());
     Ok(chain(frames).and_then(ended))
@@ -100,7 +101,10 @@ struct Socket {
     started: Cell<u64>,
     heard: Cell<Instant>,
     fragments: RefCell<Vec<u8>>,
+    /// Free for another client as soon as this one was told to close.
+    place: Cell<Option<Place>>,
     ended: Cell<bool>,
+    closing: Cell<bool>,
 }
 
 impl Socket {
@@ -117,17 +121,36 @@ impl Socket {
             started: Cell::new(0),
             heard: Cell::new(Instant::now()),
             fragments: RefCell::default(),
+            place: Cell::default(),
             ended: Cell::new(false),
+            closing: Cell::new(false),
         })
     }
 
     fn end(&self) {
-        if !self.ended.replace(true) {
-            self.door.sockets.set(self.door.sockets.get().saturating_sub(1));
-        }
+        self.ended.set(true);
+        drop(self.place.take());
         for (_, (_, cancel)) in self.operations.borrow_mut().drain() {
             cancel.cancel();
         }
+    }
+
+    /// Makes the close that the client was told of, whatever the client does.
+    fn hang_up(&self) {
+        if self.closing.replace(true) {
+            return;
+        }
+        self.end();
+        let (io, observer) = (self.sink.io().clone(), self.door.observer.clone());
+        rt::spawn(async move {
+            sleep(CLOSE_WAIT).await;
+            if !io.is_closed() {
+                observer.connection(Connection::Ended("told"));
+            }
+            io.close();
+            sleep(CLOSE_WAIT).await;
+            io.terminate();
+        });
     }
 
     /// Closes a socket that never introduces itself, or that has gone, and all of them when the
@@ -144,12 +167,10 @@ impl Socket {
                 }
             }
             if !self.initialised.get() && opened.elapsed() > INIT_WAIT {
-                let _ = self.sink.send(protocol::close(4408, "Connection initialisation timeout")).await;
-                return;
+                return self.send(protocol::close(4408, "Connection initialisation timeout")).await;
             }
             if self.heard.get().elapsed() > SILENCE {
-                self.sink.io().close();
-                return;
+                return self.sink.io().terminate();
             }
             if pinged.elapsed() > PING_EVERY {
                 pinged = Instant::now();
@@ -165,7 +186,19 @@ impl Socket {
             cancel.cancel();
             let _ = self.sink.send(self.refused(&id, &Refusal::restarting())).await;
         }
-        let _ = self.sink.send(protocol::close(1001, refusal::RESTARTING_TEXT)).await;
+        self.send(protocol::close(1001, refusal::RESTARTING_TEXT)).await;
+    }
+
+    /// The answer to a frame. Nothing is heard any more once the socket was told to close, but that its client closes it.
+    fn answer(self: Rc<Self>, frame: Frame) -> Option<Message> {
+        if self.closing.get() && !matches!(frame, Frame::Close(_)) {
+            return None;
+        }
+        let answer = self.clone().receive(frame);
+        if matches!(answer, Some(Message::Close(_))) {
+            self.hang_up();
+        }
+        answer
     }
 
     fn receive(self: Rc<Self>, frame: Frame) -> Option<Message> {
@@ -252,14 +285,11 @@ impl Socket {
             let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "SUBSCRIPTION_LIMIT_EXCEEDED", message);
             return Some(self.refused(&id, &refusal));
         }
-        match params::from_json(payload.as_bytes(), &self.door.engine.documents) {
-            Ok(operation) => self.begin(id, operation),
-            Err(refusal) => return Some(self.refused(&id, &refusal)),
-        }
+        self.begin(id, payload);
         None
     }
 
-    fn begin(self: Rc<Self>, id: String, operation: Operation) {
+    fn begin(self: Rc<Self>, id: String, payload: String) {
         let serial = self.started.get() + 1;
         self.started.set(serial);
         let cancel = CancellationToken::new();
@@ -267,7 +297,7 @@ impl Socket {
         rt::spawn(async move {
             tokio::select! {
                 () = cancel.cancelled() => return,
-                () = self.operate(&id, operation, serial) => {}
+                () = self.operate(&id, &payload, serial) => {}
             }
             let mut operations = self.operations.borrow_mut();
             if operations.get(&id).is_some_and(|(current, _)| *current == serial) {
@@ -276,7 +306,7 @@ impl Socket {
         });
     }
 
-    async fn operate(&self, id: &str, operation: Operation, serial: u64) {
+    async fn operate(&self, id: &str, payload: &str, serial: u64) {
         let viewer = self.viewer.borrow().clone();
         if let Some(refusal) = viewer.as_ref().and_then(Viewer::refusal) {
             self.send(self.refused(id, &refusal)).await;
@@ -285,21 +315,37 @@ impl Socket {
         }
         let request_id = format!("{}-{serial}", self.request_id);
         let caller = Caller { viewer, request_id, client: self.client.clone(), trace_parent: None };
+        let (operation, work) = match self.read(&caller, payload).await {
+            Ok(read) => read,
+            Err(refusal) => return self.send(self.refused(id, &refusal)).await,
+        };
         if operation.is_subscription()
-            && let Some(mut events) = live::join(&self.door, &operation, &caller).await
+            && let Some(mut events) = work.measure(live::join(&self.door, &operation, &caller)).await
         {
+            drop(work);
             while let Some(event) = events.recv().await {
                 self.send_event(id, &event).await;
             }
             self.end_stream(id).await;
             return;
         }
-        self.execute(id, operation, caller).await;
+        let viewer = caller.viewer.clone();
+        let answer = work.measure(self.run(operation, caller)).await;
+        drop(work);
+        if let Some(answer) = answer {
+            self.pass_on(id, answer, viewer).await;
+        }
     }
 
-    async fn execute(&self, id: &str, operation: Operation, caller: Caller) {
-        let viewer = caller.viewer.clone();
-        let Some(mut answer) = self.run(operation, caller).await else { return };
+    /// What an operation asks for, when its client may ask for it now.
+    async fn read(&self, caller: &Caller, payload: &str) -> Result<(Operation, Work), Refusal> {
+        let mut work = self.door.begin(caller).await?;
+        let operation = work.measure_now(|| params::from_json(payload.as_bytes(), &self.door.engine.documents))?;
+        self.door.admit(&mut work, &operation.counts).await?;
+        Ok((operation, work))
+    }
+
+    async fn pass_on(&self, id: &str, mut answer: Answer, viewer: Option<Viewer>) {
         let single = !live::is_stream(&answer.response);
         let failed = !answer.response.status().is_success();
         let mut body = answer.response.take_body();
@@ -369,13 +415,20 @@ impl Socket {
     async fn send(&self, message: Message) {
         let started = Instant::now();
         while self.sink.io().is_wr_backpressure() {
-            if started.elapsed() > STALL {
-                self.sink.io().close();
-                return;
+            if started.elapsed() > self.door.limits.stall {
+                self.door.observer.connection(Connection::Ended("stalled"));
+                return self.sink.io().terminate();
             }
             sleep(Millis(10)).await;
         }
+        if self.closing.get() {
+            return;
+        }
+        let is_last = matches!(message, Message::Close(_));
         let _ = self.sink.send(message).await;
+        if is_last {
+            self.hang_up();
+        }
     }
 
     fn refused(&self, id: &str, refusal: &Refusal) -> Message {

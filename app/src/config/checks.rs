@@ -48,6 +48,11 @@ impl Config {
         };
         within("hold_ttl_secs", self.hold_ttl_secs.into(), 5, 7_200);
         within("sign_up_work", self.sign_up_work.into(), 0, 30);
+        within("max_connections", self.max_connections as u64, 10, 1_000_000);
+        within("client_connections", self.client_connections as u64, 1, self.max_connections as u64);
+        if self.client_work_ms > 0 {
+            within("client_work_ms", self.client_work_ms.into(), 10, 10_000);
+        }
         // A transaction and a read beside it; the migration's lock and the migration.
         within("database_max_connections", self.database_max_connections.into(), 2, 1_000);
         within("database_statement_timeout_ms", self.database_statement_timeout_ms, 100, 600_000);

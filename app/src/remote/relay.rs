@@ -37,6 +37,7 @@ use tokio_tungstenite::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Remote, way};
+use crate::listeners::port;
 
 const PROTOCOL: &str = "graphql-transport-ws";
 /// How long either side may take to introduce itself.
@@ -63,8 +64,7 @@ pub(super) async fn serve(ways: Arc<[Bundler]>, secret: Arc<str>, cancel: Cancel
     let listener = tokio::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
     let routes = Router::new().route("/{service}/graphql", get(accept).post(fetch)).with_state(Relay { ways, secret });
-    let serving = axum::serve(axum::serve::ListenerExt::tap_io(listener, |stream| drop(stream.set_nodelay(true))), routes);
-    tokio::spawn(async move { serving.with_graceful_shutdown(cancel.cancelled_owned()).await });
+    drop(port::serve("relay", listener, routes, cancel));
     Ok(address)
 }
 

@@ -8,7 +8,7 @@
 //! * [`service`]: which process asks; [`peer`]: calls from service to service over HTTP
 //! * [`post`]: letters and text messages queued in a transaction; [`mail`], [`sms`]: where they go
 //! * [`page`]: pages for people, with a policy of what a browser may run in them
-//! * [`limits`]: attempts, counted by all replicas together
+//! * [`limits`]: attempts, counted by all replicas together; [`budget`]: work, the same way
 //! * [`secret`]: texts that nothing shows; [`urls`]: URLs of what a process talks to
 //! * [`telemetry`], [`metrics`]: logs, traces and counters; [`jobs`]; [`failpoint`], [`sabotage`]
 //! * [`clock`], [`random`]: the only sources of time and randomness; [`agreed_time`]: a fleet goes by one clock
@@ -16,6 +16,7 @@
 pub mod agreed_time;
 pub mod auth;
 pub mod backup;
+pub mod budget;
 pub mod bus;
 pub mod canary;
 pub mod catcher;

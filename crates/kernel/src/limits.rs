@@ -95,9 +95,19 @@ impl Limits {
 
     /// Counts an attempt for a key of each limit. When one of them is used up: how long to wait.
     pub async fn count(&self, attempts: &[(&Limit, &str)]) -> Result<(), TimeDelta> {
-        let hashed: Vec<(&Limit, String)> =
-            attempts.iter().map(|(limit, key)| (*limit, self.sealer.hash(limit.name, key))).collect();
-        let wait = hashed.iter().filter_map(|(limit, key)| limit.count_here(&self.clock, key)).max();
+        let once: Vec<_> = attempts.iter().map(|(limit, key)| (*limit, *key, 1)).collect();
+        self.count_all(&once).await
+    }
+
+    /// Counts several attempts for a key of a limit: all of them, or none. More than the limit has at once never succeed.
+    pub async fn count_times(&self, limit: &Limit, key: &str, times: u32) -> Result<(), TimeDelta> {
+        self.count_all(&[(limit, key, times)]).await
+    }
+
+    async fn count_all(&self, attempts: &[(&Limit, &str, u32)]) -> Result<(), TimeDelta> {
+        let hashed: Vec<(&Limit, String, u32)> =
+            attempts.iter().map(|(limit, key, times)| (*limit, self.sealer.hash(limit.name, key), *times)).collect();
+        let wait = hashed.iter().filter_map(|(limit, key, times)| limit.count_here(&self.clock, key, *times)).max();
         if let Some(wait) = wait {
             return Err(wait);
         }
@@ -108,12 +118,13 @@ impl Limits {
     }
 
     /// The wait that the count of all processes asks for; `None` when there is no such count, or not now.
-    async fn count_together(&self, attempts: &[(&Limit, String)]) -> Option<i64> {
+    async fn count_together(&self, attempts: &[(&Limit, String, u32)]) -> Option<i64> {
         let Shared::Redis { bus, rests_until } = &self.shared else { return None };
         if rests_until.lock().is_some_and(|until| Instant::now() < until) {
             return None;
         }
-        let attempts: Vec<_> = attempts.iter().map(|(limit, key)| (limit.name, key.as_str(), limit.burst, limit.every)).collect();
+        let attempts: Vec<_> =
+            attempts.iter().map(|(limit, key, times)| (limit.name, key.as_str(), limit.burst, limit.every, *times)).collect();
         let wait = bus.count(&attempts, self.clock.now(), PATIENCE).await;
         *rests_until.lock() = if wait.is_some() { None } else { Some(Instant::now() + REST) };
         wait
@@ -121,12 +132,19 @@ impl Limits {
 }
 
 impl Limit {
+    /// Attempts that a key has at once.
+    pub fn burst(&self) -> u32 {
+        self.burst
+    }
+
     /// Counts in this process; answers the wait when the limit is used up.
-    fn count_here(&self, clock: &Clock, key: &str) -> Option<TimeDelta> {
+    fn count_here(&self, clock: &Clock, key: &str, times: u32) -> Option<TimeDelta> {
         if self.counted.fetch_add(1, Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
             self.here.retain_recent();
         }
-        let refused = self.here.check_key(&key.to_owned()).err()?;
+        let counted = self.here.check_key_n(&key.to_owned(), NonZeroU32::new(times).unwrap_or(NonZeroU32::MIN));
+        let Ok(counted) = counted else { return Some(TimeDelta::MAX) };
+        let refused = counted.err()?;
         Some(TimeDelta::from_std(refused.wait_time_from(nanos(clock))).unwrap_or(TimeDelta::MAX))
     }
 }
@@ -160,10 +178,10 @@ mod tests {
         let limits = Limits::new(&Bus::local(), clock.clone(), Sealer::new([7; 32]));
         let limit = limits.limit("some", 1, Duration::from_secs(1));
         for number in 0..FORGET_EVERY - 1 {
-            assert_eq!(limit.count_here(&clock, &number.to_string()), None);
+            assert_eq!(limit.count_here(&clock, &number.to_string(), 1), None);
         }
         clock.advance(TimeDelta::seconds(10));
-        assert_eq!(limit.count_here(&clock, "last"), None);
+        assert_eq!(limit.count_here(&clock, "last", 1), None);
         assert_eq!(limit.here.len(), 1);
     }
 }

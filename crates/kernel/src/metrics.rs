@@ -9,7 +9,7 @@ use std::{sync::LazyLock, time::Duration};
 
 use parking_lot::Mutex;
 use prometheus::{
-    Counter, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Counter, CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 pub use peer_call::PeerCall;
@@ -96,8 +96,43 @@ static FEED_DELAY: LazyLock<Histogram> = LazyLock::new(|| {
     durations("berth_feed_delay_seconds", "From a seat's change to its live feed", &[]).with_label_values::<&str>(&[])
 });
 
+static CONNECTIONS: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauges("berth_connections", "Open connections of a listener", &["role"]));
+static CONNECTIONS_ENDED: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counters(
+        "berth_connections_ended_total",
+        "Connections that were refused or ended from our side, by reason",
+        &["role", "reason"],
+    )
+});
+static WORK: LazyLock<CounterVec> =
+    LazyLock::new(|| fractions("berth_work_seconds_total", "Work for clients that have a budget, as measured", &["client"]));
+static MUST_WAIT: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counters("berth_requests_delayed_total", "Requests that were refused because their client must wait", &["reason"])
+});
+
 type Sampler = Box<dyn Fn() + Send>;
 static SAMPLERS: Mutex<Vec<Sampler>> = Mutex::new(Vec::new());
+
+/// Counts a connection of a listener that was opened (1) or closed (-1).
+pub fn connections(role: &str, change: i64) {
+    CONNECTIONS.with_label_values(&[role]).add(change);
+}
+
+/// Counts a connection that was refused or ended from our side.
+pub fn connection_ended(role: &str, reason: &str) {
+    CONNECTIONS_ENDED.with_label_values(&[role, reason]).inc();
+}
+
+/// Counts the work for a client: `anonymous` or `account`.
+pub fn worked(client: &str, took: Duration) {
+    WORK.with_label_values(&[client]).inc_by(took.as_secs_f64());
+}
+
+/// Counts a request that must wait: `budget` or `queue`.
+pub fn must_wait(reason: &str) {
+    MUST_WAIT.with_label_values(&[reason]).inc();
+}
 
 /// Counts a refusal that a service decided.
 pub fn refused(code: &str) {
@@ -219,6 +254,12 @@ pub fn text() -> String {
 fn counters(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
     // Names and labels are literals of this file, so building can't fail.
     let counters = IntCounterVec::new(Opts::new(name, help), labels).unwrap_or_else(|error| unreachable!("{error}"));
+    register(counters.clone());
+    counters
+}
+
+fn fractions(name: &str, help: &str, labels: &[&str]) -> CounterVec {
+    let counters = CounterVec::new(Opts::new(name, help), labels).unwrap_or_else(|error| unreachable!("{error}"));
     register(counters.clone());
     counters
 }

@@ -46,6 +46,10 @@ const ROUTER_ONLY: &[&str] = &["router"];
 const GOING_AWAY: u16 = 1001;
 /// How long an ending WebSocket may take to send what is left.
 const LAST_WORDS: Duration = Duration::from_millis(250);
+/// How long a request may take of which nobody says how long.
+const EXECUTION: Duration = Duration::from_secs(10);
+/// A request ends so long after its caller has stopped to wait: a mutation should not be cut at the last moment.
+const LATER: Duration = Duration::from_secs(2);
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// How long a WebSocket may wait before it says who it is.
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -127,8 +131,12 @@ impl<E: Executor> Door<E> {
                 let asked = Asked::of(&request, viewer.user_id());
                 let prepared = (self.prepare)(self.documents.parsed(request), &viewer).data(viewer);
                 let span = tracing::info_span!("graph.request", otel.kind = "server");
-                let executed = passed.scope(span, async { asked.told(self.schema.execute(prepared).await) });
-                AssertUnwindSafe(executed).catch_unwind().await.unwrap_or_else(|_| masked_panic())
+                let until = passed.deadline(EXECUTION) + LATER;
+                let executed = AssertUnwindSafe(passed.scope(span, async { asked.told(self.schema.execute(prepared).await) })).catch_unwind();
+                match tokio::time::timeout_at(until.into(), executed).await {
+                    Ok(executed) => executed.unwrap_or_else(|_| masked_panic()),
+                    Err(_) => failed("it took too long", "GATEWAY_TIMEOUT"),
+                }
             }
         };
         serde_json::to_vec(&coded(response)).unwrap_or_default()

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test may stop at the first surprise")]
 #![allow(dead_code, reason = "each test file uses a part of the rig")]
 
+pub mod raw;
 pub mod socket;
 pub mod subgraphs;
 
@@ -112,6 +113,8 @@ fn config() -> RouterConfig {
         public_url: "http://127.0.0.1:4000".to_owned(),
         home_paths: vec!["/graphiql"],
         trusted_proxies: 1,
+        private_clients: false,
+        budgets: Arc::new(berth_router::Unbudgeted),
         observer: Arc::new(berth_router::Unobserved),
     }
 }

@@ -32,11 +32,14 @@ pub struct Live {
     pub opened: AtomicUsize,
     pub open: Arc<AtomicUsize>,
     pub executions: AtomicI32,
+    /// How many `slow` run now.
+    pub running: Arc<AtomicUsize>,
 }
 
 impl Default for Live {
     fn default() -> Self {
-        Self { version: watch::channel(1).0, opened: AtomicUsize::new(0), open: Arc::default(), executions: AtomicI32::new(0) }
+        let (opened, executions) = (AtomicUsize::new(0), AtomicI32::new(0));
+        Self { version: watch::channel(1).0, opened, open: Arc::default(), executions, running: Arc::default() }
     }
 }
 
@@ -82,6 +85,7 @@ impl CatalogQuery {
     }
 
     async fn slow(&self, ms: u64) -> u64 {
+        let _running = Open::new(self.0.running.clone());
         self.0.executions.fetch_add(1, Ordering::SeqCst);
         tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
         ms

@@ -13,8 +13,9 @@
 //! | refreshes | 10 at once of one token, one more every 30 s | 300 at once, five more a second |
 //! | pictures | 10 at once, one more every 6 minutes | |
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
+use berth_contracts::Network;
 use berth_kernel::{
     Deps,
     limits::{Limit, Limits},
@@ -126,48 +127,13 @@ impl Throttle {
     }
 
     async fn count(&self, of: &[(&Limit, &str)], from: &Limit) -> Result<(), Refusal> {
-        let network = Passed::current().client().and_then(network);
+        let network =
+            Passed::current().client().and_then(|client| Network::public(client.parse().ok()?)).map(|of| of.to_string());
         let attempts: Vec<_> = of.iter().copied().chain(network.as_deref().map(|network| (from, network))).collect();
         self.allow(&attempts).await
     }
 
     async fn allow(&self, attempts: &[(&Limit, &str)]) -> Result<(), Refusal> {
         self.limits.count(attempts).await.map_err(|retry_after| Refusal::RateLimited { retry_after })
-    }
-}
-
-/// What counts as one client: an address of IPv4, or a network of 2^64 of IPv6, as a household has. `None` for addresses that are
-/// not public: behind them is a proxy that nobody told us of, and thus everybody.
-fn network(client: &str) -> Option<String> {
-    match client.parse::<IpAddr>().ok()?.to_canonical() {
-        IpAddr::V4(address) => {
-            let inside = address.is_loopback() || address.is_private() || address.is_link_local() || address.is_unspecified();
-            (!inside).then(|| address.to_string())
-        }
-        IpAddr::V6(address) => {
-            let inside = address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local();
-            (!inside && !address.is_unspecified()).then(|| format!("{:x?}", &address.segments()[..4]))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_household_is_one_client() {
-        assert_eq!(network("203.0.113.9").as_deref(), Some("203.0.113.9"));
-        assert_eq!(network("::ffff:203.0.113.9").as_deref(), Some("203.0.113.9"));
-        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff::9"));
-        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
-    }
-
-    #[test]
-    fn who_is_inside_is_not_one_client() {
-        for inside in ["127.0.0.1", "10.1.2.3", "192.168.0.7", "172.18.0.1", "169.254.1.1", "::1", "fd00::1", "fe80::1", "", "x"]
-        {
-            assert_eq!(network(inside), None, "{inside}");
-        }
     }
 }

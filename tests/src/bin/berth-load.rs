@@ -11,6 +11,7 @@ use berth_tests::{
         measure::Seen,
         probe::{self, Limit},
         scenes,
+        siege::{self, Siege},
     },
     process::{Berth, Setup},
 };
@@ -38,7 +39,21 @@ struct Arguments {
     /// Subscribers of one trip.
     #[arg(long, default_value_t = 1000)]
     subscribers: usize,
+    /// Lays siege instead: 8 connections send the worst documents, 50 honest clients search and hold. Behind `--url` there must be a
+    /// Berth with `BERTH_TRUSTED_PROXIES=1`.
+    #[arg(long)]
+    siege: bool,
+    /// Half-open connections of the siege.
+    #[arg(long, default_value_t = 0)]
+    half_open: usize,
 }
+
+/// Honest clients of a siege, and connections of its attacker.
+const HONEST: usize = 50;
+const ATTACKERS: usize = 8;
+/// What the siege may do to the honest ones and to the process.
+const P99: Duration = Duration::from_millis(100);
+const MEMORY_MIB: u64 = 400;
 
 fn main() -> anyhow::Result<()> {
     // One thread: the generator takes as little as it can of the machine that it measures.
@@ -47,7 +62,11 @@ fn main() -> anyhow::Result<()> {
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let spawned = match &arguments.spawn {
-        Some(program) => Some(Setup::default().program(program).env("BERTH_LOG", "error").start().await?),
+        Some(program) => {
+            let proxies = if arguments.siege { "1" } else { "0" };
+            let setup = Setup::default().program(program).env("BERTH_LOG", "error").env("BERTH_TRUSTED_PROXIES", proxies);
+            Some(setup.start().await?)
+        }
         None => None,
     };
     let url = spawned.as_ref().map_or_else(|| arguments.url.clone(), Berth::url);
@@ -55,6 +74,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         url.trim_start_matches("http://").trim_end_matches('/').parse().context("--url must be http://ADDRESS:PORT")?;
     let client = Client::new(url.trim_end_matches('/'))?;
     let lasts = Duration::from_secs(arguments.secs);
+    if arguments.siege {
+        let process_id = spawned.as_ref().and_then(Berth::process_id);
+        return besiege(address, &client, process_id, Siege { attackers: ATTACKERS, half_open: arguments.half_open, lasts })
+            .await;
+    }
 
     let people = cast::people(&client, arguments.people).await?;
     let places = cast::places(&client, people.len() * scenes::HOLDS_PER_PERSON + people.len()).await?;
@@ -85,6 +109,30 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
     let folder = spawned.as_ref().map_or_else(TempDir::new, |berth| TempDir::new_in(berth.data_dir()))?;
     compare(&holds, &probe::limit(folder.path(), lasts.min(Duration::from_secs(6))).await?);
+    Ok(())
+}
+
+async fn besiege(address: SocketAddr, client: &Client, process_id: Option<u32>, siege: Siege) -> anyhow::Result<()> {
+    let people = cast::people(client, HONEST).await?;
+    let places = cast::places(client, HONEST).await?;
+    println!("{siege:?}, {HONEST} honest clients");
+    println!("{:<44} {:>8} {:>11} {:>11} {:>11} {:>6}", "", "answers", "rate", "p50", "p99", "other");
+    let outcome = siege::lay(address, client, &people, &places, process_id, siege).await?;
+    show(&outcome.honest);
+    show(&outcome.ready);
+    println!(
+        "attacker: {} answered, {} told to wait, {} refused; memory at most {} MiB",
+        outcome.attacks, outcome.told_to_wait, outcome.refused, outcome.memory_mib
+    );
+    if let Some(sample) = &outcome.sample {
+        println!("  a refusal: {sample}");
+    }
+    let held = outcome.honest.quantile(0.99) < P99
+        && outcome.honest.others == 0
+        && outcome.ready.others == 0
+        && outcome.memory_mib < MEMORY_MIB;
+    println!("{}", if held { "held" } else { "NOT held" });
+    ensure!(held, "the honest ones noticed");
     Ok(())
 }
 

@@ -22,13 +22,13 @@ pub const HOLDS_PER_PERSON: usize = 4;
 
 const JSON: &str = "application/json";
 
-const PLACE: &str = "mutation($input: PlaceHoldInput!) { placeHold(input: $input) { __typename
+pub(super) const PLACE: &str = "mutation($input: PlaceHoldInput!) { placeHold(input: $input) { __typename
   ... on PlaceHoldSuccess { hold { id expiresAt total { amountMinor } } } ... on UserError { code } } }";
 
-const RELEASE: &str =
+pub(super) const RELEASE: &str =
     "mutation($input: ReleaseHoldInput!) { releaseHold(input: $input) { __typename ... on UserError { code } } }";
 
-const SEARCH: &str = "query($input: SearchTripsInput!) { searchTrips(input: $input, first: 5) {
+pub(super) const SEARCH: &str = "query($input: SearchTripsInput!) { searchTrips(input: $input, first: 5) {
   nodes { trip { id name } durationMinutes seatsAvailable fares { name price { amount } } } } }";
 
 const THREE_FETCHES: &str = "{ me { email bookings(first: 1) { nodes { code status parts { trip { name } } } } } }";

@@ -26,6 +26,19 @@ impl Prepared {
             .into_bytes(),
         )
     }
+
+    /// A `GET` of this path.
+    pub fn get(path: &str) -> Self {
+        Self(format!("GET {path} HTTP/1.1\r\nhost: berth\r\nconnection: close\r\n\r\n").into_bytes())
+    }
+
+    /// The same as a proxy sends it that saw this address.
+    #[must_use]
+    pub fn forwarded(mut self, address: &str) -> Self {
+        let line = self.0.windows(2).position(|end| end == b"\r\n").map_or(0, |end| end + 2);
+        self.0.splice(line..line, format!("x-forwarded-for: {address}\r\n").into_bytes());
+        self
+    }
 }
 
 /// A keep-alive connection.

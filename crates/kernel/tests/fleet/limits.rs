@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use berth_kernel::{
+    budget::{Budgets, Holder},
     bus::Bus,
     clock::Clock,
     jobs::Background,
@@ -74,4 +75,45 @@ async fn a_redis_that_says_nothing_delays_one_attempt() {
     assert_eq!(passed(&one, "siti", 30).await, 10);
     assert!(begun.elapsed() < PATIENCE * 4, "{:?} for 30 tries", begun.elapsed());
     background.stop();
+}
+
+/// Milliseconds of work that somebody gets at once through these processes, in turn.
+async fn worked(processes: &[Budgets]) -> u32 {
+    let somebody = Holder { network: "203.0.113.1", account: None };
+    let step = Duration::from_millis(10);
+    let mut got = 0;
+    for process in processes.iter().cycle() {
+        if process.take(somebody, step).await.is_err() {
+            return got;
+        }
+        process.settle(somebody, step, step);
+        got += 10;
+    }
+    got
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_share_a_budget_of_work_and_ask_redis_seldom() {
+    let Some(fleet) = Fleet::new() else { return };
+    let clock = Clock::system();
+    let work = Duration::from_millis(200);
+    let budgets = async || Budgets::new(&fleet.process().await, clock.clone(), Sealer::new([7; 32]), work);
+    let alone = worked(&[budgets().await]).await;
+    clock.advance(TimeDelta::minutes(1));
+    let together = worked(&[budgets().await, budgets().await]).await;
+    assert!((1_000..1_100).contains(&alone), "{alone} ms alone");
+    // Each process may hold a part of a portion that it has not spent.
+    assert!((900..=1_100).contains(&together), "{together} ms together");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_a_budget_is_the_process_s_own() {
+    let Some(fleet) = Fleet::new() else { return };
+    let wire = Wire::to(&fleet.url).await;
+    let bus = fleet.process_with(&wire.url, fleet.settings(), &fleet.background).await;
+    wire.cut();
+    let begun = Instant::now();
+    let got = worked(&[Budgets::new(&bus, Clock::system(), Sealer::new([7; 32]), Duration::from_millis(200))]).await;
+    assert!((1_000..1_600).contains(&got), "{got} ms");
+    assert!(begun.elapsed() < PATIENCE * 8, "{:?}", begun.elapsed());
 }
