@@ -126,6 +126,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "what a gate takes")]
     fn client(number: u8) -> Option<Network> {
         Some(Network::of([203, 0, 113, number].into()))
     }

@@ -90,6 +90,7 @@ impl Full {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "what places take")]
     fn client(address: &str) -> Option<Network> {
         Some(Network::of(address.parse().expect("an address")))
     }
