@@ -268,26 +268,26 @@ mod tests {
 
     /// A password that was made by a generator and put into a URL as it was.
     const RAW: [&str; 12] = [
-        "postgres://berth:pa/ss@db/berth",
-        "postgres://berth:12/34@db/berth",
-        "postgres://berth:p@ss@db/berth",
-        "postgres://berth:p@ss#word@db/berth",
-        "postgres://berth:pa#ss@db/berth",
-        "postgres://berth:pa?ss@db/berth",
-        "postgres://berth:12?ss@db/berth",
-        "postgres://berth:pa%ss@db/berth",
-        "postgres://berth:pa ss@db/berth",
-        "postgres://berth:pa[ss@db:54x2/berth",
-        "postgres://berth:pass@db/berth?foo=pass",
-        "postgres://berth:pass@db/berth?sslmode=pass",
+        "postgres://berth:qx/zv@db/berth",
+        "postgres://berth:71/83@db/berth",
+        "postgres://berth:qx@zv@db/berth",
+        "postgres://berth:qx@zv#zv@db/berth",
+        "postgres://berth:qx#zv@db/berth",
+        "postgres://berth:qx?zv@db/berth",
+        "postgres://berth:71?zv@db/berth",
+        "postgres://berth:qx%zv@db/berth",
+        "postgres://berth:qx zv@db/berth",
+        "postgres://berth:qx[zv@db:54x2/berth",
+        "postgres://berth:qxzv@db/berth?zv=qx",
+        "postgres://berth:qxzv@db/berth?sslmode=qx",
     ];
 
     #[test]
     fn a_password_that_breaks_its_url_is_not_told() {
         for url in RAW {
             let told = postgres(url).map(|parts| parts.shown()).expect_err(url).to_string();
-            let leaked = ["pass", "pa/", "/ss", "12", "34", "p@", "54", "foo"].into_iter().find(|part| told.contains(part));
-            assert_eq!(leaked.filter(|_| !told.contains("known")), None, "{url}: {told}");
+            let leaked = ["qx", "zv", "71", "83", "54"].into_iter().find(|part| told.contains(part));
+            assert_eq!(leaked, None, "{url}: {told}");
         }
         let told = postgres(RAW[0]).expect_err("a slash").to_string();
         assert!(told.contains("percent-encode the password"), "{told}");
