@@ -18,12 +18,14 @@ use crate::{
 /// What was found until now. Each finding is a line of its own as soon as it is known.
 #[derive(Debug, Default)]
 struct Findings {
+    fine: usize,
     failed: usize,
     warned: usize,
 }
 
 impl Findings {
     fn ok(&mut self, about: &str, what: impl Display) {
+        self.fine += 1;
         Self::tell("ok   ", about, &what);
     }
 
@@ -64,7 +66,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         outside::look(config, &roles, &mut findings).await;
         peers::look(config, &roles, &mut findings).await;
     });
-    anyhow::ensure!(findings.failed == 0, "{} failed, {} warnings", findings.failed, findings.warned);
+    anyhow::ensure!(findings.failed == 0, "{} failed, {} warnings, {} fine", findings.failed, findings.warned, findings.fine);
     Ok(())
 }
 

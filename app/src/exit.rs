@@ -32,9 +32,9 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
 
 fn code(error: &anyhow::Error) -> u8 {
     let refused = |cause: &(dyn std::error::Error + 'static)| cause.is::<Refusal>() || cause.is::<Refusals>();
-    if error.chain().any(refused) || error.is::<Refusal>() || error.is::<Refusals>() {
+    if error.chain().any(refused) {
         REFUSED
-    } else if error.chain().any(|cause| cause.is::<Away>()) || error.is::<Away>() {
+    } else if error.chain().any(<dyn std::error::Error>::is::<Away>) {
         NOT_YET
     } else {
         FAILED

@@ -32,7 +32,7 @@ fn names(data: &Value) -> [String; 2] {
 /// The answer to an operation over a transport.
 async fn ask(rig: &Rig, transport: &str, query: &str, token: Option<&str>) -> Value {
     let body = json!({ "query": query, "variables": { "id": "7" } });
-    let with = |request: reqwest::RequestBuilder| token.iter().fold(request, |request, token| request.bearer_auth(token));
+    let with = |request: reqwest::RequestBuilder| token.iter().fold(request, reqwest::RequestBuilder::bearer_auth);
     match transport {
         "POST" => read(with(rig.post(&body))).await.1["data"].take(),
         "GET" => {

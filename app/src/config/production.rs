@@ -86,7 +86,7 @@ impl Config {
         match self.provider_url.as_deref().map(urls::http) {
             None => problems.unless(false, "provider_url", "production takes no sandbox payments", example),
             Some(Ok(parts)) => {
-                problems.unless(is_private(&parts, "https"), "provider_url", "must be https in production", example)
+                problems.unless(is_private(&parts, "https"), "provider_url", "must be https in production", example);
             }
             Some(Err(_)) => {}
         }

@@ -82,7 +82,7 @@ impl de::Error for Misfit {
     }
 }
 
-impl<'de> IntoDeserializer<'de, Misfit> for Written {
+impl IntoDeserializer<'_, Misfit> for Written {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {

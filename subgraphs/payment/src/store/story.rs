@@ -55,15 +55,15 @@ fn present(row: &QueryResult, name: &str) -> Result<Line, DbErr> {
     let number = |column: &str| row.try_get::<i64>("", column);
     let (total, order) = (amount(number("amount_minor")?, &text("currency")?), number("attempt")?);
     let (status, method, provider) = (text("status")?, text("method")?, text("provider")?);
-    let mut now = format!("{name} is {status}: {total} by {method} at {provider}, order {order}");
+    let mut now = vec![format!("{name} is {status}: {total} by {method} at {provider}, order {order}")];
     if number("close_requested")? != 0 {
-        now += ", to be closed";
+        now.push("to be closed".to_owned());
     }
-    match row.try_get::<Option<i64>>("", "next_poll_at_ms")? {
-        Some(next) => now += &format!(", looked at again {}", instant(next)),
-        None => now += ", not looked at again",
-    }
-    Ok(Line::now(now))
+    now.push(match row.try_get::<Option<i64>>("", "next_poll_at_ms")? {
+        Some(next) => format!("looked at again {}", instant(next)),
+        None => "not looked at again".to_owned(),
+    });
+    Ok(Line::now(now.join(", ")))
 }
 
 fn moved(row: &QueryResult, name: &str) -> Result<Line, DbErr> {
