@@ -16,9 +16,11 @@ WORKDIR /src
 COPY --from=manifests /src .
 RUN cargo build --release --locked --bin berth
 COPY . .
+# What berth_build_info tells: BERTH_BUILD_COMMIT=$(git rev-parse HEAD) docker compose build
+ARG BERTH_BUILD_COMMIT=
 # Cargo goes by time, and a file of the repository may be older than the program that did nothing.
 RUN find . -name '*.rs' -exec touch {} + \
-    && cargo build --release --locked --bin berth \
+    && BERTH_BUILD_COMMIT="$BERTH_BUILD_COMMIT" cargo build --release --locked --bin berth \
     && install -D -s target/release/berth /out/usr/local/bin/berth \
     && install -d -o 65532 -g 65532 -m 0700 /out/var/lib/berth /out/var/lib/berth-keys
 

@@ -18,6 +18,8 @@ PIDS=()
 
 main() {
   BERTH=${1:-$(built)}
+  # Set before anything starts: clients are told apart by what the balancer saw.
+  if command -v haproxy >/dev/null; then export BERTH_TRUSTED_PROXIES=${BERTH_TRUSTED_PROXIES:-1}; fi
   DIR=${FLEET_DIR:-$(mktemp -d "${TMPDIR:-/tmp}/berth-fleet.XXXXXX")}
   mkdir -p "$DIR"
   trap 'stop; exit 0' INT TERM

@@ -143,6 +143,11 @@ node_is_recent() {
   [ "${major%%.*}" -ge 20 ]
 }
 
+# A browser, for the pages; the tests that need one say so when there is none.
+browser_ready() {
+  command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || apt_install chromium
+}
+
 # `npm ci`, unless the packages of exactly this lock file are there already.
 npm_packages() { # folder
   local stamp=$1/node_modules/.berth-lock sum
@@ -150,6 +155,21 @@ npm_packages() { # folder
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && return 0
   npm ci --prefix "$1" --silent --no-audit --no-fund || return 1
   printf '%s' "$sum" >"$stamp"
+}
+
+# ---- promtool: what Prometheus itself says about the alerts. Of Debian's package the one program is taken.
+
+promtool_ready() { # cache folder
+  local cache=$1/prometheus
+  command -v promtool >/dev/null && return 0
+  if [ ! -x "$cache/promtool" ]; then
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 1
+    mkdir -p "$cache/unpacked"
+    [ "$(id -u)" != 0 ] || apt-get update -q >/dev/null 2>&1
+    (cd "$cache" && apt-get download -q prometheus >/dev/null 2>&1 && dpkg-deb -x prometheus_*.deb unpacked \
+      && mv unpacked/usr/bin/promtool . && rm -rf unpacked prometheus_*.deb) || return 1
+  fi
+  export PATH="$cache:$PATH"
 }
 
 # ---- the ways to bring a service

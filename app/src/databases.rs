@@ -9,14 +9,13 @@ use std::{
 use anyhow::Context;
 use berth_kernel::{
     canary::{self, Canary, Sealed},
-    db::{Db, PostgresLimits, Unreached, reach_postgres},
+    db::{Db, PostgresLimits, Unreached, reach_postgres, sqlite_fault},
     metrics,
     seal::Sealer,
     secret::Secret,
 };
 use berth_migrations::{BookingMigrator, InventoryMigrator, PaymentMigrator, SandboxMigrator, UserMigrator};
 use fs2::FileExt;
-use sea_orm::{DbErr, RuntimeErr};
 use sea_orm_migration::MigratorTrait;
 
 use crate::{
@@ -206,17 +205,8 @@ pub fn unfit(name: &str, problem: &str) -> Refusal {
 
 async fn connect_sqlite(file: &Path) -> anyhow::Result<Db> {
     Db::open_sqlite(file).await.map_err(|error| {
-        let of_database = match &error {
-            DbErr::Conn(RuntimeErr::SqlxError(error)) => error.as_database_error(),
-            _ => None,
-        };
-        let code = of_database.and_then(|error| error.code()).and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff);
-        let problem = match code {
-            Some(8) => "can't be written",
-            Some(11) => "is damaged",
-            Some(14) => "can't be opened",
-            Some(26) => "is no database of SQLite",
-            _ => return anyhow::Error::from(error).context(format!("the database {}", file.display())),
+        let Some(problem) = sqlite_fault(&error) else {
+            return anyhow::Error::from(error).context(format!("the database {}", file.display()));
         };
         let example = "the rights of the file; or an empty folder, and then `berth restore --from <a backup>`";
         Refusal::new("data_dir", format!("{} {problem}", file.display()), example).into()
@@ -250,7 +240,7 @@ pub struct Tables {
 }
 
 /// Looks at the tables of a service.
-pub async fn tables(db: &Db, service: Service) -> Result<Tables, DbErr> {
+pub async fn tables(db: &Db, service: Service) -> anyhow::Result<Tables> {
     match service {
         Service::User => tables_of::<UserMigrator>(db).await,
         Service::Inventory => tables_of::<InventoryMigrator>(db).await,
@@ -259,7 +249,7 @@ pub async fn tables(db: &Db, service: Service) -> Result<Tables, DbErr> {
     }
 }
 
-async fn tables_of<M: MigratorTrait>(db: &Db) -> Result<Tables, DbErr> {
+async fn tables_of<M: MigratorTrait>(db: &Db) -> anyhow::Result<Tables> {
     Ok(Tables { pending: db.pending_migrations::<M>().await?, unknown: db.unknown_migrations::<M>().await? })
 }
 

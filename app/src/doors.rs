@@ -7,6 +7,7 @@ use axum::Router;
 use berth_kernel::{
     auth::TokenVerifier,
     clock::Clock,
+    metrics::{self, PeerCall},
     peer::{
         Standing,
         server::{self as desk, Desk},
@@ -37,7 +38,8 @@ impl Doors {
             ($service:expr, $part:expr) => {
                 if let Some(part) = &$part {
                     let door = Door::new(part.schema(), part.prepare(), verifier.clone(), secret);
-                    doors.push(($service, Arc::new(Inside(door.clone())), door.routes()));
+                    metrics::calls_begin($service.name());
+                    doors.push(($service, Arc::new(Inside($service, door.clone())), door.routes()));
                 }
             };
         }
@@ -66,12 +68,15 @@ impl Doors {
 }
 
 /// A door used from the same process.
-struct Inside<E>(Door<E>);
+struct Inside<E>(Service, Door<E>);
 
 #[async_trait]
 impl<E: async_graphql::Executor> SubgraphCall for Inside<E> {
     async fn execute(&self, headers: http::HeaderMap, body: Bytes) -> Bytes {
-        self.0.answer(&headers, &body).await.into()
+        let counted = PeerCall::to(self.0.name());
+        let answer = self.1.answer(&headers, &body).await;
+        counted.ended("ok");
+        answer.into()
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     config::{Config, Profile},
     ended,
     keys::Keys,
+    listeners::reachable,
     observe::Observer,
     remote::Subgraphs,
     role::Service,
@@ -56,8 +57,10 @@ pub fn router_config(
         limits: config.limits().unwrap_or_default(),
         workers: config.workers,
         allowed_origins: config.origins(),
+        public_url: config.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(listen))),
+        home_paths: HOME_PATHS.to_vec(),
         trusted_proxies: config.trusted_proxies,
-        observer: Arc::new(Observer),
+        observer: Arc::new(Observer::begin()),
     }
 }
 
@@ -65,6 +68,9 @@ fn now_secs(common: &Common) -> berth_router::NowSecs {
     let clock = common.clock.clone();
     Arc::new(move || u64::try_from(clock.now().timestamp()).unwrap_or(0))
 }
+
+/// What only development has: letters with codes, a provider's buttons, the clock. For people at this machine.
+const HOME_PATHS: [&str; 3] = ["/graphiql", "/dev", "/sandbox"];
 
 /// Which service answers a public path.
 const FORWARDED: [(&str, Service); 6] = [

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use crate::{config::Config, listeners::reachable};
+use crate::{config::Config, listeners::reachable, text_file};
 
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Longer than any answer of `/readyz`.
@@ -39,7 +39,7 @@ pub fn status(address: SocketAddr) -> anyhow::Result<String> {
 /// The address that the process wrote down when it was ready.
 fn noted(config: &Config) -> anyhow::Result<SocketAddr> {
     let file = config.file("berth.addr");
-    let text = std::fs::read_to_string(&file).with_context(|| format!("nothing serves here yet: {}", file.display()))?;
+    let text = text_file::read(&file).with_context(|| format!("nothing serves here yet: {}", file.display()))?;
     text.trim().parse().with_context(|| format!("{} holds no address", file.display()))
 }
 

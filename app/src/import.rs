@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use berth_inventory::{
     Inventory,
-    import::{ImportOptions, Progress, ProgressFn, Source, Stage, Summary, import_gtfs},
+    import::{Bounds, ImportOptions, Progress, ProgressFn, Source, Stage, Summary, bounds::DEFAULT_MIB, import_gtfs},
 };
 use chrono::NaiveDate;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,6 +14,7 @@ use crate::{
     files,
     keys::{Keys, Missing},
     services::{Common, inventory_deps},
+    text_file,
 };
 
 /// What `berth import gtfs` takes.
@@ -28,13 +29,16 @@ pub struct GtfsArguments {
     /// A layout and fare file for the feed: see docs/LAYOUTS-AND-FARES.md
     #[arg(long, value_name = "FILE.toml")]
     layouts: Option<PathBuf>,
+    /// Most mebibytes that the files of the feed may have together, unpacked
+    #[arg(long, value_name = "MIB", default_value_t = DEFAULT_MIB, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    max_mib: u32,
 }
 
 /// Imports a feed and prints what came of it.
 pub fn gtfs(config: &Config, arguments: &GtfsArguments) -> anyhow::Result<()> {
     files::prepare(config)?;
-    let source = Source::open(&arguments.source)?;
-    let layouts = arguments.layouts.as_ref().map(std::fs::read_to_string).transpose()?;
+    let source = Source::open(&arguments.source, Bounds::of_mib(arguments.max_mib))?;
+    let layouts = arguments.layouts.as_deref().map(text_file::read).transpose()?;
     let options = ImportOptions { start_date: arguments.start_date, layouts, ..ImportOptions::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let summary = runtime.block_on(async {

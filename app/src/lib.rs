@@ -30,6 +30,7 @@ mod serve;
 mod services;
 mod shared_clock;
 mod signals;
+mod text_file;
 
 use std::{path::PathBuf, process::ExitCode};
 

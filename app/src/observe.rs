@@ -18,6 +18,7 @@ use tracing::{Span, field::Empty};
 
 /// Counts what the listener of a role answers; the calls of a bundle are counted by the door, one by one.
 pub fn counted(role: &'static str, routes: Router) -> Router {
+    metrics::answers_begin(role);
     routes.layer(middleware::from_fn(move |request: Request, next: Next| async move {
         if request.uri().path() == bundle::PATH {
             return next.run(request).await;
@@ -30,7 +31,17 @@ pub fn counted(role: &'static str, routes: Router) -> Router {
 }
 
 /// Watches the front door.
-pub struct Observer;
+pub struct Observer(());
+
+impl Observer {
+    /// With every count at zero.
+    pub fn begin() -> Self {
+        metrics::answers_begin(ROUTER);
+        Self(())
+    }
+}
+
+const ROUTER: &str = "router";
 
 impl Observe for Observer {
     fn observe<'a>(&self, asked: Asked, answer: LocalBoxFuture<'a, u16>) -> LocalBoxFuture<'a, ()> {
@@ -51,11 +62,15 @@ impl Observe for Observer {
             let started = Instant::now();
             let status = answer.await;
             Span::current().record("http.response.status_code", status);
-            metrics::answered("router", status, started.elapsed());
+            metrics::answered(ROUTER, status, started.elapsed());
         }))
     }
 
     fn trace_parent(&self) -> Option<String> {
         current_trace_parent()
+    }
+
+    fn refused(&self, code: &str) {
+        metrics::told(code);
     }
 }

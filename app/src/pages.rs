@@ -8,12 +8,13 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::{Query, State},
-    http::StatusCode,
-    response::{Html, IntoResponse, Response},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use berth_kernel::{
     mail::{Caught, Mail},
+    page::page,
     sms::Sms,
 };
 use chrono::TimeDelta;
@@ -57,10 +58,10 @@ pub fn routes(pages: Pages) -> Router {
     all.with_state(pages)
 }
 
-async fn landing(State(pages): State<Pages>) -> Html<String> {
-    let page = include_str!("../assets/landing.html");
+async fn landing(State(pages): State<Pages>) -> Response {
+    let template = include_str!("../assets/landing.html");
     let hidden = if pages.development { "" } else { "hidden" };
-    Html(page.replace("{{development}}", hidden))
+    page(template, template.replace("{{development}}", hidden))
 }
 
 async fn reset_password() -> Response {
@@ -71,9 +72,10 @@ async fn stop_change() -> Response {
     page_of_a_link(include_str!("../assets/stop-change.html"))
 }
 
-fn page_of_a_link(page: &'static str) -> Response {
-    let headers = [("cache-control", "no-store"), ("referrer-policy", "no-referrer"), ("x-frame-options", "DENY")];
-    (headers, Html(page)).into_response()
+fn page_of_a_link(template: &'static str) -> Response {
+    let mut answer = page(template, template.to_owned());
+    answer.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    answer
 }
 
 async fn jwks(State(pages): State<Pages>) -> Response {
@@ -89,10 +91,11 @@ async fn mail_json(State(pages): State<Pages>, Query(query): Query<MailQuery>) -
     Json(pages.mail.caught(query.to.as_deref()))
 }
 
-async fn mail_page(State(pages): State<Pages>, Query(query): Query<MailQuery>) -> Html<String> {
+async fn mail_page(State(pages): State<Pages>, Query(query): Query<MailQuery>) -> Response {
     let letters: String = pages.mail.caught(query.to.as_deref()).iter().map(letter).collect();
     let body = if letters.is_empty() { "<p>No letters yet.</p>".to_owned() } else { letters };
-    Html(include_str!("../assets/mail.html").replace("{{letters}}", &body))
+    let template = include_str!("../assets/mail.html");
+    page(template, template.replace("{{letters}}", &body))
 }
 
 fn letter(caught: &Caught) -> String {

@@ -12,6 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use berth_kernel::{
+    metrics::{self, PeerCall},
     peer::{Call, Failure, Line, Passed, Repeat, bundle::Bundler},
     random,
     service::ServiceSigner,
@@ -68,15 +69,19 @@ impl Subgraphs {
         let Some(line) = way(&self.ways, service).map(Bundler::line) else {
             return plain(StatusCode::NOT_FOUND, "NOT_FOUND");
         };
+        let counted = PeerCall::to(service);
         match line.send(public_call(&path(request.uri()), request)).await {
             Ok(mut answer) => {
+                counted.ended("ok");
                 for name in OF_A_CONNECTION {
                     answer.headers_mut().remove(name);
                 }
                 answer
             }
             Err(failure) => {
+                counted.ended(failure.outcome());
                 failed(service, &failure);
+                metrics::told("SERVICE_UNAVAILABLE");
                 plain(StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE")
             }
         }
@@ -128,13 +133,19 @@ impl Remote {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let call = Call { method: Method::POST, path: "/graphql", headers, body, repeat, deadline };
         let service = self.0.line().replicas().service();
+        let counted = PeerCall::to(service);
         match self.0.send(call).await {
-            Ok(answer) if answer.status() == StatusCode::OK => answer.into_body(),
+            Ok(answer) if answer.status() == StatusCode::OK => {
+                counted.ended("ok");
+                answer.into_body()
+            }
             Ok(answer) => {
+                counted.ended("failed");
                 tracing::error!(peer.service = service, status = answer.status().as_u16(), "subgraph.call.refused");
                 Bytes::from_static(NO_ANSWER)
             }
             Err(failure) => {
+                counted.ended(failure.outcome());
                 failed(service, &failure);
                 Bytes::from_static(NO_ANSWER)
             }

@@ -12,6 +12,7 @@ use berth_kernel::{
     auth::TokenVerifier,
     clock::Clock,
     ended::EndedSessions,
+    metrics,
     peer::standing,
     random,
     secret::Secret,
@@ -62,6 +63,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("berth").build()?;
     let lines = lines(&config, &roles, config.otlp_url.clone());
     let telemetry = telemetry::start(&lines, runtime.handle()).map_err(|error| of_telemetry(&error))?;
+    metrics::begin(env!("CARGO_PKG_VERSION"), COMMIT);
     files::narrow(&config);
     let ended = runtime.block_on(serve(config, roles, started));
     telemetry.stop();

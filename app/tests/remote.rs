@@ -228,6 +228,8 @@ impl World {
             trusted_proxies: 0,
             observer: Arc::new(berth_router::Unobserved),
             allowed_origins: vec![],
+            public_url: String::new(),
+            home_paths: vec![],
         };
         let router = berth_router::start(config, Arc::new(Nothing), tokio::runtime::Handle::current()).await.unwrap();
         Front { router, subgraphs, client: reqwest::Client::new() }

@@ -71,6 +71,11 @@ pub struct RouterConfig {
     /// Origins that browsers may call from, such as `https://shop.example`. Empty: same origin only.
     /// Credentials (cookies) are never allowed: the graph reads only the Authorization header.
     pub allowed_origins: Vec<String>,
+    /// How the public reaches the front door: `https://shop.example`.
+    pub public_url: String,
+    /// Beginnings of paths (`/dev`) for people at this machine: they answer only what is addressed to `localhost` or to the host
+    /// of the public URL.
+    pub home_paths: Vec<&'static str>,
     /// How many proxies stand before the front door, each of which adds the address that it sees to `X-Forwarded-For`. 0: none,
     /// and the header is not looked at.
     pub trusted_proxies: usize,
@@ -134,6 +139,8 @@ pub trait Observe: Send + Sync {
     fn observe<'a>(&self, asked: Asked, answer: LocalBoxFuture<'a, u16>) -> LocalBoxFuture<'a, ()>;
     /// The W3C `traceparent` for what the running work calls.
     fn trace_parent(&self) -> Option<String>;
+    /// The public was told an error with this code, by the front door or by a subgraph.
+    fn refused(&self, code: &str);
 }
 
 /// Watches nothing.
@@ -149,6 +156,8 @@ impl Observe for Unobserved {
     fn trace_parent(&self) -> Option<String> {
         None
     }
+
+    fn refused(&self, _: &str) {}
 }
 
 /// Bounds of one public request; more is refused with a typed error.
@@ -172,7 +181,7 @@ pub struct Limits {
     pub selections: usize,
     /// Fields in one place of an answer, before those of one name are put together.
     pub selection_set: usize,
-    /// Pairs of fields of one name in one place, over all places.
+    /// Pairs of fields of one name in one place, over all places, and pairs of fragments.
     pub repeats: usize,
     /// Fragments spread inside each other.
     pub spreads: usize,
@@ -202,7 +211,7 @@ impl Default for Limits {
             directives: 20,
             selections: 5_000,
             selection_set: 200,
-            repeats: 2_000,
+            repeats: 5_000,
             spreads: 16,
             introspection_lists: 3,
             cost: 2_000,

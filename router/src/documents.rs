@@ -204,4 +204,51 @@ mod tests {
         }
         assert_eq!(one.mark("{ a }", None), Marker::new([1; 16]).mark("{ a }", None));
     }
+
+    #[test]
+    fn a_changed_byte_changes_the_mark() {
+        let marker = Marker::new([3; 16]);
+        let text = "query Q($id: ID!) { trip(id: $id) { id name } }";
+        let whole = marker.mark(text, Some("Q"));
+        for at in 0..text.len() {
+            let mut changed = text.as_bytes().to_vec();
+            changed[at] ^= 1;
+            let changed = String::from_utf8(changed).expect("still letters");
+            assert_ne!(marker.mark(&changed, Some("Q")), whole, "{at}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_a_text_is_given_for_that_text_only() {
+        let documents = Documents::new(&Limits::default(), [0; 16], Shape::empty());
+        let read = |text: &str| {
+            let params = GraphQLParams { query: Some(text.to_owned()), ..GraphQLParams::default() };
+            documents.read(params).expect("an operation").known
+        };
+        let (first, other) = (read("{ a }"), read("{ b }"));
+        assert!(Arc::ptr_eq(&first, &read("{ a }")));
+        assert!(!Arc::ptr_eq(&first, &other));
+        assert!(!Arc::ptr_eq(&first, &read("{ a } ")));
+    }
+
+    #[test]
+    fn a_page_counts_with_the_variable_of_the_request() {
+        let schema = "type Query { all(first: Int = 20): All! } type All { nodes: [One!]! } type One { id: ID! }";
+        let schema = hive_router::graphql_tools::parser::parse_schema::<String>(schema).expect("a schema").into_static();
+        let documents = Documents::new(&Limits { cost: 50, ..Limits::default() }, [0; 16], Shape::new(&schema));
+        let cost = |text: &str, variables: &str| {
+            let variables = hive_router::sonic_rs::from_str(variables).expect("JSON");
+            let params = GraphQLParams { query: Some(text.to_owned()), variables, ..GraphQLParams::default() };
+            documents.read(params).map(|operation| operation.counts.cost).map_err(|refusal| refusal.code)
+        };
+        let text = "query($n: Int) { all(first: $n) { nodes { id } } }";
+        assert_eq!(cost(text, r#"{"n":7}"#), Ok(8));
+        assert_eq!(cost(text, r#"{"n":null}"#), Ok(21));
+        assert_eq!(cost(text, "{}"), Ok(21));
+        assert_eq!(cost(&text.replace("Int)", "Int = 9)"), "{}"), Ok(10));
+        for large in [r#"{"n":100}"#, r#"{"n":1e9}"#, r#"{"n":"many"}"#] {
+            assert_eq!(cost(text, large), Err("MAX_COST_EXCEEDED"), "{large}");
+        }
+        assert_eq!(cost(text, r#"{"n":-5}"#), Ok(1));
+    }
 }

@@ -15,7 +15,7 @@ use http::{Method, StatusCode};
 use ntex::{
     http::{
         ConnectionType, Response,
-        header::{self, HeaderName, HeaderValue},
+        header::{self, HeaderValue},
     },
     web::{self, DefaultError, HttpRequest, WebRequest, WebResponse},
 };
@@ -26,9 +26,14 @@ use crate::{
     client,
     config::{Asked, Limits, Observe, PublicRoutes},
     engine::Engine,
-    graphiql, http_graphql,
+    graphiql,
+    headers::Signature,
+    hosts::Home,
+    http_graphql,
     live::Feeds,
-    public, websocket,
+    public,
+    refusal::{Json, Told},
+    websocket, wire,
 };
 
 /// What all workers share.
@@ -41,6 +46,9 @@ pub(crate) struct Shared {
     pub limits: Arc<Limits>,
     pub graphiql: bool,
     pub allowed_origins: Arc<[String]>,
+    pub home: Arc<Home>,
+    /// The public reaches us by HTTPS.
+    pub https: bool,
     pub trusted_proxies: usize,
     pub observer: Arc<dyn Observe>,
     /// Cancelled when the service stops: sockets close, and an answer is the last one on its connection.
@@ -54,6 +62,7 @@ pub(crate) struct Door {
     pub feeds: RefCell<Feeds>,
     /// Open sockets of this worker.
     pub sockets: Cell<usize>,
+    ended: wire::Ended,
 }
 
 impl std::ops::Deref for Door {
@@ -66,7 +75,7 @@ impl std::ops::Deref for Door {
 
 impl Door {
     pub(crate) fn new(shared: Shared) -> Self {
-        Self { shared, feeds: RefCell::default(), sockets: Cell::new(0) }
+        Self { shared, feeds: RefCell::default(), sockets: Cell::new(0), ended: wire::Ended::default() }
     }
 
     /// Answers any request on the public port.
@@ -88,9 +97,27 @@ impl Door {
         answered.ok_or_else(|| web::error::ErrorInternalServerError("the request was not run").into())
     }
 
-    async fn respond(self: Rc<Self>, request: WebRequest<DefaultError>, request_id: &str) -> WebResponse {
-        let origin = self.allowed_origin(&request);
-        let (request, mut response) = match request.path() {
+    async fn respond(self: Rc<Self>, mut request: WebRequest<DefaultError>, request_id: &str) -> WebResponse {
+        let signature = self.signature(&request, request_id);
+        let fit = self.ended.check(&request).and_then(|()| self.home.check(&request));
+        let is_last = wire::is_last(&mut request) || fit.is_err();
+        if is_last {
+            self.ended.note(&request);
+        }
+        let (request, mut response) = match fit {
+            Ok(()) => self.clone().served(request, request_id).await,
+            Err(refusal) => plain(request, refusal.response(Json::Plain, request_id)),
+        };
+        self.count(&response);
+        signature.put(&mut response);
+        if is_last || self.stopping.is_cancelled() {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
+        WebResponse::new(response, request)
+    }
+
+    async fn served(self: Rc<Self>, request: WebRequest<DefaultError>, request_id: &str) -> (HttpRequest, Response) {
+        match request.path() {
             // Only what is asked for with a token or a body of its own kind is announced by browsers.
             "/graphql" | "/me/avatar" if is_preflight(&request) => plain(request, Response::new(StatusCode::NO_CONTENT)),
             "/graphql" => http_graphql::answer(&self, request, request_id).await,
@@ -99,19 +126,36 @@ impl Door {
                 plain(request, response)
             }
             _ => public::answer(&self, request, request_id).await,
-        };
-        sign(&mut response, request_id, origin);
-        if self.stopping.is_cancelled() {
-            response.head_mut().set_connection_type(ConnectionType::Close);
         }
-        WebResponse::new(response, request)
+    }
+
+    fn signature<'r>(&self, request: &WebRequest<DefaultError>, request_id: &'r str) -> Signature<'r> {
+        Signature {
+            request_id,
+            origin: self.allowed_origin(request),
+            // An answer of the graph may hold the tokens of a new session.
+            private: request.path() == "/graphql" || request.headers().contains_key(header::AUTHORIZATION),
+            https: self.https,
+        }
     }
 
     async fn socket(self: Rc<Self>, request: WebRequest<DefaultError>, request_id: String) -> Result<WebResponse, web::Error> {
         let client = client::address(&request, self.trusted_proxies);
+        let signature = self.signature(&request, &request_id);
         let (request, _) = request.into_parts();
-        let response = websocket::accept(self, request.clone(), client, request_id).await?;
+        let mut response = websocket::accept(self.clone(), request.clone(), client, request_id.clone()).await?;
+        self.count(&response);
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            signature.put(&mut response);
+        }
         Ok(WebResponse::new(response, request))
+    }
+
+    /// Counts a refusal of the door itself.
+    fn count(&self, response: &Response) {
+        if let Some(told) = response.extensions().get::<Told>() {
+            self.observer.refused(told.0);
+        }
     }
 
     /// The request's origin, when pages of it may read our answers.
@@ -137,11 +181,8 @@ fn plain(request: WebRequest<DefaultError>, response: Response) -> (HttpRequest,
 }
 
 fn is_socket(request: &WebRequest<DefaultError>) -> bool {
-    request
-        .headers()
-        .get(header::UPGRADE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+    let upgrade = request.headers().get(header::UPGRADE).and_then(|value| value.to_str().ok());
+    *request.method() == Method::GET && upgrade.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
 }
 
 fn is_preflight(request: &WebRequest<DefaultError>) -> bool {
@@ -167,23 +208,4 @@ fn new_request_id() -> String {
 
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
-}
-
-/// Puts the headers on an answer that each of them has.
-fn sign(response: &mut Response, request_id: &str, origin: Option<HeaderValue>) {
-    let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::try_from(request_id) {
-        headers.insert(HeaderName::from_static("x-request-id"), id);
-    }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    let Some(origin) = origin else { return };
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.append(header::VARY, HeaderValue::from_static("origin"));
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("authorization, content-type, accept, x-request-id"),
-    );
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id"));
-    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
 }

@@ -1,6 +1,6 @@
 //! The embedded router: its configuration, its start, and one call into it.
 
-use std::{collections::HashMap, io::Write, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use hive_router::{
     PluginRegistry, RouterSharedState,
@@ -30,7 +30,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     auth::{self, Viewer},
-    config::{RouterConfig, RouterError, Subgraph},
+    config::{Observe, RouterConfig, RouterError, Subgraph},
     documents::Documents,
     executor::OwnWay,
     operation::Operation,
@@ -47,6 +47,7 @@ pub(crate) struct Engine {
     /// The graph lives as long as this.
     graph: Arc<Supergraph>,
     executors: Arc<Executors>,
+    observer: Arc<dyn Observe>,
     /// What clients send, read.
     pub documents: Arc<Documents>,
     run: Run,
@@ -63,24 +64,21 @@ impl Engine {
     /// Starts the embedded router. Must run on an ntex system.
     pub(crate) async fn start(config: &RouterConfig, runtime: &Handle) -> Result<(Self, BackgroundTasksManager), RouterError> {
         set_tracing_enabled(false);
-        let mut keys = tempfile::NamedTempFile::new()?;
-        // It needs a set of keys, and never uses it: see `introduce`.
-        keys.write_all(br#"{"keys":[]}"#)?;
-        let settings = settings(config, &keys.path().to_string_lossy());
-        let hive: HiveRouterConfig = serde_json::from_value(settings).map_err(engine_error)?;
+        let hive: HiveRouterConfig = serde_json::from_value(settings(config)).map_err(engine_error)?;
         let hive = hive.into_static();
         let telemetry = TelemetryContext::from_propagation_config(&hive.telemetry.tracing.propagation, &hive.log);
         let mut tasks = BackgroundTasksManager::new();
         let (mut shared, schema) =
             configure_app_from_config(hive, telemetry, &mut tasks, PluginRegistry::new()).await.map_err(engine_error)?;
-        let executors = Arc::new(executors(&config.subgraphs, runtime)?);
+        let executors = Arc::new(executors(config, runtime)?);
         let graph = Supergraph::from_sdl("berth", &config.supergraph_sdl, graph_options(hive)).map_err(engine_error)?;
         let documents =
             Arc::new(Documents::new(&config.limits, config.document_key, Shape::new(&graph.planner.consumer_schema.document)));
         let state = Arc::get_mut(&mut shared).ok_or_else(|| RouterError::Engine("its state is already shared".to_owned()))?;
-        state.plugins = Some(Arc::new(vec![Box::new(FrontDoor::new(executors.clone(), documents.marker))]));
+        state.plugins =
+            Some(Arc::new(vec![Box::new(FrontDoor::new(executors.clone(), documents.marker, config.observer.clone()))]));
         let run = pipeline::run(&shared, &schema, &graph).await?;
-        Ok((Self { shared, graph: Arc::new(graph), executors, documents, run }, tasks))
+        Ok((Self { shared, graph: Arc::new(graph), executors, observer: config.observer.clone(), documents, run }, tasks))
     }
 
     /// Settings of the embedded router.
@@ -119,7 +117,7 @@ impl Engine {
             Ok(mode) => mode,
             Err(error) => return handle_pipeline_error(error, request, &self.shared, &ResponseMode::default()),
         };
-        let hooks = FrontDoor::new(self.executors.clone(), self.documents.marker);
+        let hooks = FrontDoor::new(self.executors.clone(), self.documents.marker, self.observer.clone());
         let handled = (self.run)(Call { request, operation, context, hooks, mode: &mode });
         match handle_timeout(handled, &self.shared).await {
             Ok(response) => response,
@@ -161,9 +159,9 @@ fn graph_options(hive: &HiveRouterConfig) -> SupergraphOptions {
     options
 }
 
-fn executors(subgraphs: &[Subgraph], runtime: &Handle) -> Result<Executors, RouterError> {
+fn executors(config: &RouterConfig, runtime: &Handle) -> Result<Executors, RouterError> {
     let mut executors = HashMap::new();
-    for subgraph in subgraphs {
+    for subgraph in &config.subgraphs {
         let endpoint: http::Uri = subgraph.url.parse().map_err(engine_error)?;
         if let Some(local) = &subgraph.executor {
             let local = OwnWay::new(subgraph.name.clone(), endpoint, local.clone(), runtime.clone());
@@ -173,7 +171,7 @@ fn executors(subgraphs: &[Subgraph], runtime: &Handle) -> Result<Executors, Rout
     Ok(executors)
 }
 
-fn settings(config: &RouterConfig, keys: &str) -> Value {
+fn settings(config: &RouterConfig) -> Value {
     let limits = &config.limits;
     json!({
         "supergraph": { "source": "plugin" },
@@ -182,7 +180,8 @@ fn settings(config: &RouterConfig, keys: &str) -> Value {
         "introspection": config.introspection,
         "jwt": {
             "enabled": true,
-            "jwks_providers": [{ "source": "file", "path": keys }],
+            // It never looks for a key: see `introduce`.
+            "jwks_providers": [],
             "issuers": [config.jwt_issuer],
             "audiences": [config.jwt_audience],
             "allowed_algorithms": ["EdDSA"],

@@ -49,6 +49,8 @@ mod engine;
 mod executor;
 mod framing;
 mod graphiql;
+mod headers;
+mod hosts;
 mod http_graphql;
 mod live;
 mod negotiation;
@@ -63,6 +65,7 @@ mod rules;
 mod server;
 mod walk;
 mod websocket;
+mod wire;
 
 pub use config::{
     Asked, Limits, NO_ANSWER, NowSecs, Observe, PublicRoutes, RouterConfig, RouterError, Sessions, Subgraph, SubgraphCall,

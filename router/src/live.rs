@@ -28,8 +28,15 @@ use ntex::{
 use tokio::sync::{broadcast, mpsc};
 
 use crate::{
-    auth::Viewer, door::Door, framing::Form, operation::Operation, plugin::Caller, refusal::Refusal, rules,
-    walk::sums::operations_of, websocket::synthetic,
+    auth::Viewer,
+    door::Door,
+    framing::Form,
+    operation::Operation,
+    plugin::Caller,
+    refusal::{Refusal, Told},
+    rules,
+    walk::sums::operations_of,
+    websocket::synthetic,
 };
 
 /// The JSON of one event.
@@ -170,7 +177,7 @@ impl Watcher {
                     if told {
                         return;
                     }
-                    let _ = out.send(Refusal::restarting().event(&self.caller.request_id)).await;
+                    let _ = out.send(last_event(&self.door, &Refusal::restarting(), &self.caller.request_id)).await;
                     return;
                 }
             }
@@ -274,11 +281,17 @@ async fn alone(door: &Rc<Door>, operation: &Operation, caller: &Caller) -> Optio
     let viewer = caller.viewer.clone().filter(|_| !answer.public);
     let body = answer.response.take_body();
     let (out, events) = mpsc::channel(IN_FLIGHT);
-    rt::spawn(pass_on(body, viewer, out, caller.request_id.clone()));
+    rt::spawn(pass_on(door.clone(), body, viewer, out, caller.request_id.clone()));
     Some(events)
 }
 
-async fn pass_on(mut body: ResponseBody<Body>, viewer: Option<Viewer>, out: mpsc::Sender<Event>, request_id: String) {
+async fn pass_on(
+    door: Rc<Door>,
+    mut body: ResponseBody<Body>,
+    viewer: Option<Viewer>,
+    out: mpsc::Sender<Event>,
+    request_id: String,
+) {
     let expiry = over(viewer.as_ref());
     tokio::pin!(expiry);
     loop {
@@ -286,7 +299,7 @@ async fn pass_on(mut body: ResponseBody<Body>, viewer: Option<Viewer>, out: mpsc
             event = next_event(&mut body) => event,
             () = out.closed() => return,
             refusal = &mut expiry => {
-                let _ = out.send(refusal.event(&request_id)).await;
+                let _ = out.send(last_event(&door, &refusal, &request_id)).await;
                 return;
             }
         };
@@ -295,6 +308,12 @@ async fn pass_on(mut body: ResponseBody<Body>, viewer: Option<Viewer>, out: mpsc
             return;
         }
     }
+}
+
+/// The last event of a stream that ends for this reason.
+fn last_event(door: &Door, refusal: &Refusal, request_id: &str) -> Event {
+    door.observer.refused(refusal.code);
+    refusal.event(request_id)
 }
 
 /// Waits until the caller's token is worth nothing, and tells why; for ever where nobody is signed in.
@@ -309,11 +328,16 @@ pub(crate) async fn over(viewer: Option<&Viewer>) -> Refusal {
 pub(crate) async fn as_stream(request: &HttpRequest, mut answer: HttpResponse) -> HttpResponse {
     let Some(form) = Form::accepted(request) else { return answer };
     let mut text = Vec::new();
+    let told = answer.extensions_mut().remove::<Told>();
     let mut body = answer.take_body();
     while let Some(Ok(chunk)) = body.next().await {
         text.extend_from_slice(&chunk);
     }
-    form.response(stream::iter([Event::from(text)]))
+    let response = form.response(stream::iter([Event::from(text)]));
+    if let Some(told) = told {
+        response.extensions_mut().insert(told);
+    }
+    response
 }
 
 /// Whether an answer is one JSON document.

@@ -22,7 +22,7 @@ use hive_router::{
     sonic_rs::Value,
 };
 
-use crate::{auth::Viewer, documents::Marker, pipeline::mark_filtered};
+use crate::{auth::Viewer, config::Observe, documents::Marker, pipeline::mark_filtered};
 
 /// Who asks, for the hooks of one request.
 #[derive(Debug, Clone)]
@@ -48,6 +48,7 @@ pub(crate) fn context(caller: Caller) -> PluginContext {
 pub(crate) struct FrontDoor {
     executors: Arc<Executors>,
     marker: Marker,
+    observer: Arc<dyn Observe>,
     /// The operation before anything was taken away that its caller may not see.
     pub whole: Option<Arc<OperationDefinition>>,
     /// The operation after that.
@@ -58,8 +59,8 @@ pub(crate) struct FrontDoor {
 pub(crate) type Executors = HashMap<String, SubgraphExecutorBoxedArc>;
 
 impl FrontDoor {
-    pub(crate) fn new(executors: Arc<Executors>, marker: Marker) -> Self {
-        Self { executors, marker, whole: None, filtered: OnceLock::new() }
+    pub(crate) fn new(executors: Arc<Executors>, marker: Marker, observer: Arc<dyn Observe>) -> Self {
+        Self { executors, marker, observer, whole: None, filtered: OnceLock::new() }
     }
 }
 
@@ -128,6 +129,9 @@ impl RouterPlugin for FrontDoor {
                 false
             }
         };
+        if let Some(code) = &payload.error.extensions.code {
+            self.observer.refused(code);
+        }
         let extensions = &mut payload.error.extensions.extensions;
         extensions.entry("retryable".to_owned()).or_insert_with(|| Value::from(retryable));
         if let Some(caller) = caller {

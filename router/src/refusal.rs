@@ -7,6 +7,9 @@ use ntex::http::{Response, header};
 pub(crate) const RESTARTING: &str = "SERVICE_RESTARTING";
 pub(crate) const RESTARTING_TEXT: &str = "The service is restarting. Subscribe again.";
 
+/// The code of a refusal, in the extensions of the answer that tells it.
+pub(crate) struct Told(pub &'static str);
+
 /// A request that goes no further.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -68,7 +71,9 @@ impl Refusal {
         if status == StatusCode::METHOD_NOT_ALLOWED {
             response.set_header(header::ALLOW, "GET, POST");
         }
-        response.body(body)
+        let answer = response.body(body);
+        answer.extensions_mut().insert(Told(self.code));
+        answer
     }
 }
 

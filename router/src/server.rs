@@ -15,6 +15,7 @@ use crate::{
     config::{PublicRoutes, RouterConfig, RouterError},
     door::{Door, Shared},
     engine::Engine,
+    hosts::Home,
 };
 
 /// Connections that may wait to be accepted.
@@ -103,6 +104,8 @@ pub async fn serve(
         limits: Arc::new(config.limits),
         graphiql: config.graphiql,
         allowed_origins: config.allowed_origins.into(),
+        https: config.public_url.starts_with("https://"),
+        home: Arc::new(Home::new(config.home_paths, &config.public_url)),
         trusted_proxies: config.trusted_proxies,
         observer: config.observer,
         stopping: stopping.clone(),

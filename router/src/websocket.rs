@@ -226,7 +226,10 @@ impl Socket {
         if let Some(token) = message.authorization().or_else(|| self.header.clone()) {
             match self.door.tokens.verify_header(&token) {
                 Ok(viewer) => *self.viewer.borrow_mut() = Some(viewer),
-                Err(refusal) => return protocol::close_for(&refusal),
+                Err(refusal) => {
+                    self.door.observer.refused(refusal.code);
+                    return protocol::close_for(&refusal);
+                }
             }
         }
         self.initialised.set(true);
@@ -376,6 +379,7 @@ impl Socket {
     }
 
     fn refused(&self, id: &str, refusal: &Refusal) -> Message {
+        self.door.observer.refused(refusal.code);
         protocol::error(id, &refusal.errors_json(&self.request_id).to_string())
     }
 }

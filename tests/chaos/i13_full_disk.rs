@@ -17,7 +17,7 @@ use berth_tests::{
 };
 use serde_json::Value;
 
-use crate::{Fought, none, rules};
+use crate::{Fought, rules};
 
 in_the_fleet!(nothing_acknowledged_is_lost);
 in_one_process!(nothing_acknowledged_is_lost, the_checker_sees_a_broken_connection_that_is_kept);
@@ -36,8 +36,11 @@ async fn nothing_acknowledged_is_lost(arm: Arm) -> anyhow::Result<()> {
     }
     let disk = SmallDisk::mount(MEGABYTES)?;
     let Some(mut berth) = start(arm.setup(), arm, &disk).await? else { return Ok(()) };
-    let fought = fight_on(&disk, &mut berth, said_and_healed).await?;
-    ensure!(fought.history.outages().keys().all(|end| end == "SERVICE_UNAVAILABLE"), "{:?}", fought.history.outages());
+    let rules = Rules { outages: true, abandoned: 5, released: 35, paid: 30, ..rules(12) };
+    let fought = fight_on(&disk, &mut berth, rules, said_and_healed).await?;
+    // LATE: paid, and the tickets did not come at once.
+    let typed = |end: &String| matches!(end.as_str(), "SERVICE_UNAVAILABLE" | "LATE");
+    ensure!(fought.history.outages().keys().all(typed), "{:?}", fought.history.outages());
     let log = berth.log();
     let (broken, healed) = (log.matches("database.broken").count(), log.matches("database.healed").count());
     println!("{broken} lines of a broken database, {healed} of a healed one, {} lines in all", log.lines().count());
@@ -54,10 +57,13 @@ async fn the_checker_sees_a_broken_connection_that_is_kept(arm: Arm) -> anyhow::
     let disk = SmallDisk::mount(MEGABYTES)?;
     let setup = arm.setup().sabotage("keep_broken_connection")?;
     let mut berth = start(setup, arm, &disk).await?.context("not started")?;
-    let fought = fight_on(&disk, &mut berth, |_, _| async { Ok(()) }).await?;
+    // Nobody pays or asks again: it never gets well.
+    let rules = Rules { abandoned: 20, released: 60, paid: 0, ..rules(8) };
+    let fought = fight_on(&disk, &mut berth, rules, |_, _| async { Ok(()) }).await?;
     let found = fought.aftermath().holds_that_differ().await?;
-    println!("{}: {} violations", fought.history.summary(), found.len());
-    ensure!(none(&found).is_err(), "the connection is kept, and nothing is lost");
+    let missing = found.iter().filter(|violation| violation.to_string().contains("MISSING")).count();
+    println!("{missing} acknowledged holds are on no disk");
+    ensure!(missing > 0, "the connection is kept, and nothing is lost");
     Ok(())
 }
 
@@ -76,7 +82,7 @@ async fn start(setup: Setup, arm: Arm, disk: &SmallDisk) -> anyhow::Result<Optio
 
 /// A fight during which the disk fills and is enlarged; then every process dies and starts again, so that what was only in one
 /// is gone.
-async fn fight_on<F, Fut>(disk: &SmallDisk, berth: &mut Berth, watch: F) -> anyhow::Result<Fought>
+async fn fight_on<F, Fut>(disk: &SmallDisk, berth: &mut Berth, rules: Rules, watch: F) -> anyhow::Result<Fought>
 where
     F: Fn(Vec<String>, bool) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
@@ -84,7 +90,6 @@ where
     let client = berth.client()?;
     let arena = Arena::demo(&client, 80, 4).await?;
     let people = Person::sign_up_many(&client, "full", 24).await?;
-    let rules = Rules { outages: true, abandoned: 5, released: 35, paid: 30, ..rules(12) };
     let urls: Vec<String> = berth.processes().iter().map(|process| process.url()).collect();
     let trouble = async {
         tokio::time::sleep(Duration::from_secs(2)).await;

@@ -34,7 +34,7 @@ pub fn in_own_mounts(test: &str) -> anyhow::Result<bool> {
     let output = again.output()?;
     let told = String::from_utf8_lossy(&output.stdout);
     print!("{told}");
-    eprint!("{}", String::from_utf8_lossy(&output.stderr));
+    print!("{}", String::from_utf8_lossy(&output.stderr));
     ensure!(told.contains("1 passed"), "{test} on a small disk ended with {}", output.status);
     Ok(false)
 }

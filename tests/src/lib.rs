@@ -13,6 +13,7 @@
 //! * [`watch`]: what a subscriber of live seats may rely on
 //! * [`access`]: who may do what, from the matrix in `access/`
 //! * [`load`]: the load generator behind `berth-load`
+//! * [`metrics`]: what a process tells at `/metrics`, and which alerts would fire
 //!
 //! A new suite is a file under `tests/`, a new invariant a module of `chaos/`; what two suites need, or what must also be seen
 //! to fail on a sabotaged build, is a function here.
@@ -31,6 +32,7 @@ pub mod history;
 pub mod live;
 pub mod load;
 pub mod mailserver;
+pub mod metrics;
 pub mod notices;
 pub mod person;
 pub mod pictures;

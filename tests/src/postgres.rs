@@ -37,7 +37,7 @@ impl Postgres {
     /// Makes a cluster in this folder and starts its server; `None` where its programs are not installed.
     pub async fn start_at(port: u16, folder: TempDir) -> anyhow::Result<Option<Self>> {
         let Some(mut server) = Self::empty(port, folder)? else { return Ok(None) };
-        server.make(server.command("initdb").args(["-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync"]))?;
+        make(server.command("initdb").args(["-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync"]))?;
         server.start().await?;
         Ok(Some(server))
     }
@@ -73,12 +73,6 @@ impl Postgres {
         Ok(std::os::unix::fs::chown(path, Some(user), Some(group))?)
     }
 
-    fn make(&self, command: &mut Command) -> anyhow::Result<()> {
-        let made = command.output().with_context(|| format!("{command:?}"))?;
-        ensure!(made.status.success(), "{command:?}: {}", String::from_utf8_lossy(&made.stderr));
-        Ok(())
-    }
-
     /// Another server that follows this one. From the answer on, this one acknowledges nothing that the other has not on its disk.
     pub async fn standby_at(&self, port: u16) -> anyhow::Result<Self> {
         let mut standby = Self::empty(port, TempDir::new()?)?.context("the programs of PostgreSQL are not installed")?;
@@ -97,7 +91,7 @@ impl Postgres {
             "fast",
             "--no-sync",
         ]);
-        standby.make(&mut copy)?;
+        make(&mut copy)?;
         standby.start().await?;
         let url = self.url()?;
         ask(url.as_str(), "ALTER SYSTEM SET synchronous_standby_names = '*'").await?;
@@ -197,6 +191,12 @@ impl Drop for Postgres {
         }
         let _ = self.stop();
     }
+}
+
+fn make(command: &mut Command) -> anyhow::Result<()> {
+    let made = command.output().with_context(|| format!("{command:?}"))?;
+    ensure!(made.status.success(), "{command:?}: {}", String::from_utf8_lossy(&made.stderr));
+    Ok(())
 }
 
 /// The folder of `initdb` and `postgres`: on the `PATH`, or where Debian keeps them.

@@ -5,6 +5,8 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::mpsc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -250,7 +252,7 @@ impl Process {
     /// Runs another command of the same program, with the same settings, to its end.
     pub fn run(&self, arguments: &[&str]) -> anyhow::Result<Output> {
         let mut command = command(&self.program, &self.variables);
-        Ok(command.args(arguments).arg("--data-dir").arg(self.data_dir()).stdin(Stdio::null()).output()?)
+        ended(command.args(arguments).arg("--data-dir").arg(self.data_dir()))
     }
 
     /// Sends it a signal: `HUP`, `USR1`, ...
@@ -294,7 +296,22 @@ pub fn run(arguments: &[&str], folder: &TempDir) -> anyhow::Result<Output> {
 pub fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<Output> {
     let variables: Vec<(String, String)> =
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Ok(command(&program()?, &variables).args(arguments).stdin(Stdio::null()).output()?)
+    ended(command(&program()?, &variables).args(arguments))
+}
+
+/// Waits for the end of a command. One that goes on instead, as a process that serves does, is killed: that is no good end.
+fn ended(command: &mut Command) -> anyhow::Result<Output> {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (id, (done, is_done)) = (child.id(), mpsc::channel::<()>());
+    let guard = thread::spawn(move || {
+        let late = is_done.recv_timeout(START_WITHIN) == Err(mpsc::RecvTimeoutError::Timeout);
+        late && signal("KILL", id).is_ok()
+    });
+    let output = child.wait_with_output()?;
+    drop(done);
+    let was_killed = guard.join().unwrap_or(true);
+    ensure!(!was_killed, "the command did not end within {START_WITHIN:?}:\n{}", tail(&said(&output)));
+    Ok(output)
 }
 
 /// All that a command has written.

@@ -6,13 +6,26 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 use anyhow::{Context, ensure};
 use berth_tests::process::program;
 
-/// Each `BERTH_X: value` of docker-compose.yml, and each `BERTH_X=value` of the Dockerfile. Of a `${NAME:-value}` the value.
+/// What is shipped around the program and names settings, with the sign between a name and its value.
+const FILES: [(&str, char); 7] = [
+    ("docker-compose.yml", ':'),
+    ("docker-compose.override.yml", ':'),
+    ("docker-compose.production.yml", ':'),
+    ("Dockerfile", '='),
+    ("deploy/production.env.example", '='),
+    ("deploy/systemd/berth@.service", '='),
+    ("deploy/systemd/berth.env.example", '='),
+];
+
+/// Each setting and its value in these files. Of a `${NAME:-value}` the value.
 fn settings() -> anyhow::Result<Vec<(String, Option<String>)>> {
-    let compose = without_substitutions(&read("docker-compose.yml")?);
-    let dockerfile = read("Dockerfile")?;
     let mut found: Vec<(String, Option<String>)> = Vec::new();
-    for line in compose.lines().map(|line| (line, ':')).chain(dockerfile.lines().map(|line| (line, '='))).filter_map(code) {
-        found.extend(pairs(line.0, line.1));
+    for (name, sign) in FILES {
+        let text = without_substitutions(&read(name)?);
+        for (line, sign) in text.lines().map(|line| (line, sign)).filter_map(code) {
+            // What a build is told is no setting.
+            found.extend(pairs(line, sign).into_iter().filter(|(name, _)| !name.starts_with("BERTH_BUILD_")));
+        }
     }
     Ok(found)
 }
@@ -53,6 +66,15 @@ fn read(name: &str) -> anyhow::Result<String> {
     fs::read_to_string(&path).with_context(|| path.display().to_string())
 }
 
+fn secret_like(name: &str) -> &'static str {
+    match name {
+        "BERTH_REDIS_URL_FILE" => "redis://127.0.0.1:1",
+        "BERTH_SMTP_URL_FILE" => "smtps://user:pass%2Fword@127.0.0.1:1",
+        "BERTH_PROVIDER_SERVER_KEY_FILE" => "Mid-server-0123456789abcdef",
+        _ => "postgres://127.0.0.1:1/berth",
+    }
+}
+
 #[test]
 fn every_variable_of_the_container_files_is_a_setting_with_a_fitting_value() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -62,8 +84,7 @@ fn every_variable_of_the_container_files_is_a_setting_with_a_fitting_value() -> 
         let value = match value {
             _ if name.ends_with("_FILE") => {
                 let secret = folder.path().join(&name);
-                let kind = if name.contains("REDIS") { "redis" } else { "postgres" };
-                fs::write(&secret, format!("{kind}://127.0.0.1:1"))?;
+                fs::write(&secret, secret_like(&name))?;
                 secret.display().to_string()
             }
             Some(value) => value,

@@ -7,7 +7,7 @@
     reason = "a test stops at the first surprise, and tells of its run"
 )]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use berth_tests::{
@@ -21,7 +21,7 @@ use berth_tests::{
 use chrono::Days;
 use serde_json::{Value, json};
 
-in_both_arms!(searches, ids, seats, holds_and_bookings, one_time_passwords_and_sessions);
+in_both_arms!(searches, ids, seats, holds_and_bookings, one_time_passwords_and_sessions, long_texts);
 
 /// The code of a refusal that is data.
 fn code(outcome: Outcome) -> anyhow::Result<String> {
@@ -351,4 +351,40 @@ async fn verify(client: &Client, flow: &str, otp: &str) -> anyhow::Result<String
 
 async fn sign_in(client: &Client, email: &str, password: &str) -> anyhow::Result<String> {
     code(client.mutate(documents::SIGN_IN, json!({ "email": email, "password": password })).await?)
+}
+
+/// Texts as long as a request takes them, of the kinds that make careless readers slow: each is refused, and soon.
+async fn long_texts(arm: Arm) -> anyhow::Result<()> {
+    const LENGTH: usize = 200_000;
+    const SOON: Duration = Duration::from_secs(3);
+    const STATIONS: &str = "query($input: String!) { stations(search: $input) { totalCount } }";
+    const PAGE: &str = "query($input: String!) { stations(after: $input) { totalCount } }";
+    const NODE: &str = "query($input: ID!) { node(id: $input) { id } }";
+    let mut berth = arm.start().await?;
+    let client = berth.client()?;
+    let person = Person::sign_up(&client, "long").await?;
+    let units = ["a", "a.", "@", "+1", "\u{e9} ", "a\u{301}", "=", "AAAA", "%", "\u{130}", "0-", "\\"];
+    for unit in units {
+        let long: String = unit.chars().cycle().take(LENGTH / unit.len().max(2)).collect();
+        let asked = [
+            (documents::SIGN_UP, json!({ "email": format!("{long}@example.org"), "password": PASSWORD })),
+            (documents::SIGN_UP, json!({ "email": "long@example.org", "password": long })),
+            (documents::SIGN_IN, json!({ "email": long, "password": PASSWORD })),
+            (documents::VERIFY_OTP, json!({ "flowId": long, "code": "000000" })),
+            (documents::VERIFY_OTP, json!({ "flowId": format!("flow_{}", "0".repeat(26)), "code": long })),
+            (documents::UPDATE_PROFILE, json!({ "fullName": long })),
+            (documents::PLACE_HOLD, json!({ "items": [], "idempotencyKey": long })),
+            (STATIONS, json!(long)),
+            (PAGE, json!(long)),
+            (NODE, json!(long)),
+        ];
+        for (number, (document, input)) in asked.into_iter().enumerate() {
+            let began = Instant::now();
+            let answer = person.client.send(document, json!({ "input": input })).await?;
+            ensure!(began.elapsed() < SOON, "{unit:?} in {number} took {:?}", began.elapsed());
+            let ours = ["SERVICE_UNAVAILABLE", "INTERNAL_SERVER_ERROR"].iter().any(|code| answer.text.contains(code));
+            ensure!(!ours && !answer.text.contains("Success\""), "{unit:?} in {number}: {}", answer.text);
+        }
+    }
+    berth.assert_alive()
 }

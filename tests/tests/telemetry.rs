@@ -1,10 +1,8 @@
-//! What operators see of a journey: lines without secrets, metrics that are all there, one trace over everything.
+//! What operators see of a journey: lines without secrets, one trace over everything. Metrics: watching.rs.
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a test may stop at the first surprise")]
 
 use std::{
     collections::BTreeSet,
-    fs,
-    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -14,11 +12,8 @@ use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post}
 use berth_tests::{
     client::Client,
     documents, eventually,
-    live::Transport,
     person::{PASSWORD, Person, fresh_key, one_time_password},
-    process::Berth,
     timetable,
-    watch::Watcher,
     world::Arm,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -27,9 +22,6 @@ use reqwest::Method;
 use serde_json::json;
 
 const WITHIN: Duration = Duration::from_secs(20);
-/// Metrics that stand in /metrics only after a fault, or in a fleet.
-const NOT_IN_ONE_PROCESS: &[&str] =
-    &["berth_bus_up", "berth_dead_letters_total", "berth_peer_calls_total", "berth_peer_call_duration_seconds"];
 
 berth_tests::in_both_arms!(a_journey_leaves_no_secret_in_the_log, a_booking_is_one_trace);
 
@@ -77,62 +69,6 @@ async fn refresh_again(client: &Client, token: &str, request_id: &str) -> anyhow
     let id = response.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
     ensure!(response.status().is_success(), "{}", response.text().await?);
     Ok(id)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_metric_that_is_promised_is_there() -> anyhow::Result<()> {
-    let berth = Berth::start().await?;
-    let client = berth.client()?;
-    let person = Person::sign_up(&client, "meter").await?;
-    let train = timetable::demo_train(&client, 3).await?;
-    let segment = train.segment(0, 2);
-    let mut watcher = Watcher::open(&client, Transport::WebSocket, &segment, None).await?;
-    buy(&client, &person).await?;
-    let seats = timetable::free_seats(&client, &segment, 1).await?;
-    let other = Person::sign_up(&client, "second").await?;
-    person.hold(&segment, &[&seats[0]]).await?;
-    other.place(&segment, &[&seats[0]], &fresh_key()).await?.refused()?;
-    watcher.take(WITHIN).await?;
-    let promised = promised()?;
-    ensure!(promised.len() >= 15, "{promised:?}");
-    eventually("every promised metric", WITHIN, || async {
-        let (_, text) = client.get("/metrics").await?;
-        let there: BTreeSet<&str> = text.lines().filter(|line| !line.starts_with('#')).map(family).collect();
-        let missing: Vec<&String> = promised
-            .iter()
-            .filter(|name| !there.contains(name.as_str()) && !NOT_IN_ONE_PROCESS.contains(&name.as_str()))
-            .collect();
-        ensure!(missing.is_empty(), "not in /metrics: {missing:?}");
-        Ok(Some(()))
-    })
-    .await?;
-    let declared = read("crates/kernel/src/metrics.rs")?;
-    for name in promised {
-        ensure!(declared.contains(&format!("\"{name}\"")), "{name} is declared nowhere");
-    }
-    Ok(())
-}
-
-/// The name of a line's metric, without what histograms put behind it.
-fn family(line: &str) -> &str {
-    let name = line.split(['{', ' ']).next().unwrap_or_default();
-    ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
-}
-
-/// The metrics of the dashboard and of the table for operators.
-fn promised() -> anyhow::Result<BTreeSet<String>> {
-    let text = read("deploy/grafana/berth.json")? + &read("docs/OPERATIONS.md")?;
-    let mut names = BTreeSet::new();
-    for (at, _) in text.match_indices("berth_") {
-        let word: String = text[at..].chars().take_while(|letter| letter.is_ascii_lowercase() || *letter == '_').collect();
-        names.insert(family(&word).to_owned());
-    }
-    Ok(names)
-}
-
-fn read(name: &str) -> anyhow::Result<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
-    fs::read_to_string(&path).with_context(|| path.display().to_string())
 }
 
 /// A collector: service and name of every span, by trace.

@@ -8,6 +8,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::text_file;
+
 const FILE: &str = "manifest.json";
 
 /// The kind of a database.
@@ -72,11 +74,14 @@ impl Manifest {
 
     /// Reads it, and proves that every file is as it was.
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
-        let text = fs::read_to_string(folder.join(FILE)).with_context(|| format!("{} is no backup: {FILE}", folder.display()))?;
+        let text = text_file::read(&folder.join(FILE)).with_context(|| format!("{} is no backup: {FILE}", folder.display()))?;
         let manifest: Self = serde_json::from_str(&text).context(FILE)?;
+        // A manifest comes with its backup: it names no file of another folder, neither to read nor to write.
+        for name in manifest.databases.iter().map(|database| &database.file).chain(&manifest.keys) {
+            let plain = Path::new(name).file_name().is_some_and(|file| file == name.as_str());
+            ensure!(plain, "{name} is no file of this folder");
+        }
         for database in &manifest.databases {
-            let plain = Path::new(&database.file).file_name().is_some_and(|name| name == database.file.as_str());
-            ensure!(plain, "{} is no file of this folder", database.file);
             let (bytes, sha256) = measure(&folder.join(&database.file))?;
             ensure!(bytes == database.bytes && sha256 == database.sha256, "{} is not the file that was written", database.file);
         }
@@ -97,4 +102,25 @@ fn measure(file: &Path) -> anyhow::Result<(u64, String)> {
         bytes += count as u64;
     }
     Ok((bytes, digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(databases: &str, keys: &str) -> anyhow::Result<Manifest> {
+        let folder = tempfile::tempdir()?;
+        let head = r#""berth":"0.1.0","created_at":"2026-11-29T00:00:00Z""#;
+        fs::write(folder.path().join(FILE), format!(r#"{{{head},"databases":[{databases}],"keys":[{keys}]}}"#))?;
+        Manifest::read(folder.path())
+    }
+
+    #[test]
+    fn a_manifest_names_files_of_its_own_folder_only() {
+        assert_eq!(read("", r#""access-1.pem""#).expect("a manifest").keys, ["access-1.pem"]);
+        for name in ["../access-1.pem", "/etc/cron.d/x", "a/b", "..", ""] {
+            let refused = read("", &format!("{name:?}")).expect_err(name);
+            assert!(refused.to_string().contains("no file of this folder"), "{refused}");
+        }
+    }
 }

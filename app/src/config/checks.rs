@@ -54,6 +54,8 @@ impl Config {
         within("database_lock_timeout_ms", self.database_lock_timeout_ms, 100, 600_000);
         within("database_wait_secs", self.database_wait_secs.into(), 0, 3_600);
         within("trusted_proxies", self.trusted_proxies as u64, 0, 16);
+        // Ten years: beyond that no calendar reaches.
+        within("clock_offset_secs", self.clock_offset_secs.unsigned_abs(), 0, 315_360_000);
         within("workers", self.workers.unwrap_or(1) as u64, 1, 1_024);
     }
 

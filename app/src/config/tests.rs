@@ -124,6 +124,7 @@ fn a_bad_value_is_refused_under_its_key() {
     assert_eq!(of(&|config| config.hold_ttl_secs = 4), "hold_ttl_secs");
     assert_eq!(of(&|config| config.sign_up_work = 31), "sign_up_work");
     assert_eq!(of(&|config| config.trusted_proxies = 17), "trusted_proxies");
+    assert_eq!(of(&|config| config.clock_offset_secs = i64::MIN), "clock_offset_secs");
     assert_eq!(of(&|config| config.database_wait_secs = 3_601), "database_wait_secs");
     assert_eq!(of(&|config| config.log = "warn,brth=debug".to_owned()), "log");
     assert_eq!(of(&|config| config.roles = "router,seats".to_owned()), "roles");

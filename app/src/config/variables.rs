@@ -6,6 +6,7 @@ use super::{
     Arguments, Config, Refusal, Refusals,
     written::{Written, assembled, fitting},
 };
+use crate::text_file;
 
 /// Variables that other parts read (tests, sabotage builds).
 const OTHERS: [&str; 1] = ["SABOTAGE"];
@@ -109,7 +110,7 @@ fn value_of(variable: &str, value: &OsStr, known: &[String]) -> Result<(String, 
         let nearest = nearest(variable, &upper).map_or("", String::as_str);
         return Err(Refusal::new(&name, "no such setting", &format!("BERTH_{nearest}")));
     };
-    let text = std::fs::read_to_string(Path::new(value)).map_err(|error| {
+    let text = text_file::read(Path::new(value)).map_err(|error| {
         let problem = format!("{} can't be read: {error}", Path::new(value).display());
         Refusal::new(&name, problem, &format!("{name}=/run/secrets/value"))
     })?;
@@ -118,7 +119,7 @@ fn value_of(variable: &str, value: &OsStr, known: &[String]) -> Result<(String, 
 
 /// The settings of `berth.toml`, if it is there.
 fn toml(file: &Path, problems: &mut Refusals) -> Vec<(String, String)> {
-    let text = match std::fs::read_to_string(file) {
+    let text = match text_file::read(file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
         Err(error) => {

@@ -45,7 +45,7 @@ pub async fn look(config: &Config, roles: &Roles, findings: &mut Findings) {
         match connect_to(config, service).await {
             Ok(db) => {
                 let looked = inside(config, service, &db, &about, findings).await;
-                looked.unwrap_or_else(|error| findings.fail(&about, error));
+                looked.unwrap_or_else(|error| findings.fail(&about, format!("{error:#}")));
                 // Nothing stays open, and SQLite takes its files beside the database away.
                 let _closed = db.close().await;
             }
@@ -54,7 +54,7 @@ pub async fn look(config: &Config, roles: &Roles, findings: &mut Findings) {
     }
 }
 
-async fn inside(config: &Config, service: Service, db: &Db, about: &str, findings: &mut Findings) -> Result<(), sea_orm::DbErr> {
+async fn inside(config: &Config, service: Service, db: &Db, about: &str, findings: &mut Findings) -> anyhow::Result<()> {
     let found = tables(db, service).await?;
     if let Some(newest) = found.unknown.last() {
         findings.fail(about, too_new(service.name(), newest));

@@ -2,9 +2,9 @@
 
 use axum::{
     http::StatusCode,
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
 };
-use berth_kernel::mail::Preview;
+use berth_kernel::{mail::Preview, page::gallery};
 
 use super::escape;
 
@@ -12,7 +12,7 @@ pub async fn page() -> Response {
     match letters() {
         Ok(letters) => {
             let articles: String = letters.iter().map(article).collect();
-            Html(include_str!("../../assets/letters.html").replace("{{letters}}", &articles)).into_response()
+            gallery(include_str!("../../assets/letters.html").replace("{{letters}}", &articles))
         }
         Err(error) => {
             tracing::error!(error = %error, "dev.letters");

@@ -3,9 +3,9 @@
 use axum::{
     Json,
     extract::{Query, State},
-    response::Html,
+    response::Response,
 };
-use berth_kernel::sms::CaughtText;
+use berth_kernel::{page, sms::CaughtText};
 use serde::Deserialize;
 
 use super::{Pages, escape};
@@ -19,10 +19,11 @@ pub async fn json(State(pages): State<Pages>, Query(query): Query<SmsQuery>) -> 
     Json(pages.sms.caught(query.to.as_deref()))
 }
 
-pub async fn page(State(pages): State<Pages>, Query(query): Query<SmsQuery>) -> Html<String> {
+pub async fn page(State(pages): State<Pages>, Query(query): Query<SmsQuery>) -> Response {
     let messages: String = pages.sms.caught(query.to.as_deref()).iter().map(message).collect();
     let body = if messages.is_empty() { "<p>No text messages yet.</p>".to_owned() } else { messages };
-    Html(include_str!("../../assets/sms.html").replace("{{messages}}", &body))
+    let template = include_str!("../../assets/sms.html");
+    page::page(template, template.replace("{{messages}}", &body))
 }
 
 fn message(caught: &CaughtText) -> String {

@@ -17,6 +17,7 @@ use axum::{
     routing::get,
 };
 use berth_kernel::{
+    metrics::PeerCall,
     peer::{Line, Replica, bundle::Bundler},
     service::{REFUSED_HEADER, SERVICE_HEADER},
 };
@@ -119,11 +120,13 @@ fn introduction(text: &str, secret: &str) -> Option<Map<String, Value>> {
 
 /// A connection to the first replica that can be reached.
 async fn dial(line: &Line, introduction: &Map<String, Value>) -> Option<Upstream> {
+    let counted = PeerCall::to(line.replicas().service());
     for replica in line.replicas().in_turn() {
         let dialled = tokio::time::timeout(DIAL_WAIT, connect(line, replica, introduction)).await;
         match dialled {
             Ok(Ok(upstream)) => {
                 replica.answered();
+                counted.ended("ok");
                 return Some(upstream);
             }
             Ok(Err(tungstenite::Error::Http(answer))) if answer.headers().contains_key(REFUSED_HEADER) => {
@@ -132,6 +135,7 @@ async fn dial(line: &Line, introduction: &Map<String, Value>) -> Option<Upstream
             _ => replica.failed(),
         }
     }
+    counted.ended("failed");
     tracing::error!(peer.service = line.replicas().service(), "subgraph.subscribe.failed");
     None
 }

@@ -30,7 +30,7 @@ use health::Health;
 use job::{Job, Task};
 pub use postgres::{PostgresLimits, exclusive};
 pub(crate) use reach::without_url;
-pub use reach::{Unreached, reach_postgres};
+pub use reach::{Unreached, reach_postgres, sqlite_fault};
 use sqlite::WriteConnection;
 pub use table::{rows_placeholder, table};
 
@@ -140,7 +140,7 @@ impl Db {
     {
         let started = Instant::now();
         let (answer, answered) = oneshot::channel();
-        let job: Box<dyn Job> = Box::new(Task { work, origin: Origin::current(), answer });
+        let job: Box<dyn Job> = Box::new(Task { work, origin: Origin::current(), asked: started, answer });
         match &self.writer {
             Writer::Queue(queue) => queue.send(job).await.map_err(|_| stopped())?,
             Writer::Pool(pool) => {
@@ -180,7 +180,15 @@ fn stopped() -> DbErr {
 
 /// `DbErr` can't be cloned; each waiting caller gets the text.
 fn copy_of(error: &DbErr) -> DbErr {
-    DbErr::Custom(error.to_string())
+    DbErr::Custom(text_of(error))
+}
+
+/// What an error says, however often it was copied.
+fn text_of(error: &DbErr) -> String {
+    match error {
+        DbErr::Custom(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// A statement with `$1`-style placeholders, which both dialects read.

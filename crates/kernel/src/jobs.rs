@@ -38,6 +38,7 @@ impl Background {
         Fut: Future<Output = Result<(), E>> + Send,
         E: std::fmt::Display + Send,
     {
+        metrics::job_begins(name);
         let own = self.clone();
         self.spawn(async move {
             while !own.is_stopped() {

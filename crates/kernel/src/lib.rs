@@ -7,6 +7,7 @@
 //! * [`graphql`]: shared types, refusals, paging, SDL; [`server`]: the door of a subgraph
 //! * [`service`]: which process asks; [`peer`]: calls from service to service over HTTP
 //! * [`post`]: letters and text messages queued in a transaction; [`mail`], [`sms`]: where they go
+//! * [`page`]: pages for people, with a policy of what a browser may run in them
 //! * [`limits`]: attempts, counted by all replicas together
 //! * [`secret`]: texts that nothing shows; [`urls`]: URLs of what a process talks to
 //! * [`telemetry`], [`metrics`]: logs, traces and counters; [`jobs`]; [`failpoint`], [`sabotage`]
@@ -32,6 +33,7 @@ pub mod limits;
 pub mod mail;
 pub mod metrics;
 pub mod outbox;
+pub mod page;
 pub mod peer;
 pub mod post;
 pub mod random;
@@ -43,6 +45,7 @@ pub mod service;
 pub mod sms;
 pub mod story;
 pub mod telemetry;
+mod tls;
 pub mod urls;
 
 use std::sync::Arc;

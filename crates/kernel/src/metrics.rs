@@ -1,17 +1,41 @@
 //! Prometheus metrics of this process, read at `/metrics`. docs/OPERATIONS.md lists them all; a test keeps it so.
 
+mod peer_call;
+#[cfg(target_os = "linux")]
+mod process;
+mod zero;
+
 use std::{sync::LazyLock, time::Duration};
 
 use parking_lot::Mutex;
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    Counter, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+pub use peer_call::PeerCall;
+pub use zero::{answers_begin, begin, calls_begin, consumer_begins, job_begins, provider_begins, reached_begins};
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
 
 /// Upper bounds of durations, from half a millisecond to ten seconds.
 const DURATIONS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
+/// Upper bounds of what people wait for, from a tenth of a second to an hour.
+const WAITS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0];
+/// Where a refusal is counted. One request may count at both: the sums are of different things.
+const AT_DOOR: &str = "door";
+const AT_SERVICE: &str = "service";
+
 static UP: LazyLock<IntGauge> = LazyLock::new(|| gauge("berth_up", "1: the process answers"));
-static REFUSALS: LazyLock<IntCounterVec> = LazyLock::new(|| counters("berth_refusals_total", "Refusals by code", &["code"]));
+static BUILD: LazyLock<IntGaugeVec> =
+    LazyLock::new(|| gauges("berth_build_info", "1: version and commit of the program", &["version", "commit"]));
+static REFUSALS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counters(
+        "berth_refusals_total",
+        "Refusals by code: what the front door told the public, and what services decided",
+        &["at", "code"],
+    )
+});
 static TRANSITIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counters("berth_transitions_total", "Things that changed their state, by noun and new state", &["noun", "state"])
 });
@@ -30,9 +54,9 @@ static PEER: LazyLock<IntCounterVec> =
 static PEER_SECONDS: LazyLock<HistogramVec> =
     LazyLock::new(|| durations("berth_peer_call_duration_seconds", "Time of a call to another service", &["callee"]));
 static JOBS: LazyLock<IntCounterVec> =
-    LazyLock::new(|| counters("berth_jobs_total", "Runs of background work, by outcome", &["job", "outcome"]));
+    LazyLock::new(|| counters("berth_jobs_total", "Runs of background work, by outcome", &["work", "outcome"]));
 static JOB_SECONDS: LazyLock<HistogramVec> =
-    LazyLock::new(|| durations("berth_job_duration_seconds", "Time of a run of background work", &["job"]));
+    LazyLock::new(|| durations("berth_job_duration_seconds", "Time of a run of background work", &["work"]));
 static OUTBOX_ROWS: LazyLock<IntGaugeVec> =
     LazyLock::new(|| gauges("berth_outbox_pending_rows", "Events that are not delivered yet", &["service"]));
 static OUTBOX_AGE: LazyLock<IntGaugeVec> =
@@ -53,6 +77,15 @@ static DISK_FREE: LazyLock<IntGauge> =
     LazyLock::new(|| gauge("berth_disk_free_bytes", "What is free for us on the disk of the data directory"));
 static WRITE_SECONDS: LazyLock<HistogramVec> =
     LazyLock::new(|| durations("berth_database_write_duration_seconds", "Time of a write, with its wait for a connection", &[]));
+static WAIT_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
+    durations("berth_database_wait_seconds", "How long a write waits for a connection and its transaction", &[])
+});
+static PROVIDER: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counters("berth_provider_calls_total", "Calls to the payment provider, by outcome", &["call", "outcome"]));
+static PROVIDER_SECONDS: LazyLock<HistogramVec> =
+    LazyLock::new(|| durations("berth_provider_call_duration_seconds", "Time of a call to the payment provider", &["call"]));
+static PAID_TO_TICKET: LazyLock<Histogram> =
+    LazyLock::new(|| waits("berth_paid_to_ticket_seconds", "From a payment that is paid to its tickets"));
 /// Live subscribers of seat availability.
 pub static SUBSCRIBERS: LazyLock<IntGauge> =
     LazyLock::new(|| gauge("berth_seat_subscribers", "Live subscribers of seat availability"));
@@ -66,9 +99,15 @@ static FEED_DELAY: LazyLock<Histogram> = LazyLock::new(|| {
 type Sampler = Box<dyn Fn() + Send>;
 static SAMPLERS: Mutex<Vec<Sampler>> = Mutex::new(Vec::new());
 
-/// Counts a refusal.
+/// Counts a refusal that a service decided.
 pub fn refused(code: &str) {
-    REFUSALS.with_label_values(&[code]).inc();
+    REFUSALS.with_label_values(&[AT_SERVICE, code]).inc();
+}
+
+/// Counts an error that the front door told the public, its own and those that services gave it. Refusals inside the data it does
+/// not read: services count them.
+pub fn told(code: &str) {
+    REFUSALS.with_label_values(&[AT_DOOR, code]).inc();
 }
 
 /// Counts that a thing (`hold`, `booking`, `payment`, `refund`, `ticket`) reached a state.
@@ -97,12 +136,6 @@ pub fn answered(role: &str, status: u16, took: Duration) {
     HTTP_SECONDS.with_label_values(&[role]).observe(took.as_secs_f64());
 }
 
-/// Counts a call to another service: `ok`, `refused`, `failed`, `timeout`, `open` (not tried: the circuit is open).
-pub fn peer_called(callee: &str, outcome: &str, took: Duration) {
-    PEER.with_label_values(&[callee, outcome]).inc();
-    PEER_SECONDS.with_label_values(&[callee]).observe(took.as_secs_f64());
-}
-
 /// Counts a run of background work.
 pub fn job_ran(job: &str, is_ok: bool, took: Duration) {
     JOBS.with_label_values(&[job, if is_ok { "ok" } else { "failed" }]).inc();
@@ -113,6 +146,13 @@ pub fn job_ran(job: &str, is_ok: bool, took: Duration) {
 pub fn outbox_waits(service: &str, rows: i64, oldest: Duration) {
     OUTBOX_ROWS.with_label_values(&[service]).set(rows);
     OUTBOX_AGE.with_label_values(&[service]).set(i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
+}
+
+/// Begins the count of a provider's notices at zero, so that an alert can tell none from unknown.
+pub fn webhooks_begin(provider: &str) {
+    for verdict in ["ACCEPTED", "BAD_SIGNATURE"] {
+        WEBHOOKS.with_label_values(&[provider, verdict]).inc_by(0);
+    }
 }
 
 /// Counts a notice of a payment provider: `ACCEPTED`, or the code of its refusal.
@@ -148,6 +188,22 @@ pub fn wrote(took: Duration) {
     WRITE_SECONDS.with_label_values::<&str>(&[]).observe(took.as_secs_f64());
 }
 
+/// Records how long a write waited until it could begin.
+pub fn write_waited(waited: Duration) {
+    WAIT_SECONDS.with_label_values::<&str>(&[]).observe(waited.as_secs_f64());
+}
+
+/// Counts a call to the payment provider (`charge`, `status`, ...): `ok`, `refused`, or `failed` without a usable answer.
+pub fn provider_called(call: &str, outcome: &str, took: Duration) {
+    PROVIDER.with_label_values(&[call, outcome]).inc();
+    PROVIDER_SECONDS.with_label_values(&[call]).observe(took.as_secs_f64());
+}
+
+/// Records the time from a payment that is paid to the tickets of its booking.
+pub fn tickets_issued(after: Duration) {
+    PAID_TO_TICKET.observe(after.as_secs_f64());
+}
+
 /// Records the time from a seat's change to the moment its feed saw it.
 pub fn feed_saw(delay: Duration) {
     FEED_DELAY.observe(delay.as_secs_f64());
@@ -161,6 +217,8 @@ pub fn before_reading(sample: impl Fn() + Send + 'static) {
 /// All metrics in Prometheus's text format. Never empty: a process that has nothing to count yet is up.
 pub fn text() -> String {
     UP.set(1);
+    #[cfg(target_os = "linux")]
+    process::sample();
     SAMPLERS.lock().iter().for_each(|sample| sample());
     TextEncoder::new().encode_to_string(&REGISTRY.gather()).unwrap_or_default()
 }
@@ -177,6 +235,19 @@ fn durations(name: &str, help: &str, labels: &[&str]) -> HistogramVec {
     let histograms = HistogramVec::new(options, labels).unwrap_or_else(|error| unreachable!("{error}"));
     register(histograms.clone());
     histograms
+}
+
+fn waits(name: &str, help: &str) -> Histogram {
+    let options = HistogramOpts::new(name, help).buckets(WAITS.to_vec());
+    let histogram = Histogram::with_opts(options).unwrap_or_else(|error| unreachable!("{error}"));
+    register(histogram.clone());
+    histogram
+}
+
+fn counter(name: &str, help: &str) -> Counter {
+    let counter = Counter::new(name, help).unwrap_or_else(|error| unreachable!("{error}"));
+    register(counter.clone());
+    counter
 }
 
 fn gauges(name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
@@ -209,12 +280,6 @@ static DEAD_LETTERS: LazyLock<IntCounterVec> =
 /// Counts events that left a service's outbox.
 pub fn events_relayed(service: &str, count: usize) {
     EVENTS_RELAYED.with_label_values(&[service]).inc_by(count as u64);
-}
-
-/// Begins a consumer's counts at zero, so that an alert can tell none from unknown.
-pub fn consumer_begins(consumer: &str) {
-    EVENTS_CONSUMED.with_label_values(&[consumer]).inc_by(0);
-    DEAD_LETTERS.with_label_values(&[consumer]).inc_by(0);
 }
 
 /// Counts an event that a consumer handled.

@@ -228,8 +228,11 @@ impl ServiceVerifier {
         if (-leeway..=leeway + longest).contains(&life) { Ok(caller) } else { Err(CredentialError::Expired) }
     }
 
-    /// The caller, whatever it may ask, and however this process stands.
+    /// The caller, whatever it may ask. An outcast knows nobody.
     pub(crate) fn recognise(&self, credential: Option<&str>) -> Result<Arc<str>, CredentialError> {
+        if self.inner.standing.is_outcast() {
+            return Err(CredentialError::Outcast);
+        }
         self.verify(credential.ok_or(CredentialError::Missing)?)
     }
 
@@ -241,9 +244,6 @@ impl ServiceVerifier {
     /// The caller, if it is one of `allowed`.
     pub fn admit(&self, credential: Option<&str>, allowed: &[&str]) -> Result<Arc<str>, CredentialError> {
         let caller = self.recognise(credential)?;
-        if self.inner.standing.is_outcast() {
-            return Err(CredentialError::Outcast);
-        }
         if allowed.contains(&&*caller) { Ok(caller) } else { Err(CredentialError::Forbidden) }
     }
 }

@@ -22,7 +22,6 @@ use opentelemetry::{
     trace::{SpanContext, TraceContextExt},
 };
 use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::SdkTracerProvider};
-use seldom::Seldom;
 use tokio::runtime::Handle;
 use tracing::{Instrument, Metadata, Span, level_filters::LevelFilter};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -92,7 +91,7 @@ impl Guard {
 pub fn start(config: &TelemetryConfig, runtime: &Handle) -> Result<Guard, TelemetryError> {
     let filter = EnvFilter::try_new(&config.filter)?;
     let bounded = Bounded::new();
-    let log = lines::layer(config).with_filter(events().and(filter).and(Seldom::default()).and(bounded.clone()));
+    let log = lines::layer(config, &bounded).with_filter(events().and(filter));
     let provider = config.otlp_url.as_ref().map(|url| export::provider(&config.service, url.reveal(), runtime)).transpose()?;
     let logged = Registry::default().with(log);
     // A second subscriber exists only in tests, where the first is as good. A layer that does nothing would still have every span

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Objects of introspection that count as one: they are in memory.
-const INTROSPECTION_UNIT: u64 = 20;
+const INTROSPECTION_UNIT: u64 = 30;
 
 /// What was found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

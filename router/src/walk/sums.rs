@@ -26,7 +26,7 @@ pub(crate) struct Sums {
 }
 
 /// Why the sums can't be told.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endless<'a> {
     /// The fragment is spread within itself.
     Cycle(&'a str),

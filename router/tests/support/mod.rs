@@ -109,6 +109,8 @@ fn config() -> RouterConfig {
         limits: Limits { execution: Duration::from_secs(2), ..Limits::default() },
         workers: Some(2),
         allowed_origins: vec!["https://shop.example".to_owned()],
+        public_url: "http://127.0.0.1:4000".to_owned(),
+        home_paths: vec!["/graphiql"],
         trusted_proxies: 1,
         observer: Arc::new(berth_router::Unobserved),
     }

@@ -73,6 +73,11 @@ impl Till {
         self.payments.iter().find(|payment| payment.payment_id == payment_id)
     }
 
+    /// When the booking was paid for.
+    pub(crate) fn paid_at(&self, booking: &Booking) -> Option<DateTime<Utc>> {
+        self.find(booking.paid_by?)?.paid_at
+    }
+
     /// The first payment that covers the booking and does not go back.
     fn covering(&self, total: Money) -> Option<Uuid> {
         let covers = |payment: &&PaymentCopy| pays(payment, total) && !self.goes_back(payment.payment_id);

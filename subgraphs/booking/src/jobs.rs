@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use berth_kernel::{bus::Wake, idempotency};
+use berth_kernel::{bus::Wake, idempotency, metrics};
 use sea_orm::DbErr;
 
-use crate::{Bookings, error::Error, saga::BATCH};
+use crate::{Bookings, error::Error, saga::BATCH, ticket::TicketStatus};
 
 const RECONCILE_EVERY: Duration = Duration::from_secs(1);
 const COUNT_EVERY: Duration = Duration::from_secs(15);
@@ -14,6 +14,7 @@ const FORGET_EVERY: Duration = Duration::from_hours(1);
 
 impl Bookings {
     pub(crate) fn start_jobs(&self) {
+        metrics::reached_begins("ticket", TicketStatus::Issued.name());
         let (bookings, background) = (self.clone(), &self.deps.background);
         background.every("booking.reconcile", RECONCILE_EVERY, self.due.clone(), move || {
             let bookings = bookings.clone();

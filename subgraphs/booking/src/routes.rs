@@ -25,13 +25,7 @@ pub(crate) fn router(bookings: Bookings) -> Router {
 async fn qr(State(bookings): State<Bookings>, Path(id): Path<String>, Query(capability): Query<Capability>) -> Response {
     match bookings.qr_svg(&id, &capability.t).await {
         Ok(Some(svg)) => {
-            let headers = [
-                (header::CONTENT_TYPE, "image/svg+xml"),
-                (header::CACHE_CONTROL, "private, max-age=300"),
-                (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
-                (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-                (header::REFERRER_POLICY, "no-referrer"),
-            ];
+            let headers = [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "private, max-age=300")];
             (headers, svg).into_response()
         }
         Ok(None) => StatusCode::NOT_FOUND.into_response(),

@@ -7,6 +7,7 @@ use berth_contracts::{
     peer::{CommitOutcome, PeerError, RefundState},
 };
 use berth_kernel::{failpoint, metrics};
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, future, stream};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -112,7 +113,7 @@ impl Bookings {
                 let expired = Booking { cleanup_due: true, ..self.moved(booking, State::Expired)? };
                 self.carry_on(Change::of(booking, expired)).await
             }
-            Course::Sell => self.sell(booking).await,
+            Course::Sell => self.sell(booking, till.paid_at(booking)).await,
             Course::GiveUp => self.give_up(booking).await,
             Course::Owe(owed) => self.owe(booking, owed).await,
             Course::GiveBack(repayments) => self.give_back(booking, repayments).await,
@@ -160,12 +161,18 @@ impl Bookings {
         Ok(moved)
     }
 
-    async fn sell(&self, booking: &Booking) -> Result<Moved, Error> {
+    async fn sell(&self, booking: &Booking, paid_at: Option<DateTime<Utc>>) -> Result<Moved, Error> {
         failpoint::at("booking.commit_hold.begun");
         let outcome = self.inventory.commit_hold(booking.hold_id, booking.id).await?;
         failpoint::at("booking.commit_hold.answered");
         match outcome {
-            CommitOutcome::Committed => self.confirm(booking).await,
+            CommitOutcome::Committed => {
+                let moved = self.confirm(booking).await?;
+                if let Some(paid_at) = paid_at {
+                    metrics::tickets_issued((self.deps.clock.now() - paid_at).to_std().unwrap_or_default());
+                }
+                Ok(moved)
+            }
             CommitOutcome::Gone => self.give_up(booking).await,
         }
     }

@@ -33,7 +33,7 @@ pub async fn import(deps: &Deps) -> Result<Summary, ImportError> {
     let first = first_date(deps).await?.map_or(today, |first| first.min(today));
     let last = today.checked_add_days(Days::new(DAYS_AHEAD)).unwrap_or(today);
     let options = ImportOptions { window: Some((first, last)), ..ImportOptions::default() };
-    import_gtfs(deps, Source::Texts(&FILES), options, silent()).await
+    import_gtfs(deps, Source::texts(&FILES), options, silent()).await
 }
 
 async fn first_date(deps: &Deps) -> Result<Option<NaiveDate>, ImportError> {

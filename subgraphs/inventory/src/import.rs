@@ -1,12 +1,13 @@
 //! Makes sellable trips of timetables that others write.
 //!
-//! * [`source`]: the files of a feed, row by row; [`gtfs`]: a whole feed in memory, checked
+//! * [`source`]: the files of a feed, row by row; [`bounds`]: how much of them; [`gtfs`]: a whole feed in memory, checked
 //! * [`schedule`]: stop times into patterns: missing times, distances, frequencies
 //! * [`layouts`]: the layout and fare file, and which trip gets which layout and fare
 //! * [`draft`]: all of it as the rows that the catalogue should have; `store::import` makes them so
 //!
 //! To read another format, write another reader that ends in a [`draft::Draft`].
 
+pub mod bounds;
 pub mod draft;
 pub mod gtfs;
 pub mod layouts;
@@ -25,6 +26,7 @@ use chrono::NaiveDate;
 use sea_orm::DbErr;
 
 use crate::{layout::LayoutError, store};
+pub use bounds::Bounds;
 pub use source::Source;
 pub use summary::{Conflict, ConflictKind, Summary};
 
@@ -53,6 +55,14 @@ pub enum ImportError {
     EmptyFile {
         /// The file.
         file: &'static str,
+    },
+    /// A file holds more than any feed, or than was allowed.
+    #[error("{file} is too large: {reason}")]
+    TooLarge {
+        /// The file, as the archive names it.
+        file: String,
+        /// What there is too much of.
+        reason: String,
     },
     /// A row is no CSV or no UTF-8.
     #[error("{file} line {line}: {reason}")]

@@ -37,7 +37,7 @@ impl Accounts {
             return Err(Invalid { field: "newPhone", why: "no text messages are sent here" }.into());
         }
         let account = self.prove(person, password).await?;
-        self.throttle.sign_up(wanted.as_str()).await?;
+        self.throttle.change_to(wanted.as_str()).await?;
         let desk = self.clone();
         let asked = self.deps.db.write(move |tx| Box::pin(async move { desk.begin_change(tx, &account, wanted).await })).await?;
         self.deps.post.wake();
@@ -192,6 +192,10 @@ impl Accounts {
     /// Stops a change, for who got the link at the old address. As whoever asked for it knew the password, every session ends.
     pub async fn stop_contact_change(&self, token: &str) -> Result<(), Error> {
         let (hash, now) = (self.deps.sealer.hash(STOPS, token), self.deps.clock.now());
+        // A write is dear: nobody gets one for a made-up token.
+        if !store::contact_change::is_stoppable(self.deps.db.read(), &hash).await? {
+            return Err(Refusal::ResetToken.into());
+        }
         let stopped = self.deps.db.write(move |tx| {
             Box::pin(async move {
                 let account_id = store::contact_change::stop(tx, &hash).await?.ok_or(Refusal::ResetToken)?;

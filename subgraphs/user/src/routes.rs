@@ -150,12 +150,10 @@ fn names(tags: &str, tag: &str) -> bool {
     tags.split(',').map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == tag)
 }
 
-fn marks(tag: &str) -> [(header::HeaderName, String); 5] {
+fn marks(tag: &str) -> [(header::HeaderName, String); 3] {
     [
         (header::ETAG, tag.to_owned()),
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable".to_owned()),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'".to_owned()),
         (header::HeaderName::from_static("cross-origin-resource-policy"), "cross-origin".to_owned()),
     ]
 }

@@ -6,7 +6,8 @@
 //! | sign-ups | 5 at once, one more a minute | 30 at once, one more every 20 s |
 //! | codes of a sign-up, and new ones | 10 at once, one more every 30 s | 60 at once, one more every 2 s |
 //! | sign-ins | 20 at once, one more every 3 s, for each name typed; 21 for each account | 100 at once, one more a second |
-//! | links for new passwords | 3 at once, one more a minute | 20 at once, one more every 30 s |
+//! | changes to an address, whoever asks | as sign-ups, and 20 a day | |
+//! | links for new passwords | 3 at once, one more a minute, 20 a day | 20 at once, one more every 30 s |
 //! | second factors, wrong or right | 10 at once, one more every 30 s | as codes |
 //! | passkeys, and proofs of work | | as codes |
 //! | refreshes | 10 at once of one token, one more every 30 s | 300 at once, five more a second |
@@ -23,11 +24,16 @@ use uuid::Uuid;
 
 use crate::error::Refusal;
 
+/// Letters and text messages that anybody can have sent to an address, of each kind: at once, and after how long one more.
+const A_DAY: u32 = 20;
+const EVERY_SECS: u64 = 24 * 60 * 60 / 20;
+
 /// The limits of this service.
 pub struct Throttle {
     limits: Limits,
     sign_ups: Limit,
     sign_ups_from: Limit,
+    changes_a_day: Limit,
     codes: Limit,
     guesses_from: Limit,
     sign_ins: Limit,
@@ -36,6 +42,7 @@ pub struct Throttle {
     refreshes: Limit,
     refreshes_from: Limit,
     resets: Limit,
+    resets_a_day: Limit,
     resets_from: Limit,
     second_factors: Limit,
     avatars: Limit,
@@ -49,6 +56,7 @@ impl Throttle {
         Self {
             sign_ups: limit("sign-up", 5, 60),
             sign_ups_from: limit("sign-up-from", 30, 20),
+            changes_a_day: limit("change-a-day", A_DAY, EVERY_SECS),
             codes: limit("code", 10, 30),
             guesses_from: limit("guess-from", 60, 2),
             sign_ins: limit("sign-in", 20, 3),
@@ -58,6 +66,7 @@ impl Throttle {
             refreshes: limit("refresh", 10, 30),
             refreshes_from: limits.limit("refresh-from", 300, Duration::from_millis(200)),
             resets: limit("reset", 3, 60),
+            resets_a_day: limit("reset-a-day", A_DAY, EVERY_SECS),
             resets_from: limit("reset-from", 20, 30),
             second_factors: limit("second-factor", 10, 30),
             avatars: limit("avatar", 10, 360),
@@ -68,6 +77,11 @@ impl Throttle {
     /// Counts a sign-up of an address.
     pub async fn sign_up(&self, address: &str) -> Result<(), Refusal> {
         self.count(&[(&self.sign_ups, address)], &self.sign_ups_from).await
+    }
+
+    /// Counts a change to an address, of whichever account: its code goes to somebody who may have asked for nothing.
+    pub async fn change_to(&self, address: &str) -> Result<(), Refusal> {
+        self.count(&[(&self.sign_ups, address), (&self.changes_a_day, address)], &self.sign_ups_from).await
     }
 
     /// Counts a code that is tried in a flow, or a new one that is asked for.
@@ -93,7 +107,7 @@ impl Throttle {
 
     /// Counts a link for a new password, whether the address is known or not.
     pub async fn reset(&self, address: &str) -> Result<(), Refusal> {
-        self.count(&[(&self.resets, address)], &self.resets_from).await
+        self.count(&[(&self.resets, address), (&self.resets_a_day, address)], &self.resets_from).await
     }
 
     /// Counts something that is tried without saying for whom.

@@ -310,7 +310,7 @@ impl RedisBus {
         let mut warned = false;
         let (is_watched, mut beats) = (self.place.fixed().is_none(), 0_u32);
         while !self.background.is_stopped() {
-            if is_watched && (!self.answers() || beats % LOOKS == 0) {
+            if is_watched && (!self.answers() || beats.is_multiple_of(LOOKS)) {
                 self.follow_master().await;
             }
             beats = beats.wrapping_add(1);

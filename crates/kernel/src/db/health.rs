@@ -6,6 +6,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use sea_orm::{DbErr, RuntimeErr};
 
+use super::text_of;
 use crate::metrics;
 
 /// Primary result codes of SQLite that tell of storage: out of memory, read-only, I/O error, corrupt, full, can't open, no database.
@@ -41,7 +42,7 @@ impl Health {
 
     /// Notes why nothing can be written. `true`: until now it could.
     pub fn breaks(&self, error: &DbErr) -> bool {
-        let problem = error.to_string();
+        let problem = text_of(error);
         let mut broken = self.broken.lock();
         if let Some(broken) = &mut *broken {
             broken.problem = problem;

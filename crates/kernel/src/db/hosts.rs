@@ -17,7 +17,10 @@ use sea_orm::{
     },
 };
 
-use crate::urls::{self, Parts};
+use crate::{
+    tls,
+    urls::{self, Parts},
+};
 
 /// How often the present primary is asked whether it still is one.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -45,6 +48,7 @@ struct Host {
 impl Hosts {
     /// Reads a URL with one host or several.
     pub fn read(url: &str) -> Result<Self, DbErr> {
+        tls::prepare();
         let unusable = |problem: &dyn std::fmt::Display| DbErr::Custom(format!("the URL of the database {problem}"));
         let parts = urls::postgres(url).map_err(|problem| unusable(&problem))?;
         let wanted = parts.parameter("target_session_attrs").unwrap_or("any");
@@ -115,7 +119,7 @@ impl Hosts {
     pub async fn follow(self, pool: PgPool, guard: Guard) {
         while !pool.is_closed() {
             tokio::time::sleep(LOOK_EVERY).await;
-            if self.is_well(&pool).await {
+            if is_well(&pool).await {
                 continue;
             }
             let Ok(primary) = self.primary().await else { continue };
@@ -127,13 +131,13 @@ impl Hosts {
             }
         }
     }
+}
 
-    /// Whether a connection of the pool leads to a host that takes writes. A pool that has none to spare is as good as ill: a look costs
-    /// little.
-    async fn is_well(&self, pool: &PgPool) -> bool {
-        let asked = async { takes_writes(&mut *pool.acquire().await?).await };
-        matches!(tokio::time::timeout(ANSWER_WITHIN, asked).await, Ok(Ok(true)))
-    }
+/// Whether a connection of the pool leads to a host that takes writes. A pool that has none to spare is as good as ill: a look costs
+/// little.
+async fn is_well(pool: &PgPool) -> bool {
+    let asked = async { takes_writes(&mut *pool.acquire().await?).await };
+    matches!(tokio::time::timeout(ANSWER_WITHIN, asked).await, Ok(Ok(true)))
 }
 
 /// A URL for each host, without what the driver does not know.

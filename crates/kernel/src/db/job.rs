@@ -1,13 +1,13 @@
 //! Writes that wait for their transaction.
 
-use std::{future::Future, panic::AssertUnwindSafe, pin::Pin};
+use std::{future::Future, panic::AssertUnwindSafe, pin::Pin, time::Instant};
 
 use futures_util::FutureExt;
 use sea_orm::DbErr;
 use tokio::sync::oneshot;
 
 use super::{Tx, Undoing, Work, copy_of, health::is_storage_fault};
-use crate::telemetry::Origin;
+use crate::{metrics, telemetry::Origin};
 
 /// A write that waits, with the way to answer it.
 pub(super) trait Job: Send {
@@ -29,6 +29,7 @@ pub(super) struct Task<T, E, F> {
     pub work: F,
     /// The writer is another task: what caused the write goes along.
     pub origin: Origin,
+    pub asked: Instant,
     pub answer: oneshot::Sender<Result<T, E>>,
 }
 
@@ -40,7 +41,8 @@ where
 {
     fn run<'c>(self: Box<Self>, tx: &'c Tx) -> Pin<Box<dyn Future<Output = Finished> + Send + 'c>> {
         Box::pin(async move {
-            let Self { work, origin, answer } = *self;
+            let Self { work, origin, asked, answer } = *self;
+            metrics::write_waited(asked.elapsed());
             let panicked = || Err(E::from(DbErr::Custom("a write panicked".to_owned())));
             let result = AssertUnwindSafe(origin.keep(work(tx))).catch_unwind().await.unwrap_or_else(|_| panicked());
             let keep = result.is_ok();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use sea_orm::{
-    DbErr,
+    DbErr, RuntimeErr,
     sqlx::{self, ConnectOptions, Connection, postgres::PgConnectOptions},
 };
 
@@ -59,6 +59,20 @@ async fn greet(place: String, options: PgConnectOptions, must_write: bool) -> Re
 /// An error without the URL: what can't be parsed is repeated by who tries.
 pub(crate) fn without_url(url: &str, error: DbErr) -> DbErr {
     if error.to_string().contains(url) { DbErr::Custom(format!("{} can't be used", urls::shown(url))) } else { error }
+}
+
+/// What is wrong with a SQLite file, when that stays so until somebody changes something.
+pub fn sqlite_fault(error: &DbErr) -> Option<&'static str> {
+    let DbErr::Conn(RuntimeErr::SqlxError(error)) = error else { return None };
+    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    // The low byte is the kind; the rest tells more of it.
+    match code & 0xff {
+        8 => Some("can't be written"),
+        11 => Some("is damaged"),
+        14 => Some("can't be opened"),
+        26 => Some("is no database of SQLite"),
+        _ => None,
+    }
 }
 
 fn explained(place: &str, error: &sqlx::Error) -> Unreached {

@@ -15,7 +15,7 @@ use sea_orm::{
 
 use super::{
     Tx,
-    proof::{End, Proof},
+    proof::{self, End, Proof},
 };
 
 const READERS: u32 = 4;
@@ -45,7 +45,7 @@ fn close_if_unended(pool: PoolOptions<Sqlite>) -> PoolOptions<Sqlite> {
                 // The rollback of a transaction that was dropped stands in the queue before this.
                 connection.ping().await?;
             }
-            Ok(!connection.is_in_transaction())
+            Ok(proof::is_off() || !connection.is_in_transaction())
         })
     })
 }
@@ -59,6 +59,8 @@ fn options(file: &Path, mode: &str, connections: u32) -> ConnectOptions {
             .pragma("synchronous", "FULL")
             .pragma("cache_size", "-65536")
             .pragma("mmap_size", "268435456")
+            // A container has no other place to write than its data directory.
+            .pragma("temp_store", "MEMORY")
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
             .pragma("journal_size_limit", WAL_BYTES)
             .foreign_keys(true)

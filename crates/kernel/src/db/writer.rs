@@ -3,7 +3,14 @@
 //! A connection is never used again after a begin, a commit, a rollback or a savepoint failed on it, nor after SQLite ended its
 //! transaction by itself. A new one takes its place once it has committed a small write; until then whoever writes is refused.
 
-use std::{future::Future, panic::AssertUnwindSafe, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use sea_orm::{DbErr, TransactionTrait};
@@ -15,6 +22,7 @@ use super::{
     job::{Finished, Job},
     proof,
     sqlite::WriteConnection,
+    text_of,
 };
 
 const MAX_BATCH: usize = 256;
@@ -53,19 +61,19 @@ async fn write_until_broken(connection: &WriteConnection, queue: &mut Queue) -> 
 }
 
 /// A connection in place of one that broke.
-async fn replace(file: &PathBuf, error: &DbErr, queue: &mut Queue, health: &Health) -> Option<WriteConnection> {
-    let mut refusal = match within(AT_ONCE, WriteConnection::reopen(file.clone())).await {
+async fn replace(file: &Path, error: &DbErr, queue: &mut Queue, health: &Health) -> Option<WriteConnection> {
+    let mut refusal = match within(AT_ONCE, WriteConnection::reopen(file.to_owned())).await {
         Ok(connection) => {
             tracing::warn!(database = health.name(), error = %error, "database.reconnected");
             return Some(connection);
         }
-        Err(why) => DbErr::Custom(format!("{error}; {why}")),
+        Err(why) => DbErr::Custom(format!("{}; {}", text_of(error), text_of(&why))),
     };
     health.breaks(&refusal);
     let mut pause = FIRST_PAUSE;
     loop {
         refuse_during(queue, &refusal, time::sleep(pause)).await?;
-        let next = within(TRY_WITHIN, WriteConnection::reopen(file.clone()));
+        let next = within(TRY_WITHIN, WriteConnection::reopen(file.to_owned()));
         match refuse_during(queue, &refusal, next).await? {
             Ok(connection) => {
                 health.heals();
@@ -122,7 +130,7 @@ async fn run_alone(connection: &WriteConnection, job: Box<dyn Job>) -> Result<()
     let Finished { keep, fault, answer } = job.run(&tx).await;
     let ended = if keep { connection.commit(tx).await } else { connection.rollback(tx).await };
     // What refused itself is told its own refusal: alone in its transaction, it saw only what is on disk.
-    answer(if keep { ended.as_ref().map(|()| ()).map_err(copy_of) } else { Ok(()) });
+    answer(if keep { ended.as_ref().copied().map_err(copy_of) } else { Ok(()) });
     ended.and(fault.map_or(Ok(()), Err))
 }
 
@@ -152,7 +160,7 @@ async fn run_batch(connection: &WriteConnection, jobs: Vec<Box<dyn Job>>) -> Res
     let fault = finished.iter_mut().find_map(|done: &mut Finished| done.fault.take());
     for done in finished {
         // Also to those that refused themselves: they may have seen what a neighbour wrote and is not kept.
-        (done.answer)(ended.as_ref().map(|()| ()).map_err(copy_of));
+        (done.answer)(ended.as_ref().copied().map_err(copy_of));
     }
     ended.and(fault.map_or(Ok(()), Err))
 }

@@ -1,6 +1,6 @@
 //! The calling end: a peer in another process.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use berth_contracts::peer::{PeerError, PeerResult};
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tracing::Instrument;
 
 use super::{Call, Failure, Line, Passed, Repeat};
-use crate::{metrics, service::ServiceSigner};
+use crate::{metrics::PeerCall, service::ServiceSigner};
 
 /// How long a call may take, all tries together, unless the request it serves ends earlier.
 pub const CALL_LIMIT: Duration = Duration::from_secs(3);
@@ -35,8 +35,8 @@ impl Remote {
     }
 
     pub(super) async fn call<A: Serialize + Sync, T: DeserializeOwned>(&self, method: &str, arguments: &A) -> PeerResult<T> {
-        let started = Instant::now();
         let service = self.line.replicas().service();
+        let counted = PeerCall::to(service);
         let span = tracing::info_span!("peer.call", otel.kind = "client", peer.service = service, peer.method = method);
         let (answer, outcome) = match self.ask(method, arguments).instrument(span).await {
             Ok(Ok(answer)) => (Ok(answer), "ok"),
@@ -51,7 +51,7 @@ impl Remote {
                 (Err(error), outcome)
             }
         };
-        metrics::peer_called(service, outcome, started.elapsed());
+        counted.ended(outcome);
         answer
     }
 

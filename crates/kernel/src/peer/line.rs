@@ -11,7 +11,7 @@ use thread_local::ThreadLocal;
 
 use super::{Replica, Replicas, Standing};
 use crate::{
-    random,
+    metrics, random,
     service::{REFUSED_HEADER, SERVICE_HEADER, ServiceSigner},
 };
 
@@ -95,6 +95,7 @@ pub struct Line {
 impl Line {
     /// A line to a service at these base URLs.
     pub fn new(signer: ServiceSigner, service: &str, urls: &[String]) -> Result<Self, reqwest::Error> {
+        metrics::calls_begin(service);
         let http = Arc::new(ThreadLocal::new());
         http.get_or_try(client)?;
         Ok(Self { http, signer, replicas: Replicas::new(service, urls) })

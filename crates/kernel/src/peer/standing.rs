@@ -1,8 +1,8 @@
 //! How the other processes receive this one, and what time they have.
 //!
-//! Every few seconds a process asks each replica of each service that is elsewhere for the time, with its own credential. When some refuse
-//! and none accepts it, this process is the one that is wrong: its keys, or its clock. Then it is unready, admits nobody, and holds
-//! its timed work, so that what others can do is left to them.
+//! Every few seconds a process asks each replica of each service that is elsewhere for the time, with its own credential. When more refuse
+//! than accept it, this process is the one that is wrong: its keys, or its clock. Then it is unready, admits nobody, and holds its
+//! timed work, so that what others can do is left to them. Outcasts have no say.
 
 use std::{
     sync::{
@@ -30,7 +30,7 @@ use crate::{
     clock::Clock,
     jobs::Background,
     server::{credential, forbidden},
-    service::{REFUSED_HEADER, ServiceVerifier},
+    service::{CredentialError, REFUSED_HEADER, ServiceVerifier},
 };
 
 /// Where a service tells the time to whoever has a credential, and why not to others.
@@ -62,7 +62,7 @@ struct Inner {
 
 #[derive(Default)]
 struct Known {
-    /// What the others say, while all that say something refuse.
+    /// What the others say, while more of them refuse than accept.
     refusal: Option<Box<str>>,
     /// How far the machine's clock is behind the agreed time, where that was measured.
     off: Option<TimeDelta>,
@@ -116,10 +116,10 @@ impl Standing {
 /// How far a clock is off, in words.
 fn told(off: TimeDelta) -> String {
     let direction = if off < TimeDelta::zero() { "ahead of" } else { "behind" };
-    format!("the clock of this machine is {} s {direction} the fleet's", off.num_seconds().abs())
+    format!("the clock of this machine is {} s {direction} the fleet's", (off.num_milliseconds().abs() + 500) / 1_000)
 }
 
-/// The route that tells the time. It answers outcasts too, and says to them what is wrong.
+/// The route that tells the time. It answers those too whom nobody knows, and says to them what is wrong.
 pub fn routes(services: ServiceVerifier) -> Router {
     let answer = move |headers: HeaderMap| std::future::ready(tell(&services, &headers));
     Router::new().route(PATH, get(answer))
@@ -137,8 +137,17 @@ fn tell(services: &ServiceVerifier, headers: &HeaderMap) -> Response {
 enum Word {
     Accepted,
     Refused(Box<str>),
-    /// It is away, or of a release that does not know the question.
+    /// It is away, an outcast itself, or of a release that does not know the question.
     Silent,
+}
+
+impl Word {
+    fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Refused(code) => Some(code),
+            Self::Accepted | Self::Silent => None,
+        }
+    }
 }
 
 /// Asks the other processes: at once, so that who is wrong knows it before it serves, and again and again until the background work
@@ -212,15 +221,11 @@ async fn doubts(standing: &Standing) {
     tokio::time::sleep(ASK_AGAIN / 4).await;
 }
 
-/// Why this process is refused: somebody refuses, and nobody accepts it.
+/// Why this process is refused: more say no than yes. Where as many say both, each side works with its own.
 fn verdict(words: &[Word]) -> Option<&str> {
-    if words.contains(&Word::Accepted) {
-        return None;
-    }
-    words.iter().find_map(|word| match word {
-        Word::Refused(code) => Some(&**code),
-        Word::Accepted | Word::Silent => None,
-    })
+    let accepted = words.iter().filter(|word| **word == Word::Accepted).count();
+    let refusals: Vec<&str> = words.iter().filter_map(Word::refusal).collect();
+    refusals.first().copied().filter(|_| refusals.len() > accepted)
 }
 
 async fn ask_all(lines: &[Line], machine: &Clock, patience: Duration) -> (Vec<Word>, Vec<Sample>) {
@@ -241,6 +246,7 @@ async fn ask(line: &Line, base: &str, machine: &Clock, patience: Duration) -> (W
     let sample = text(&TIME_MS).and_then(|ms| started.end(ms.parse().ok()?));
     let refused = response.headers().get(REFUSED_HEADER).and_then(|code| code.to_str().ok());
     let word = match refused {
+        Some(code) if code == CredentialError::Outcast.code() => Word::Silent,
         Some(code) => Word::Refused(code.into()),
         None if response.status() == StatusCode::NO_CONTENT => Word::Accepted,
         None => Word::Silent,
@@ -253,10 +259,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_refused_by_some_and_accepted_by_none_is_an_outcast() {
+    fn who_is_refused_by_more_than_accept_is_an_outcast() {
         let refused = || Word::Refused("SERVICE_CREDENTIAL_INVALID".into());
         assert_eq!(verdict(&[refused(), Word::Silent]), Some("SERVICE_CREDENTIAL_INVALID"));
-        assert_eq!(verdict(&[refused(), Word::Accepted]), None, "then the other one is wrong");
+        assert_eq!(verdict(&[refused(), Word::Accepted]), None, "then it may be the other one that is wrong");
+        assert!(verdict(&[refused(), Word::Accepted, refused()]).is_some(), "another one is as wrong as this");
         assert_eq!(verdict(&[Word::Silent]), None, "nobody is there yet");
         assert_eq!(verdict(&[]), None);
     }

@@ -24,17 +24,22 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::{CURRENT, Origin, TelemetryConfig, seldom::times};
+use super::{
+    CURRENT, Origin, TelemetryConfig,
+    seldom::{Seldom, times},
+    throttle::Bounded,
+};
 
 /// Lines on standard error.
-pub(super) fn layer<S: Subscriber + for<'span> LookupSpan<'span>>(config: &TelemetryConfig) -> Box<dyn Layer<S> + Send + Sync> {
+pub(super) fn layer<S: Subscriber + for<'span> LookupSpan<'span>>(
+    config: &TelemetryConfig,
+    bounded: &Bounded,
+) -> Box<dyn Layer<S> + Send + Sync> {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
-    // A log on a full disk is lost. Telling so on the same disk would panic in the middle of whatever was told of.
-    let lines = lines.log_internal_errors(false);
     if config.json {
-        lines.event_format(JsonLine { service: config.service.clone() }).boxed()
+        lines.event_format(Seldom::around(JsonLine { service: config.service.clone() }, bounded)).boxed()
     } else {
-        lines.fmt_fields(WithOrigin::default()).event_format(PersonLine::default()).boxed()
+        lines.fmt_fields(WithOrigin::default()).event_format(Seldom::around(PersonLine::default(), bounded)).boxed()
     }
 }
 
@@ -313,6 +318,22 @@ pub(super) mod tests {
             assert_eq!(text.lines().filter(|line| line.contains("library.spoke")).count(), 4, "{text}");
             assert!(text.contains("router::coerce_variables") && text.contains("redis::aio:7"), "{text}");
         }
+    }
+
+    #[test]
+    fn the_same_error_is_written_once_a_second() {
+        let page = Page::default();
+        let layer = tracing_subscriber::fmt::layer().with_writer(page.clone());
+        let line = Seldom::around(JsonLine { service: "user".to_owned() }, &Bounded::new());
+        tracing::subscriber::with_default(Registry::default().with(layer.event_format(line)), || {
+            for n in 0..100 {
+                tracing::error!(error = "away", "database.lost");
+                tracing::info!(n, "seat.told");
+            }
+            tracing::error!(error = "full", "database.lost");
+        });
+        let count = |text: &str| page.text().lines().filter(|line| line.contains(text)).count();
+        assert_eq!((count("away"), count("full"), count("seat.told")), (1, 1, 100));
     }
 
     #[tokio::test]

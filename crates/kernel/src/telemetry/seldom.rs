@@ -6,13 +6,18 @@
 use std::{
     cell::Cell,
     collections::HashMap,
-    fmt::Write,
+    fmt::{self, Write},
     time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
-use tracing::{Event, Level, Metadata, level_filters::LevelFilter, subscriber::Interest};
-use tracing_subscriber::layer::{Context, Filter};
+use tracing::{Event, Level, Subscriber, field::Field};
+use tracing_subscriber::{
+    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
+    registry::LookupSpan,
+};
+
+use super::throttle::Bounded;
 
 const PAUSE: Duration = Duration::from_secs(1);
 /// Kinds that are remembered. Texts may differ without end.
@@ -28,29 +33,33 @@ pub(super) fn times() -> u64 {
     TIMES.get()
 }
 
-/// Lets a kind of warning or error pass once a second.
-#[derive(Default)]
-pub(super) struct Seldom(Mutex<Seen>);
+/// Writes a kind of warning or error once a second, and every other line as far as its place may write. It is no filter: one that looks at an event's fields
+/// confuses the filters of other layers.
+pub(super) struct Seldom<F> {
+    line: F,
+    bounded: Bounded,
+    seen: Mutex<Seen>,
+}
 
-impl<S> Filter<S> for Seldom {
-    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        true
+impl<F> Seldom<F> {
+    /// Around what writes a line.
+    pub fn around(line: F, bounded: &Bounded) -> Self {
+        Self { line, bounded: bounded.clone(), seen: Mutex::default() }
     }
+}
 
-    /// Asked for each event: a filter that looks at events must not promise to let all of a place through.
-    fn callsite_enabled(&self, _: &'static Metadata<'static>) -> Interest {
-        Interest::sometimes()
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::TRACE)
-    }
-
-    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
+impl<S, N, F> FormatEvent<S, N> for Seldom<F>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let is_trouble = *event.metadata().level() <= Level::WARN;
-        let told = if is_trouble { self.0.lock().tell(kind_of(event), Instant::now()) } else { Some(1) };
-        TIMES.set(told.unwrap_or(1));
-        told.is_some()
+        let told = if is_trouble { self.seen.lock().tell(kind_of(event), Instant::now()) } else { Some(1) };
+        let Some(times) = told.filter(|_| self.bounded.admits(event)) else { return Ok(()) };
+        TIMES.set(times);
+        self.line.format_event(context, writer, event)
     }
 }
 
@@ -60,7 +69,7 @@ const WHO_MET_IT: [&str; 3] = ["user.id", "field", "operation"];
 /// The whole line without its time.
 fn kind_of(event: &Event<'_>) -> String {
     let mut text = event.metadata().target().to_owned();
-    event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+    event.record(&mut |field: &Field, value: &dyn fmt::Debug| {
         if WHO_MET_IT.contains(&field.name()) {
             return;
         }

@@ -10,8 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tracing::{Event, Level, Metadata, callsite::Identifier, level_filters::LevelFilter, subscriber::Interest};
-use tracing_subscriber::layer::{Context, Filter};
+use tracing::{Event, Level, Metadata, callsite::Identifier};
 
 use super::lines;
 
@@ -86,7 +85,8 @@ impl Bounded {
         Self { lines: Arc::new(Throttle::new(Duration::from_secs(1))), left_out: Arc::default() }
     }
 
-    fn admits(&self, event: &Event<'_>) -> bool {
+    /// Whether an event may be written; counts it if not.
+    pub(super) fn admits(&self, event: &Event<'_>) -> bool {
         let metadata = event.metadata();
         if self.lines.admit(metadata.callsite(), at_most(metadata)).is_some() {
             return true;
@@ -126,37 +126,18 @@ fn at_most(metadata: &Metadata<'_>) -> u32 {
     }
 }
 
-impl<S> Filter<S> for Bounded {
-    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        true
-    }
-
-    /// Asked for each event: a filter that looks at events must not promise to let all of a place through.
-    fn callsite_enabled(&self, _: &'static Metadata<'static>) -> Interest {
-        Interest::sometimes()
-    }
-
-    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
-        self.admits(event)
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::TRACE)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use tracing_subscriber::{Layer, Registry, layer::SubscriberExt};
+    use tracing_subscriber::{Registry, fmt::format::Format, layer::SubscriberExt};
 
     use super::*;
-    use crate::telemetry::lines::tests::Page;
+    use crate::telemetry::{lines::tests::Page, seldom::Seldom};
 
     fn written(write: impl FnOnce(&Bounded)) -> String {
         let (page, bounded) = (Page::default(), Bounded::new());
         let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(page.clone());
-        let subscriber = Registry::default().with(layer.with_filter(bounded.clone()));
-        tracing::subscriber::with_default(subscriber, || write(&bounded));
+        let layer = layer.event_format(Seldom::around(Format::default(), &bounded));
+        tracing::subscriber::with_default(Registry::default().with(layer), || write(&bounded));
         page.text()
     }
 

@@ -279,7 +279,9 @@ fn agency_of(row: &Row<'_>, agencies: &[Agency]) -> Result<Option<usize>, Import
 
 fn read_calendar(source: &mut Source, feed: &mut Feed, window: Option<(NaiveDate, NaiveDate)>) -> Result<(), ImportError> {
     const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    let bounds = source.bounds().clone();
     let Some(mut table) = source.optional_table("calendar.txt")? else { return Ok(()) };
+    let mut count = 0;
     while let Some(row) = table.next_row()? {
         let mut weekdays = 0;
         for (at, weekday) in WEEKDAYS.into_iter().enumerate() {
@@ -293,6 +295,8 @@ fn read_calendar(source: &mut Source, feed: &mut Feed, window: Option<(NaiveDate
             return Err(row.wrong("end_date", row.text("end_date").unwrap_or_default(), "a date not before start_date"));
         }
         let days = weekly(first, last, weekdays);
+        count += days.len() as u64;
+        bounds.check_days(count)?;
         feed.services.entry(row.required("service_id")?.to_owned()).or_default().extend(days);
     }
     Ok(())
@@ -388,7 +392,9 @@ fn read_stop_times(
 }
 
 fn read_frequencies(source: &mut Source, feed: &mut Feed, trips: &HashMap<String, usize>) -> Result<(), ImportError> {
+    let bounds = source.bounds().clone();
     let Some(mut table) = source.optional_table("frequencies.txt")? else { return Ok(()) };
+    let mut departures = 0;
     while let Some(row) = table.next_row()? {
         let trip_id = row.required("trip_id")?;
         let trip = *trips.get(trip_id).ok_or_else(|| row.wrong("trip_id", trip_id, "an id of trips.txt"))?;
@@ -398,7 +404,10 @@ fn read_frequencies(source: &mut Source, feed: &mut Feed, trips: &HashMap<String
         if headway < 10 {
             return Err(row.wrong("headway_secs", row.text("headway_secs").unwrap_or_default(), "at least 10 seconds"));
         }
-        feed.trips[trip].frequencies.push((time("start_time")?, time("end_time")?, headway));
+        let (first, end) = (time("start_time")?, time("end_time")?);
+        departures += u64::try_from(end.saturating_sub(first) / headway).unwrap_or(0) + 1;
+        bounds.check_departures(departures)?;
+        feed.trips[trip].frequencies.push((first, end, headway));
     }
     Ok(())
 }

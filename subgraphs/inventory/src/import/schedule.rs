@@ -67,7 +67,7 @@ pub fn departures(trip: &Trip) -> Vec<i32> {
         let mut start = first;
         while start < end {
             starts.push(start);
-            start += headway;
+            start = start.saturating_add(headway);
         }
     }
     starts.sort_unstable();

@@ -12,11 +12,19 @@ use std::{
 use chrono::NaiveDate;
 use csv::{ReaderBuilder, StringRecord};
 
-use super::ImportError;
+use super::{
+    ImportError,
+    bounds::{Bounds, read_text, refusal_in},
+};
 
 /// A feed, not yet read.
-pub enum Source {
-    /// A zip archive; the files may lie in a folder of it.
+pub struct Source {
+    files: Files,
+    bounds: Bounds,
+}
+
+enum Files {
+    /// A zip archive; the files may lie in a folder of it. Nothing is unpacked to disk.
     Zip(Box<zip::ZipArchive<BufReader<File>>>),
     /// A directory.
     Directory(PathBuf),
@@ -26,14 +34,25 @@ pub enum Source {
 
 impl Source {
     /// Opens a zip file or a directory.
-    pub fn open(path: &Path) -> Result<Self, ImportError> {
+    pub fn open(path: &Path, bounds: Bounds) -> Result<Self, ImportError> {
         let unreadable = |reason: String| ImportError::Unreadable { path: path.display().to_string(), reason };
         if path.is_dir() {
-            return Ok(Self::Directory(path.to_owned()));
+            return Ok(Self { files: Files::Directory(path.to_owned()), bounds });
         }
-        let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
+        let mut file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
+        bounds.check_archive(&path.display().to_string(), &mut file)?;
         let archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|error| unreadable(error.to_string()))?;
-        Ok(Self::Zip(Box::new(archive)))
+        Ok(Self { files: Files::Zip(Box::new(archive)), bounds })
+    }
+
+    /// Files in the program.
+    pub fn texts(texts: &'static [(&'static str, &'static str)]) -> Self {
+        Self { files: Files::Texts(texts), bounds: Bounds::default() }
+    }
+
+    /// How much it may hold.
+    pub fn bounds(&self) -> &Bounds {
+        &self.bounds
     }
 
     /// A file that must be there.
@@ -43,40 +62,41 @@ impl Source {
 
     /// A file that may be absent or empty.
     pub fn optional_table(&mut self, file: &'static str) -> Result<Option<Table<'_>>, ImportError> {
+        let bounds = self.bounds.clone();
         let Some(bytes) = self.bytes(file)? else { return Ok(None) };
-        Table::new(file, bytes).map(Some)
+        Table::new(file, bytes, bounds).map(Some)
     }
 
     /// A whole file as text.
     pub fn text(&mut self, file: &'static str) -> Result<Option<String>, ImportError> {
-        let Some(mut bytes) = self.bytes(file)? else { return Ok(None) };
-        let mut text = String::new();
-        bytes.read_to_string(&mut text).map_err(|error| ImportError::Row { file, line: 1, reason: error.to_string() })?;
-        Ok(Some(text))
+        let Some(bytes) = self.bytes(file)? else { return Ok(None) };
+        read_text(file, bytes).map(Some)
     }
 
     fn bytes(&mut self, file: &'static str) -> Result<Option<Box<dyn Read + '_>>, ImportError> {
         let unreadable = |reason: String| ImportError::Unreadable { path: file.to_owned(), reason };
-        match self {
-            Self::Texts(texts) => {
+        match &mut self.files {
+            Files::Texts(texts) => {
                 let found = texts.iter().find(|(name, _)| *name == file);
-                Ok(found.map(|(_, text)| Box::new(text.as_bytes()) as Box<dyn Read>))
+                Ok(found.map(|(_, text)| self.bounds.reader(file, None, text.as_bytes())))
             }
-            Self::Directory(directory) => {
+            Files::Directory(directory) => {
                 let path = directory.join(file);
                 if !path.is_file() {
                     return Ok(None);
                 }
                 let opened = File::open(path).map_err(|error| unreadable(error.to_string()))?;
-                Ok(Some(Box::new(BufReader::new(opened))))
+                Ok(Some(self.bounds.reader(file, None, opened)))
             }
-            Self::Zip(archive) => {
+            Files::Zip(archive) => {
                 let wanted = |name: &&str| name.rsplit('/').next() == Some(file) && !name.starts_with("__MACOSX");
                 let Some(name) = archive.file_names().filter(wanted).min_by_key(|name| name.len()).map(str::to_owned) else {
                     return Ok(None);
                 };
                 let entry = archive.by_name(&name).map_err(|error| unreadable(error.to_string()))?;
-                Ok(Some(Box::new(BufReader::new(entry))))
+                let packed = entry.compressed_size();
+                self.bounds.check_entry(&name, packed, entry.size())?;
+                Ok(Some(self.bounds.reader(&name, Some(packed), entry)))
             }
         }
     }
@@ -88,23 +108,25 @@ pub struct Table<'s> {
     reader: csv::Reader<Box<dyn Read + 's>>,
     columns: HashMap<String, usize>,
     record: StringRecord,
+    bounds: Bounds,
     line: u64,
     lag: u64,
 }
 
 impl<'s> Table<'s> {
-    fn new(file: &'static str, bytes: Box<dyn Read + 's>) -> Result<Self, ImportError> {
+    fn new(file: &'static str, bytes: Box<dyn Read + 's>, bounds: Bounds) -> Result<Self, ImportError> {
         let mut reader = ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(bytes);
         let headers = reader.headers().map_err(|error| bad_csv(file, &error))?;
         let columns = headers.iter().enumerate().map(|(at, name)| (name.to_ascii_lowercase(), at)).collect();
         // Where lines end in CRLF, the reader counts one when it meets the LF, which is after the next record has begun.
         let lag = u64::from(reader.position().line() == 1);
-        Ok(Self { file, reader, columns, record: StringRecord::new(), line: 1, lag })
+        Ok(Self { file, reader, columns, record: StringRecord::new(), bounds, line: 1, lag })
     }
 
     /// The next row that has anything in it.
     pub fn next_row(&mut self) -> Result<Option<Row<'_>>, ImportError> {
         loop {
+            self.bounds.begin_row();
             if !self.reader.read_record(&mut self.record).map_err(|error| bad_csv(self.file, &error))? {
                 return Ok(None);
             }
@@ -118,6 +140,11 @@ impl<'s> Table<'s> {
 }
 
 fn bad_csv(file: &'static str, error: &csv::Error) -> ImportError {
+    if let csv::ErrorKind::Io(error) = error.kind()
+        && let Some(refusal) = refusal_in(error)
+    {
+        return refusal;
+    }
     let line = error.position().map_or(1, csv::Position::line);
     ImportError::Row { file, line, reason: error.to_string() }
 }
@@ -203,7 +230,7 @@ mod tests {
     #[test]
     fn rows_come_whatever_the_dress() {
         let mut source =
-            Source::Texts(&[("stops.txt", "\u{feff}Stop_ID ,\"stop_name\"\r\n 1 ,\"A \"\"x\"\", B\"\r\n,\r\n2\r\n")]);
+            Source::texts(&[("stops.txt", "\u{feff}Stop_ID ,\"stop_name\"\r\n 1 ,\"A \"\"x\"\", B\"\r\n,\r\n2\r\n")]);
         let mut table = source.table("stops.txt").unwrap();
         let row = table.next_row().unwrap().unwrap();
         assert_eq!((row.text("stop_id"), row.text("stop_name"), row.text("stop_lat")), (Some("1"), Some("A \"x\", B"), None));

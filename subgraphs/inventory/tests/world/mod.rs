@@ -13,7 +13,7 @@ use async_graphql::{Request, Variables};
 use berth_contracts::id::TripKey;
 use berth_inventory::{
     Inventory, InventoryConfig,
-    import::{ImportError, ImportOptions, Source, Summary, import_gtfs, silent},
+    import::{Bounds, ImportError, ImportOptions, Source, Summary, import_gtfs, silent},
     timetable::Timetable,
     trip::TripRef,
 };
@@ -123,7 +123,7 @@ impl World {
     }
 
     pub async fn import_path(&self, path: &Path, options: ImportOptions) -> Result<Summary, ImportError> {
-        let summary = import_gtfs(&self.deps, Source::open(path)?, options, silent()).await?;
+        let summary = import_gtfs(&self.deps, Source::open(path, Bounds::default())?, options, silent()).await?;
         self.inventory.catalogue().refresh().await.unwrap();
         Ok(summary)
     }

@@ -1,8 +1,9 @@
 //! Midtrans's Core API: charge, status, cancel, refund, and its signed notifications.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use berth_kernel::metrics;
 use chrono::{DateTime, FixedOffset, Utc};
 use reqwest::{Client, Method, RequestBuilder};
 use serde::Deserialize;
@@ -33,6 +34,9 @@ impl Midtrans {
             // Plain HTTP (the sandbox) needs no certificates; a bare machine has none, and the client would refuse to start.
             builder = builder.tls_certs_only([]);
         }
+        for call in ["charge", "status", "cancel", "refund"] {
+            metrics::provider_begins(call);
+        }
         Ok(Self { http: builder.build()?, base_url: config.provider_url.clone(), server_key: config.server_key.clone() })
     }
 
@@ -41,7 +45,14 @@ impl Midtrans {
         self.http.request(method, url).basic_auth(&self.server_key, Some("")).header("accept", "application/json")
     }
 
-    async fn send(request: RequestBuilder) -> Result<Answer, ProviderError> {
+    async fn send(name: &str, request: RequestBuilder) -> Result<Answer, ProviderError> {
+        let started = Instant::now();
+        let answer = Self::ask(request).await;
+        metrics::provider_called(name, outcome(&answer), started.elapsed());
+        answer
+    }
+
+    async fn ask(request: RequestBuilder) -> Result<Answer, ProviderError> {
         let lost = |error: reqwest::Error| ProviderError::Unavailable(error.without_url().to_string());
         let call = tracing::info_span!("provider.call", otel.kind = "client", provider.name = "midtrans");
         let response = request.send().instrument(call).await.map_err(lost)?;
@@ -120,6 +131,19 @@ impl Answer {
     }
 }
 
+/// What an answer comes to: a refusal is an answer, a failure is none that can be used.
+fn outcome(answer: &Result<Answer, ProviderError>) -> &'static str {
+    match answer {
+        Ok(answer) if answer.transaction_status.is_some() => "ok",
+        Ok(answer) => match answer.accepted() {
+            Ok(()) => "ok",
+            Err(ProviderError::Unavailable(_)) => "failed",
+            Err(_) => "refused",
+        },
+        Err(_) => "failed",
+    }
+}
+
 fn truth(status: &str, fraud: Option<&str>) -> Option<Truth> {
     Some(match status {
         "pending" => Truth::Pending,
@@ -180,22 +204,22 @@ impl Provider for Midtrans {
 
     async fn charge(&self, charge: &Charge) -> Result<Sighting, ProviderError> {
         let request = self.request(Method::POST, "charge").json(&charge_body(charge));
-        let answer = Self::send(request).await?;
+        let answer = Self::send("charge", request).await?;
         answer.accepted()?;
         answer.sighting()
     }
 
     async fn status(&self, order_id: &str) -> Result<Sighting, ProviderError> {
-        Self::send(self.request(Method::GET, &format!("{order_id}/status"))).await?.sighting()
+        Self::send("status", self.request(Method::GET, &format!("{order_id}/status"))).await?.sighting()
     }
 
     async fn cancel(&self, order_id: &str) -> Result<(), ProviderError> {
-        Self::send(self.request(Method::POST, &format!("{order_id}/cancel"))).await?.accepted()
+        Self::send("cancel", self.request(Method::POST, &format!("{order_id}/cancel"))).await?.accepted()
     }
 
     async fn refund(&self, order_id: &str, refund: &RefundOrder) -> Result<(), ProviderError> {
         let body = json!({ "refund_key": refund.key, "amount": refund.amount, "reason": refund.reason });
-        Self::send(self.request(Method::POST, &format!("{order_id}/refund")).json(&body)).await?.accepted()
+        Self::send("refund", self.request(Method::POST, &format!("{order_id}/refund")).json(&body)).await?.accepted()
     }
 
     fn verify(&self, body: &[u8]) -> Result<Notice, NoticeError> {

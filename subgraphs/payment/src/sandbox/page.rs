@@ -5,10 +5,11 @@ use axum::{
     Json, Router,
     extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
-    response::{Html, IntoResponse, Redirect, Response},
+    response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use berth_contracts::{Currency, Money};
+use berth_kernel::page;
 use serde_json::json;
 
 use super::{
@@ -74,9 +75,9 @@ fn rupiah(whole: i64) -> String {
 async fn show(State(sandbox): State<Sandbox>, Path(payment_id): Path<String>) -> Result<Response, PayerError> {
     let found = sandbox.newest(&payment_id).await?;
     let status = found.status_at(sandbox.clock.now());
-    let page =
+    let html =
         Page::new(payment_id, found, status).render().map_err(|_| PayerError(Error::Invalid("the page can't be drawn")))?;
-    Ok(([(header::CACHE_CONTROL, "no-store")], Html(page)).into_response())
+    Ok(page::page(include_str!("../../templates/pay.html"), html))
 }
 
 async fn picture(State(sandbox): State<Sandbox>, Path(payment_id): Path<String>) -> Result<Response, PayerError> {

@@ -112,6 +112,12 @@ pub async fn delete(tx: &Tx, id: Uuid) -> Result<(), DbErr> {
     tx.execute_raw(sql(tx, "DELETE FROM contact_change WHERE id = $1", [id.into()])).await.map(|_| ())
 }
 
+/// Whether there is a change that this link stops.
+pub async fn is_stoppable(connection: &impl ConnectionTrait, stop_hash: &str) -> Result<bool, DbErr> {
+    let text = "SELECT 1 FROM contact_change WHERE stop_hash = $1";
+    Ok(connection.query_one_raw(sql(connection, text, [stop_hash.into()])).await?.is_some())
+}
+
 /// Ends the change of a link; answers whose it was.
 pub async fn stop(tx: &Tx, stop_hash: &str) -> Result<Option<Uuid>, DbErr> {
     let text = "DELETE FROM contact_change WHERE stop_hash = $1 RETURNING account_id";

@@ -9,6 +9,7 @@ mod authenticator;
 mod avatars;
 mod banks;
 mod contacts;
+mod floods;
 mod journey;
 mod letters;
 mod limits;

@@ -11,7 +11,10 @@ use redis::{
 use tokio::sync::Mutex;
 
 use super::within;
-use crate::urls::{self, Parts};
+use crate::{
+    tls,
+    urls::{self, Parts},
+};
 
 const SENTINEL_PORT: u16 = 26_379;
 
@@ -26,8 +29,7 @@ pub enum Place {
 impl Place {
     /// Reads a URL. Nothing need be there.
     pub fn read(url: &str) -> RedisResult<Self> {
-        // The library asks for it, and there is more than one in the program. Whoever was first is as good.
-        let _first = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        tls::prepare();
         let parts = urls::redis(url).map_err(|problem| unusable(&problem.to_string()))?;
         let certificates = certificates(&parts)?;
         if parts.scheme.ends_with("-sentinel") {
