@@ -95,7 +95,7 @@ pub async fn search(client: &Client, from: &str, to: &str, date: NaiveDate) -> a
     let mut found = Vec::new();
     let mut after = Value::Null;
     loop {
-        let mut data = client.query(SEARCH, json!({ "input": input, "first": 100, "after": after })).await?;
+        let mut data = client.query(SEARCH, json!({ "input": input, "first": 50, "after": after })).await?;
         let page = &mut data["searchTrips"];
         for node in page["nodes"].as_array().context("no trips")? {
             found.push(Train::of(node.clone())?);

@@ -120,7 +120,11 @@ fn production_tells_each_role_what_it_asks_for() -> anyhow::Result<()> {
     let example = fs::read_to_string(path("deploy/production.env.example"))?;
     let pairs = example.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
     let example = pairs.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect();
-    for (name, service) in ours(&base).filter(|(_, service)| service["environment"]["BERTH_ROLES"].is_string()) {
+    let mut asked = Vec::new();
+    // Replicas are told the same.
+    for (name, service) in
+        ours(&base).filter(|(name, service)| service["environment"]["BERTH_ROLES"].is_string() && !name.ends_with("-2"))
+    {
         let mut command = Command::new(program()?);
         command.arg("doctor").env_clear().env("BERTH_DATA_DIR", folder.path());
         for layer in [service, &production["services"][name]] {
@@ -133,7 +137,10 @@ fn production_tells_each_role_what_it_asks_for() -> anyhow::Result<()> {
                 command.env(setting, value);
             }
         }
-        let output = command.output()?;
+        asked.push((name, command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?));
+    }
+    for (name, doctor) in asked {
+        let output = doctor.wait_with_output()?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         let verdicts: Vec<&str> = said.lines().filter(|line| line.split_whitespace().nth(1) == Some("settings:")).collect();
         ensure!(verdicts.len() == 1 && verdicts[0].starts_with("ok"), "{name}: {said}");
@@ -202,7 +209,7 @@ async fn every_role_runs_with_no_place_to_write_but_its_data(arm: Arm) -> anyhow
     berth.stop().await
 }
 
-/// HAProxy with the configuration that is shipped, before one router.
+/// The balancer with the configuration that is shipped, before one router.
 struct Balancer {
     process: Child,
     address: SocketAddr,

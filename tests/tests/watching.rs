@@ -157,7 +157,9 @@ async fn table_alerts_and_dashboard_name_what_exists_from_the_start() -> anyhow:
 
 fn doubled(rows: &[(String, String)]) -> Vec<&String> {
     let mut times: BTreeMap<&String, usize> = BTreeMap::new();
-    rows.iter().for_each(|(metric, _)| *times.entry(metric).or_default() += 1);
+    for (metric, _) in rows {
+        *times.entry(metric).or_default() += 1;
+    }
     times.into_iter().filter(|(_, times)| *times > 1).map(|(metric, _)| metric).collect()
 }
 

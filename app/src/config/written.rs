@@ -68,6 +68,7 @@ impl de::Error for Misfit {
             "u64" | "usize" => "a whole number that is not negative".to_owned(),
             "i64" => "a whole number".to_owned(),
             "a boolean" => "true or false".to_owned(),
+            "socket address" => "an address with a port".to_owned(),
             _ => expected,
         })
     }

@@ -182,7 +182,7 @@ impl Guard {
     }
 
     /// What a new connection must go through: its schema, and the proof that it takes writes.
-    pub fn admit_to(self, pool: PgPoolOptions, schema: &str) -> PgPoolOptions {
+    pub fn admit_to(pool: PgPoolOptions, schema: &str) -> PgPoolOptions {
         let path = format!("SET search_path = \"{schema}\"");
         pool.after_connect(move |connection, _| {
             let path = path.clone();
@@ -228,7 +228,7 @@ mod tests {
     #[tokio::test]
     async fn who_is_away_is_named_and_nothing_secret_is() {
         let hosts = Hosts::read("postgres://me:tulip@127.0.0.1:1,127.0.0.1:2/berth").expect("hosts");
-        let told = hosts.choose().await.err().expect("nobody is there").to_string();
+        let told = hosts.choose().await.expect_err("nobody is there").to_string();
         assert!(told.contains("127.0.0.1:1/") && told.contains("127.0.0.1:2/") && !told.contains("tulip"), "{told}");
     }
 }

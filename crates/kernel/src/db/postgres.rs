@@ -8,7 +8,7 @@ use sea_orm_migration::MigratorTrait;
 use super::{
     Db, Tx, Writer, copy_of,
     health::{Health, is_storage_fault},
-    hosts::Hosts,
+    hosts::{Guard, Hosts},
     job::{Finished, Job},
     proof, sql, without_url,
 };
@@ -85,8 +85,8 @@ impl Db {
         options.set_schema_search_path(schema.to_owned());
         options.map_sqlx_postgres_opts(move |_| first.clone());
         if let Some(guard) = guard.clone() {
-            let (own, schema) = (guard.clone(), schema.to_owned());
-            options.map_sqlx_postgres_pool_opts(move |pool| own.clone().admit_to(pool, &schema));
+            let schema = schema.to_owned();
+            options.map_sqlx_postgres_pool_opts(move |pool| Guard::admit_to(pool, &schema));
             options.map_sqlx_postgres_before_acquire(move |_, connection| {
                 let is_current = !guard.is_stale(&connection);
                 Box::pin(async move { Ok(is_current) })

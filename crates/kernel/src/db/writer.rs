@@ -42,7 +42,7 @@ pub(super) async fn run(file: PathBuf, first: WriteConnection, mut queue: Queue,
     let mut connection = first;
     while let Some(error) = write_until_broken(&connection, &mut queue).await {
         connection.close().await;
-        let Some(next) = replace(&file, &error, &mut queue, &health).await else { return };
+        let Some(next) = Box::pin(replace(&file, &error, &mut queue, &health)).await else { return };
         connection = next;
     }
 }
@@ -74,7 +74,7 @@ async fn replace(file: &Path, error: &DbErr, queue: &mut Queue, health: &Health)
     loop {
         refuse_during(queue, &refusal, time::sleep(pause)).await?;
         let next = within(TRY_WITHIN, WriteConnection::reopen(file.to_owned()));
-        match refuse_during(queue, &refusal, next).await? {
+        match Box::pin(refuse_during(queue, &refusal, next)).await? {
             Ok(connection) => {
                 health.heals();
                 return Some(connection);

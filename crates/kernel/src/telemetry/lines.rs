@@ -30,16 +30,17 @@ use super::{
     throttle::Bounded,
 };
 
-/// Lines on standard error.
-pub(super) fn layer<S: Subscriber + for<'span> LookupSpan<'span>>(
-    config: &TelemetryConfig,
-    bounded: &Bounded,
-) -> Box<dyn Layer<S> + Send + Sync> {
+/// Lines on standard error. Those that are the same are one, then each place in the code is bounded.
+pub(super) fn layer<S>(config: &TelemetryConfig, bounded: &Bounded) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     if config.json {
-        lines.event_format(Seldom::around(JsonLine { service: config.service.clone() }, bounded)).boxed()
+        let line = JsonLine { service: config.service.clone() };
+        lines.event_format(Seldom::around(bounded.around(line))).boxed()
     } else {
-        lines.fmt_fields(WithOrigin::default()).event_format(Seldom::around(PersonLine::default(), bounded)).boxed()
+        lines.fmt_fields(WithOrigin::default()).event_format(Seldom::around(bounded.around(PersonLine::default()))).boxed()
     }
 }
 
@@ -289,6 +290,22 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_same_error_is_written_once_a_second() {
+        let page = Page::default();
+        let layer = tracing_subscriber::fmt::layer().with_writer(page.clone());
+        let line = Seldom::around(JsonLine { service: "user".to_owned() });
+        tracing::subscriber::with_default(Registry::default().with(layer.event_format(line)), || {
+            for n in 0..100 {
+                tracing::error!(error = "away", "database.lost");
+                tracing::info!(n, "seat.told");
+            }
+            tracing::error!(error = "full", "database.lost");
+        });
+        let count = |text: &str| page.text().lines().filter(|line| line.contains(text)).count();
+        assert_eq!((count("away"), count("full"), count("seat.told")), (1, 1, 100));
+    }
+
+    #[test]
     fn a_panic_is_one_line() {
         let line = panic_line(Some("user"), "src/a.rs:7", "a \"text\"\nof two lines");
         let fields: Value = serde_json::from_str(&line).unwrap();
@@ -318,22 +335,6 @@ pub(super) mod tests {
             assert_eq!(text.lines().filter(|line| line.contains("library.spoke")).count(), 4, "{text}");
             assert!(text.contains("router::coerce_variables") && text.contains("redis::aio:7"), "{text}");
         }
-    }
-
-    #[test]
-    fn the_same_error_is_written_once_a_second() {
-        let page = Page::default();
-        let layer = tracing_subscriber::fmt::layer().with_writer(page.clone());
-        let line = Seldom::around(JsonLine { service: "user".to_owned() }, &Bounded::new());
-        tracing::subscriber::with_default(Registry::default().with(layer.event_format(line)), || {
-            for n in 0..100 {
-                tracing::error!(error = "away", "database.lost");
-                tracing::info!(n, "seat.told");
-            }
-            tracing::error!(error = "full", "database.lost");
-        });
-        let count = |text: &str| page.text().lines().filter(|line| line.contains(text)).count();
-        assert_eq!((count("away"), count("full"), count("seat.told")), (1, 1, 100));
     }
 
     #[tokio::test]

@@ -17,8 +17,6 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::throttle::Bounded;
-
 const PAUSE: Duration = Duration::from_secs(1);
 /// Kinds that are remembered. Texts may differ without end.
 const REMEMBERED: usize = 512;
@@ -33,18 +31,17 @@ pub(super) fn times() -> u64 {
     TIMES.get()
 }
 
-/// Writes a kind of warning or error once a second, and every other line as far as its place may write. It is no filter: one that looks at an event's fields
+/// Writes a kind of warning or error once a second, and every other line. It is no filter: one that looks at an event's fields
 /// confuses the filters of other layers.
 pub(super) struct Seldom<F> {
     line: F,
-    bounded: Bounded,
     seen: Mutex<Seen>,
 }
 
 impl<F> Seldom<F> {
     /// Around what writes a line.
-    pub fn around(line: F, bounded: &Bounded) -> Self {
-        Self { line, bounded: bounded.clone(), seen: Mutex::default() }
+    pub fn around(line: F) -> Self {
+        Self { line, seen: Mutex::default() }
     }
 }
 
@@ -57,7 +54,7 @@ where
     fn format_event(&self, context: &FmtContext<'_, S, N>, writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let is_trouble = *event.metadata().level() <= Level::WARN;
         let told = if is_trouble { self.seen.lock().tell(kind_of(event), Instant::now()) } else { Some(1) };
-        let Some(times) = told.filter(|_| self.bounded.admits(event)) else { return Ok(()) };
+        let Some(times) = told else { return Ok(()) };
         TIMES.set(times);
         self.line.format_event(context, writer, event)
     }

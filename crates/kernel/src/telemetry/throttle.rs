@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     hash::Hash,
     sync::Arc,
     time::{Duration, Instant},
@@ -10,7 +11,11 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tracing::{Event, Level, Metadata, callsite::Identifier};
+use tracing::{Event, Level, Metadata, Subscriber, callsite::Identifier};
+use tracing_subscriber::{
+    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
+    registry::LookupSpan,
+};
 
 use super::lines;
 
@@ -85,8 +90,12 @@ impl Bounded {
         Self { lines: Arc::new(Throttle::new(Duration::from_secs(1))), left_out: Arc::default() }
     }
 
-    /// Whether an event may be written; counts it if not.
-    pub(super) fn admits(&self, event: &Event<'_>) -> bool {
+    /// Around what writes a line.
+    pub(super) fn around<F>(&self, line: F) -> BoundedLine<F> {
+        BoundedLine { bounded: self.clone(), line }
+    }
+
+    fn admits(&self, event: &Event<'_>) -> bool {
         let metadata = event.metadata();
         if self.lines.admit(metadata.callsite(), at_most(metadata)).is_some() {
             return true;
@@ -126,18 +135,36 @@ fn at_most(metadata: &Metadata<'_>) -> u32 {
     }
 }
 
+/// Writes what [`Bounded`] admits. It is no filter, as [`super::seldom`] is none.
+pub(super) struct BoundedLine<F> {
+    bounded: Bounded,
+    line: F,
+}
+
+impl<S, N, F> FormatEvent<S, N> for BoundedLine<F>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        if self.bounded.admits(event) { self.line.format_event(context, writer, event) } else { Ok(()) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use tracing_subscriber::{Registry, fmt::format::Format, layer::SubscriberExt};
+    use tracing_subscriber::{Registry, layer::SubscriberExt};
 
     use super::*;
-    use crate::telemetry::{lines::tests::Page, seldom::Seldom};
+    use crate::telemetry::lines::tests::Page;
 
     fn written(write: impl FnOnce(&Bounded)) -> String {
         let (page, bounded) = (Page::default(), Bounded::new());
-        let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(page.clone());
-        let layer = layer.event_format(Seldom::around(Format::default(), &bounded));
-        tracing::subscriber::with_default(Registry::default().with(layer), || write(&bounded));
+        let line = bounded.around(tracing_subscriber::fmt::format());
+        let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(page.clone()).event_format(line);
+        let subscriber = Registry::default().with(layer);
+        tracing::subscriber::with_default(subscriber, || write(&bounded));
         page.text()
     }
 
