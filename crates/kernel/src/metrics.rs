@@ -183,6 +183,13 @@ pub fn outbox_waits(service: &str, rows: i64, oldest: Duration) {
     OUTBOX_AGE.with_label_values(&[service]).set(i64::try_from(oldest.as_secs()).unwrap_or(i64::MAX));
 }
 
+/// Begins the count of a provider's notices at zero, so that an alert can tell none from unknown.
+pub fn webhooks_begin(provider: &str) {
+    for verdict in ["ACCEPTED", "BAD_SIGNATURE"] {
+        WEBHOOKS.with_label_values(&[provider, verdict]).inc_by(0);
+    }
+}
+
 /// Counts a notice of a payment provider: `ACCEPTED`, or the code of its refusal.
 pub fn webhook(provider: &str, verdict: &str) {
     WEBHOOKS.with_label_values(&[provider, verdict]).inc();

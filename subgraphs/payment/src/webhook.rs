@@ -19,6 +19,7 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// The routes.
 pub fn routes(payments: Payments) -> Router {
+    berth_kernel::metrics::webhooks_begin("midtrans");
     Router::new()
         .route("/webhooks/payments/{provider}", post(notified))
         .route("/payments/{payment_id}/qr.svg", get(picture))
