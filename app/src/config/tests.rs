@@ -18,6 +18,7 @@ fn refused(config: &Config) -> Refusals {
     problems
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the settings are")]
 fn secret(text: &str) -> Option<Secret> {
     Some(text.into())
 }

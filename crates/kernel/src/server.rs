@@ -132,7 +132,8 @@ impl<E: Executor> Door<E> {
                 let prepared = (self.prepare)(self.documents.parsed(request), &viewer).data(viewer);
                 let span = tracing::info_span!("graph.request", otel.kind = "server");
                 let until = passed.deadline(EXECUTION) + LATER;
-                let executed = AssertUnwindSafe(passed.scope(span, async { asked.told(self.schema.execute(prepared).await) })).catch_unwind();
+                let executed = AssertUnwindSafe(passed.scope(span, async { asked.told(self.schema.execute(prepared).await) }))
+                    .catch_unwind();
                 match tokio::time::timeout_at(until.into(), executed).await {
                     Ok(executed) => executed.unwrap_or_else(|_| masked_panic()),
                     Err(_) => failed("it took too long", "GATEWAY_TIMEOUT"),
