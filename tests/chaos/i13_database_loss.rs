@@ -1,5 +1,5 @@
 //! I13: the database breaks off, or stops for 20 s: clients get typed refusals that say so, and 10 s after it is back everything
-//! works again. A full disk: i13_full_disk.
+//! works again. A full disk: `i13_full_disk`.
 
 use std::{
     collections::BTreeMap,

@@ -90,7 +90,7 @@ where
     let client = berth.client()?;
     let arena = Arena::demo(&client, 80, 4).await?;
     let people = Person::sign_up_many(&client, "full", 24).await?;
-    let urls: Vec<String> = berth.processes().iter().map(|process| process.url()).collect();
+    let urls: Vec<String> = berth.processes().iter().map(berth_tests::process::Process::url).collect();
     let trouble = async {
         tokio::time::sleep(Duration::from_secs(2)).await;
         disk.fill()?;
