@@ -21,7 +21,7 @@ impl MigrationTrait for SharedLetters {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        add(manager, &mut string("kind").default("")).await?;
+        add(manager, string("kind").default("")).await?;
         for column in ["gives_up_at_ms", "given_up_at_ms"] {
             add(manager, &mut big_integer_null(column)).await?;
         }

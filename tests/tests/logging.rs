@@ -27,7 +27,9 @@ fn root() -> PathBuf {
 fn written() -> BTreeMap<String, Event> {
     let mut events: BTreeMap<String, Event> = BTreeMap::new();
     let mut files = Vec::new();
-    SOURCES.iter().for_each(|folder| sources(&root().join(folder), &mut files));
+    for folder in SOURCES {
+        sources(&root().join(folder), &mut files);
+    }
     for file in files {
         let whole = fs::read_to_string(&file).unwrap();
         let code = whole.split("#[cfg(test)]\n").next().unwrap_or_default().lines();

@@ -171,7 +171,7 @@ impl Accounts {
         let locale = store::setting::find(tx, account_id).await?.locale;
         match &old {
             Address::Email(email) => {
-                self.deps.post.queue(tx, &cause, Life::Paper, &letters::changed(locale, email.as_str())?).await?
+                self.deps.post.queue(tx, &cause, Life::Paper, &letters::changed(locale, email.as_str())?).await?;
             }
             Address::Phone(to) => self.deps.post.queue_sms(tx, &cause, Life::Paper, &texts::changed(locale, to)).await?,
         }

@@ -83,20 +83,20 @@ fn of_row(row: &QueryResult) -> Result<[Line; 2], DbErr> {
     let (state, currency): (String, String) = (row.try_get("", "state")?, row.try_get("", "currency")?);
     let total = amount(number("total_minor")?, &currency);
     let made = format!("made, {total}, to be paid until {}", instant(number("expires_at_ms")?));
-    let mut now = format!("{state} since {}", instant(number("state_since_ms")?));
+    let mut now = vec![format!("{state} since {}", instant(number("state_since_ms")?))];
     if let Some(payment) = row.try_get::<Option<Uuid>>("", "paid_by")? {
-        now += &format!(", paid by {}", Kind::Payment.encode(payment));
+        now.push(format!("paid by {}", Kind::Payment.encode(payment)));
     }
     for (column, says) in [("attention", "needs a person"), ("late", "the money was late"), ("cleanup_due", "cleaning up is due")]
     {
         if flag(column)? {
-            now += &format!(", {says}");
+            now.push(says.to_owned());
         }
     }
     if let Some(next) = row.try_get::<Option<i64>>("", "next_attempt_at_ms")? {
-        now += &format!(", looked at again {} after {} tries", instant(next), row.try_get::<i32>("", "attempts")?);
+        now.push(format!("looked at again {} after {} tries", instant(next), row.try_get::<i32>("", "attempts")?));
     }
-    Ok([Line::at(number("created_at_ms")?, made), Line::now(now)])
+    Ok([Line::at(number("created_at_ms")?, made), Line::now(now.join(", "))])
 }
 
 /// Events are kept for a day.
