@@ -189,7 +189,7 @@ mod tests {
         let throttle = Throttle::new(Duration::from_hours(1));
         assert_eq!((throttle.admit(1, 1), throttle.admit(1, 1), throttle.admit(2, 1)), (Some(0), None, Some(0)));
         for key in 0..20_000 {
-            throttle.admit(key, 1);
+            let _told = throttle.admit(key, 1);
         }
         assert!(throttle.seen.lock().len() <= KEYS_AT_MOST);
     }

@@ -55,15 +55,10 @@ fn present(row: &QueryResult, name: &str) -> Result<Line, DbErr> {
     let number = |column: &str| row.try_get::<i64>("", column);
     let (total, order) = (amount(number("amount_minor")?, &text("currency")?), number("attempt")?);
     let (status, method, provider) = (text("status")?, text("method")?, text("provider")?);
-    let mut now = vec![format!("{name} is {status}: {total} by {method} at {provider}, order {order}")];
-    if number("close_requested")? != 0 {
-        now.push("to be closed".to_owned());
-    }
-    now.push(match row.try_get::<Option<i64>>("", "next_poll_at_ms")? {
-        Some(next) => format!("looked at again {}", instant(next)),
-        None => "not looked at again".to_owned(),
-    });
-    Ok(Line::now(now.join(", ")))
+    let closing = if number("close_requested")? == 0 { "" } else { ", to be closed" };
+    let next: Option<i64> = row.try_get("", "next_poll_at_ms")?;
+    let next = next.map_or_else(|| "not looked at again".to_owned(), |next| format!("looked at again {}", instant(next)));
+    Ok(Line::now(format!("{name} is {status}: {total} by {method} at {provider}, order {order}{closing}, {next}")))
 }
 
 fn moved(row: &QueryResult, name: &str) -> Result<Line, DbErr> {
