@@ -198,6 +198,7 @@ async fn of_two_payments_that_settle_in_any_order_one_goes_back() {
         for at in order {
             world.payments.pay(payments[at]);
         }
+        world.peer().payment_changed(key).await.expect("changed");
         world.settle().await;
         assert_eq!((world.status(&id).await.as_str(), world.tickets(&id).await.len()), ("CONFIRMED", 1));
         let back = payments.iter().filter(|payment| world.payments.refund_of(**payment).is_some()).count();
