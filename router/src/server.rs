@@ -196,8 +196,12 @@ fn listen(address: SocketAddr, stall: Duration) -> Result<std::net::TcpListener,
     bound().map_err(|source| RouterError::Listen { address, source })
 }
 
-/// The embedded router's HTTP client asks for a process-wide TLS provider, even for plain HTTP.
+/// The embedded router's HTTP client asks for a process-wide TLS provider, even for plain HTTP. It complains of one that is there.
 fn install_tls() {
     static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(init_rustls_crypto_provider);
+    ONCE.call_once(|| {
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            init_rustls_crypto_provider();
+        }
+    });
 }

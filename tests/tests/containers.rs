@@ -131,7 +131,7 @@ fn production_tells_each_role_what_it_asks_for() -> anyhow::Result<()> {
             for (setting, value) in layer["environment"].as_object().into_iter().flatten() {
                 let Some(mut value) = filled(value, &example) else { continue };
                 if setting.ends_with("_FILE") {
-                    value = folder.path().join(setting).display().to_string();
+                    value = folder.path().join(format!("{name}-{setting}")).display().to_string();
                     fs::write(&value, secret_like(setting))?;
                 }
                 command.env(setting, value);

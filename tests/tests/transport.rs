@@ -32,7 +32,7 @@ fn operations(known: &Value) -> Vec<(String, Value)> {
         all("query($trip: ID!, $from: ID!, $to: ID!) { trip(id: $trip) { seatMap(fromStopId: $from, toStopId: $to) { tripId version
             cars { id label travelClass seats { id label row column attributes state price { amount currency } } } } } }"),
         all("{ me { id email tier profile { fullName birthDate phone idType idNumberMasked address } passengers { nodes { id fullName } } } }"),
-        all("{ me { bookings { nodes { id code status total { amount } createdAt contact { email } parts { id kind status title passengerName price { amount }
+        all("{ me { bookings(first: 10) { nodes { id code status total { amount } createdAt contact { email } parts { id kind status title passengerName price { amount }
             seat { car seat travelClass } trip { TRIP } from { id station { name } } to { id station { name } } }
             payments { id status method amount { amount } qris { payload imageUrl } history { at status note } } tickets { id } } totalCount } } }"),
         all("{ me { tickets { nodes { id number status passengerName qr qrUrl validFrom validUntil seat { car seat travelClass } trip { TRIP } } } } }"),

@@ -3,9 +3,9 @@
 use std::sync::LazyLock;
 
 use super::{
-    AT_DOOR, AT_SERVICE, BUILD, CLAIMS, DEAD_LETTERS, EVENTS_CONSUMED, FEED_DELAY, HOLDS, HTTP, HTTP_SECONDS, JOB_SECONDS, JOBS,
-    PAID_TO_TICKET, PASSWORDS, PEER, PEER_SECONDS, PROVIDER, PROVIDER_SECONDS, REFUSALS, SUBSCRIBERS, TRANSITIONS, WAIT_SECONDS,
-    WRITE_SECONDS, peer_call::ABANDONED,
+    AT_DOOR, AT_SERVICE, BUILD, CLAIMS, CONNECTIONS, CONNECTIONS_ENDED, DEAD_LETTERS, EVENTS_CONSUMED, FEED_DELAY, HOLDS, HTTP,
+    HTTP_SECONDS, JOB_SECONDS, JOBS, MUST_WAIT, PAID_TO_TICKET, PASSWORDS, PEER, PEER_SECONDS, PROVIDER, PROVIDER_SECONDS,
+    REFUSALS, SUBSCRIBERS, TRANSITIONS, WAIT_SECONDS, WORK, WRITE_SECONDS, peer_call::ABANDONED,
 };
 
 /// Begins what every process counts, and tells which program it is.
@@ -20,6 +20,12 @@ pub fn begin(version: &str, commit: &str) {
     for outcome in ["claimed", "conflict"] {
         CLAIMS.with_label_values(&[outcome]).inc_by(0);
     }
+    for reason in ["budget", "queue"] {
+        MUST_WAIT.with_label_values(&[reason]).inc_by(0);
+    }
+    for client in ["anonymous", "account"] {
+        WORK.with_label_values(&[client]).inc_by(0.0);
+    }
     LazyLock::force(&SUBSCRIBERS);
     LazyLock::force(&PASSWORDS);
     LazyLock::force(&FEED_DELAY);
@@ -32,7 +38,10 @@ pub fn answers_begin(role: &str) {
     for status in ["200", "500", "503"] {
         HTTP.with_label_values(&[role, status]).inc_by(0);
     }
-    let _empty = HTTP_SECONDS.with_label_values(&[role]);
+    for reason in ["full", "client", "head", "body", "told", "stalled"] {
+        CONNECTIONS_ENDED.with_label_values(&[role, reason]).inc_by(0);
+    }
+    let _empty = (HTTP_SECONDS.with_label_values(&[role]), CONNECTIONS.with_label_values(&[role]));
 }
 
 /// Begins the calls to a service.
