@@ -157,7 +157,7 @@ pub struct Config {
     pub document_limits: String,
     /// Router threads; as many as cores when absent.
     pub workers: Option<usize>,
-    /// Log filter, as of tracing's `EnvFilter`.
+    /// Log filter, levels by target: `warn,berth=info`.
     pub log: String,
 }
 

@@ -26,8 +26,8 @@ use tokio::runtime::Handle;
 use tracing::{Instrument, Metadata, Span, level_filters::LevelFilter};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry,
-    filter::{FilterExt, FilterFn, filter_fn},
+    Layer, Registry,
+    filter::{FilterFn, Targets, filter_fn},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
@@ -51,7 +51,7 @@ tokio::task_local! {
 pub struct TelemetryConfig {
     /// Name of the process in traces and in JSON lines: its roles.
     pub service: String,
-    /// Filter of log lines, as of tracing's `EnvFilter`.
+    /// Filter of log lines, levels by target: `warn,berth=info`.
     pub filter: String,
     /// One JSON object per line, or lines for people.
     pub json: bool,
@@ -89,20 +89,37 @@ impl Guard {
 
 /// Installs the process's subscriber. The exporter works on `runtime`. A second start (tests) changes nothing.
 pub fn start(config: &TelemetryConfig, runtime: &Handle) -> Result<Guard, TelemetryError> {
-    let filter = EnvFilter::try_new(&config.filter)?;
+    let targets: Targets = config.filter.parse()?;
     let bounded = Bounded::new();
-    let log = lines::layer(config, &bounded).with_filter(events().and(filter));
+    let lines = lines::layer(config, &bounded);
     let provider = config.otlp_url.as_ref().map(|url| export::provider(&config.service, url.reveal(), runtime)).transpose()?;
-    let logged = Registry::default().with(log);
     // A second subscriber exists only in tests, where the first is as good. A layer that does nothing would still have every span
     // made, so there is none.
     let _already_set = match &provider {
-        Some(provider) => logged.with(export::layer(provider).with_filter(our_spans())).try_init(),
-        None => logged.try_init(),
+        Some(provider) => {
+            let spans = export::layer(provider).with_filter(our_spans());
+            Registry::default().with(lines.with_filter(events())).with(spans).with(wanted(targets, true)).try_init()
+        }
+        None => Registry::default().with(lines).with(wanted(targets, false)).try_init(),
     };
     bounded.tell_on(runtime);
     lines::tell_panics(config);
     Ok(Guard { provider, bounded })
+}
+
+/// What is made at all: lines by their target and level, spans for the collector. It stands outside of the layers: a filter of one
+/// layer would keep the answer to a question that no event follows (sqlx asks whether it should write), and drop the next event.
+fn wanted(targets: Targets, spans: bool) -> FilterFn<impl Fn(&Metadata<'_>) -> bool> {
+    let levels = targets.iter().map(|(_, level)| level).chain(targets.default_level());
+    let most = levels.chain(spans.then_some(LevelFilter::INFO)).max().unwrap_or(LevelFilter::OFF);
+    let is_wanted = move |metadata: &Metadata<'_>| {
+        if metadata.is_event() {
+            targets.would_enable(metadata.target(), metadata.level())
+        } else {
+            spans && is_our_span(metadata)
+        }
+    };
+    filter_fn(is_wanted).with_max_level_hint(most)
 }
 
 fn events() -> FilterFn {
@@ -112,9 +129,12 @@ fn events() -> FilterFn {
 
 /// Spans of Berth's own code; events stay in the log.
 fn our_spans() -> FilterFn {
-    let is_ours: fn(&Metadata<'_>) -> bool =
-        |metadata| metadata.is_span() && lines::is_ours(metadata) && *metadata.level() <= tracing::Level::INFO;
+    let is_ours: fn(&Metadata<'_>) -> bool = is_our_span;
     filter_fn(is_ours).with_max_level_hint(LevelFilter::INFO)
+}
+
+fn is_our_span(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span() && lines::is_ours(metadata) && *metadata.level() <= tracing::Level::INFO
 }
 
 /// Which request caused the work that runs: its id, and the span it belongs to.

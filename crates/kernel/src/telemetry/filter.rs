@@ -1,6 +1,6 @@
 //! What a filter of log lines may say. A target with a typing error would otherwise filter nothing, and nobody would notice.
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// Ours: the program, and a target for each crate.
@@ -36,20 +36,19 @@ const LIBRARIES: [&str; 22] = [
 
 /// Says what is wrong with a filter, if anything is.
 pub fn check_filter(filter: &str) -> Result<(), String> {
-    EnvFilter::try_new(filter).map_err(|error| format!("can't be read: {error}"))?;
+    filter.parse::<Targets>().map_err(|error| format!("can't be read: {error}"))?;
     filter.split(',').map(str::trim).filter(|directive| !directive.is_empty()).try_for_each(check_directive)
 }
 
-/// `LEVEL`, `TARGET`, `TARGET=LEVEL`, `TARGET[SPAN{FIELD=VALUE}]=LEVEL`.
+/// `LEVEL`, `TARGET`, `TARGET=LEVEL`.
 fn check_directive(directive: &str) -> Result<(), String> {
     if LEVELS.iter().any(|level| directive.eq_ignore_ascii_case(level)) {
         return Ok(());
     }
-    let target = directive.split(['=', '[']).next().unwrap_or_default();
+    let target = directive.split('=').next().unwrap_or_default();
     let name = target.split("::").next().unwrap_or_default();
     let ours = name == OURS || name.strip_prefix("berth_").is_some_and(|rest| CRATES.contains(&rest));
-    // A directive that begins with a span is about every target.
-    if ours || LIBRARIES.contains(&name) || name.starts_with(ENGINE) || (name.is_empty() && directive.starts_with('[')) {
+    if ours || LIBRARIES.contains(&name) || name.starts_with(ENGINE) {
         return Ok(());
     }
     let known = format!("{OURS}, {OURS}_{}, and libraries such as sqlx and hyper", CRATES.join(", berth_"));
@@ -62,10 +61,10 @@ mod tests {
 
     #[test]
     fn a_target_that_is_none_is_seen() {
-        for good in ["warn,berth=info", "info", "WARN", "berth_kernel::outbox=debug,sqlx=warn", "off", "berth[request]=trace"] {
+        for good in ["warn,berth=info", "info", "WARN", "berth_kernel::outbox=debug,sqlx=warn", "off"] {
             assert_eq!(check_filter(good), Ok(()), "{good}");
         }
-        for bad in ["warn,brth=debug", "wrn", "berth=loud", "berth_kernal=debug"] {
+        for bad in ["warn,brth=debug", "wrn", "berth=loud", "berth[request]=trace", "berth_kernal=debug"] {
             assert!(check_filter(bad).is_err(), "{bad}");
         }
     }
