@@ -86,6 +86,15 @@ pub async fn connect_to(config: &Config, service: Service) -> anyhow::Result<Db>
     connect(config, service.name(), config.database(service), Make::Nothing).await
 }
 
+/// [`connect_to`] for every service, with the services' names.
+pub async fn connect_to_all(config: &Config) -> anyhow::Result<Vec<(&'static str, Db)>> {
+    let mut opened = Vec::with_capacity(Service::ALL.len());
+    for service in Service::ALL {
+        opened.push((service.name(), connect_to(config, service).await?));
+    }
+    Ok(opened)
+}
+
 /// Two processes on one SQLite directory would each think they are the only writer. Nothing to lock on PostgreSQL.
 pub fn lock(config: &Config, services: &[Service]) -> anyhow::Result<Option<File>> {
     if services.iter().all(|service| config.database(*service).is_some()) {

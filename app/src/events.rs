@@ -4,7 +4,7 @@ use berth_kernel::{db::Db, dead};
 use clap::Subcommand;
 use uuid::Uuid;
 
-use crate::{config::Config, databases, role::Service};
+use crate::{config::Config, databases};
 
 /// What is done about events.
 #[derive(Subcommand)]
@@ -26,10 +26,7 @@ pub enum EventsWhat {
 pub fn run(config: &Config, what: &EventsWhat) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut opened = Vec::with_capacity(Service::ALL.len());
-        for service in Service::ALL {
-            opened.push((service.name(), databases::connect_to(config, service).await?));
-        }
+        let opened = databases::connect_to_all(config).await?;
         match what {
             EventsWhat::Dead => list(&opened).await,
             EventsWhat::Replay { id, .. } => replay(*id, &opened).await,

@@ -7,7 +7,7 @@ use berth_kernel::{
 };
 use clap::Subcommand;
 
-use crate::{config::Config, databases, role::Service};
+use crate::{config::Config, databases};
 
 /// What is done about letters.
 #[derive(Subcommand)]
@@ -33,10 +33,7 @@ pub enum LettersWhat {
 pub fn run(config: &Config, what: &LettersWhat) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut opened = Vec::with_capacity(Service::ALL.len());
-        for service in Service::ALL {
-            opened.push((service.name(), databases::connect_to(config, service).await?));
-        }
+        let opened = databases::connect_to_all(config).await?;
         match what {
             LettersWhat::List { failed } => list(*failed, &opened).await,
             LettersWhat::Resend { id, .. } => resend(id.as_deref(), &opened).await,
